@@ -1,0 +1,102 @@
+"""Every error of the tap, as one tree, grouped by what is to be done.
+
+    TapAdvexportError
+    ├── UserError            one line for the person, exit code 1
+    │   ├── ConfigError          a setting is wrong
+    │   ├── StateError           the state is not one of ours
+    │   ├── CatalogError         the catalog asks for what the tap cannot do
+    │   ├── AuthorizationError   the API answers 401 or 403
+    │   ├── OutputError          stdout or the spool cannot be written
+    │   └── IncompleteError      days failed, or the API does not work
+    └── ExportError          one export did not work
+        ├── RequestError         one HTTP request got no usable answer: try the request again
+        ├── RejectedError        the API refuses the demand (4xx): the window fails at once
+        ├── TaskError            the task failed, vanished or timed out: demand anew, then split
+        ├── FileError            the file is not there, not a CSV, or cut: fresh URL, then demand anew
+        │   └── CutFileError         the file ends before its end
+        └── InvalidFileError     the file is whole and wrong: demand anew once
+            ├── InvalidHeaderError   its header: the run fails then
+            └── InvalidRowError      one of its rows: the window is split then
+"""
+
+from __future__ import annotations
+
+
+class TapAdvexportError(Exception):
+    """Whatever the tap raises on purpose."""
+
+
+class UserError(TapAdvexportError):
+    """What a person has to mend; its text is one line that says how."""
+
+
+class ConfigError(UserError):
+    """A setting is missing or wrong; the text names it and never prints a secret."""
+
+
+class StateError(UserError):
+    """The state is not one that this tap wrote, or was edited into one that makes no sense."""
+
+
+class CatalogError(UserError):
+    """The catalog asks for something that the tap cannot do."""
+
+
+class AuthorizationError(UserError):
+    """The API refuses the token (401 or 403)."""
+
+
+class OutputError(UserError):
+    """Stdout, a batch file or the spool cannot be written."""
+
+
+class IncompleteError(UserError):
+    """The run ends without all the days that were wanted."""
+
+
+class ExportError(TapAdvexportError):
+    """One export did not work; the text says what was attempted and what came back."""
+
+
+class RequestError(ExportError):
+    """One HTTP request got no usable answer, and the same request may get one later.
+
+    Attributes:
+        retry_after_seconds: the pause the server asked for, if it did.
+        is_throttled: the answer was 429, which concerns every request of the tap.
+    """
+
+    def __init__(
+        self, message: str, *, retry_after_seconds: float | None = None, is_throttled: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+        self.is_throttled = is_throttled
+
+
+class RejectedError(ExportError):
+    """The API refuses the demand itself (a 4xx other than 401, 403 and 429)."""
+
+
+class TaskError(ExportError):
+    """The task failed, was revoked, vanished, or took too long."""
+
+
+class FileError(ExportError):
+    """The download URL gives no CSV: expired, missing, an error page, or another format."""
+
+
+class CutFileError(FileError):
+    """The file ends before its end."""
+
+
+class InvalidFileError(ExportError):
+    """The file is whole, and what it holds breaks the API's documentation."""
+
+
+class InvalidHeaderError(InvalidFileError):
+    """A column is missing or stands there twice."""
+
+
+class InvalidRowError(InvalidFileError):
+    """A row is invalid; the text names the file's line, the column and the cell."""
