@@ -43,7 +43,15 @@ class CatalogError(UserError):
 
 
 class AuthorizationError(UserError):
-    """The API refuses the token (401 or 403)."""
+    """The API refuses the token.
+
+    Attributes:
+        status: the HTTP status, 401 or 403.
+    """
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class OutputError(UserError):

@@ -1,0 +1,45 @@
+"""What may be shown of texts that can hold the token or a signed URL."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import urlsplit
+
+LONGEST_EXCERPT: Final = 200
+
+_URL_SECRETS = re.compile(r"(?i)\b(https?://)(?:[^\s/?#\"'<>]*@)?([^\s?#\"'<>]*)[?#][^\s\"'<>]*")
+_QUERY = re.compile(r"\?[^\s\"'<>]+")
+_UNPRINTABLE = re.compile(r"[^\S ]+|[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
+
+def redact(text: str, secret: str = "") -> str:
+    """Take the token and every URL's user, query and fragment out of a text, on one line."""
+    if secret:
+        text = text.replace(secret, "***")
+    text = _URL_SECRETS.sub(r"\1\2?***", text)
+    return _UNPRINTABLE.sub(" ", text).strip()
+
+
+def excerpt(text: str, secret: str = "") -> str:
+    """The redacted beginning of what a server sent, for a message."""
+    # Cut generously first: redacting a whole document would be work for nothing.
+    shown = redact(text[: 20 * LONGEST_EXCERPT], secret)
+    shown = _QUERY.sub("?***", shown)
+    return shown if len(shown) <= LONGEST_EXCERPT else shown[: LONGEST_EXCERPT - 3] + "..."
+
+
+def without_query(path: str) -> str:
+    """A path or URL as a log may show it."""
+    return path.split("?", 1)[0].split("#", 1)[0]
+
+
+def place_of(url: str) -> str:
+    """Scheme, host and path of a URL, as a message may show them."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "a malformed URL"
+    return redact(f"{parts.scheme}://{host}{port}{parts.path}")

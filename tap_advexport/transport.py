@@ -1,0 +1,57 @@
+"""What went wrong below HTTP, in a few words that never hold a URL."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import Final
+
+import requests
+import urllib3
+
+# In the order in which they are looked for: the first that is found anywhere in the chain.
+_WORDS: Final = (
+    (urllib3.exceptions.NameResolutionError, "the host's name cannot be resolved"),
+    (socket.gaierror, "the host's name cannot be resolved"),
+    (urllib3.exceptions.ProxyError, "the proxy does not connect"),
+    (urllib3.exceptions.ConnectTimeoutError, "no connection within the time-out"),
+    (requests.ConnectTimeout, "no connection within the time-out"),
+    (urllib3.exceptions.ReadTimeoutError, "no answer within the time-out"),
+    (requests.ReadTimeout, "no answer within the time-out"),
+    (TimeoutError, "no answer within the time-out"),
+    (urllib3.exceptions.IncompleteRead, "the answer was cut"),
+    (requests.exceptions.ChunkedEncodingError, "the answer was cut"),
+    (requests.TooManyRedirects, "redirected for ever"),
+    (requests.exceptions.InvalidURL, "the URL is malformed"),
+    (requests.exceptions.InvalidSchema, "the URL's scheme is not one to follow"),
+    (UnicodeError, "the URL is malformed"),
+)
+
+
+def fault_of(fault: BaseException) -> str:
+    """Say in a few words what a library's exception means, without what it carries."""
+    chain = list(_chain(fault))
+    for kind, words in _WORDS:
+        if any(isinstance(link, kind) for link in chain):
+            return words
+    for link in chain:
+        if isinstance(link, OSError) and link.strerror and not _is_library(link):
+            return f"the connection failed: {link.strerror}"
+    return f"the connection failed ({type(fault).__name__})"
+
+
+def _is_library(link: BaseException) -> bool:
+    return isinstance(link, requests.RequestException | urllib3.exceptions.HTTPError)
+
+
+def _chain(fault: BaseException) -> Iterator[BaseException]:
+    """The exception and all that it wraps: its causes, contexts, reasons and arguments."""
+    waiting, seen = [fault], set[int]()
+    while waiting:
+        link = waiting.pop(0)
+        if id(link) in seen:
+            continue
+        seen.add(id(link))
+        yield link
+        wrapped = (link.__cause__, link.__context__, getattr(link, "reason", None), *link.args)
+        waiting += [inner for inner in wrapped if isinstance(inner, BaseException)]
