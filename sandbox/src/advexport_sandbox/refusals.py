@@ -1,0 +1,74 @@
+"""Answers that stand in for the API's own, which then does nothing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from advexport_sandbox.answers import Answer, Endpoint, detail_answer, json_answer, storage_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from advexport_sandbox.injections import Call, Options
+
+LOOP_PATH = "/sandbox/loop"
+_GATEWAY_STATUSES = frozenset({502, 503, 504})
+_GATEWAY_PAGE = b"<html><body><h1>The gateway has a problem</h1></body></html>"
+
+
+def refuse_with(status: int) -> Callable[[Call, Options], Answer]:
+    """Refuse in the words of whoever would: gateway, file store or API."""
+
+    def answer(call: Call, options: Options) -> Answer:
+        retry_after = options.retry_after
+        headers = () if retry_after is None else (("Retry-After", str(retry_after)),)
+        if status in _GATEWAY_STATUSES:
+            return Answer(status, _GATEWAY_PAGE, "text/html", headers)
+        if call.endpoint is Endpoint.DOWNLOAD:
+            return storage_error(status, HTTPStatus(status).phrase.replace(" ", ""))
+        return detail_answer(status, headers=headers)
+
+    return answer
+
+
+def refuse_until_date(_call: Call, options: Options) -> Answer:
+    """Refuse with the date of a moment from which on it may be tried again."""
+    seconds = 1 if options.retry_after is None else int(options.retry_after)
+    moment = format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    return detail_answer(status, headers=(("Retry-After", moment),))
+
+
+def refuse_demand(_call: Call, _options: Options) -> Answer:
+    """Answer as documented that the export could not be queued, naming a task that never was."""
+    return json_answer({"result": "ERROR", "task_id": str(uuid4())})
+
+
+def refuse_expired(_call: Call, _options: Options) -> Answer:
+    """Say what a file store says about a URL whose time is over."""
+    return storage_error(HTTPStatus.FORBIDDEN, "AccessDenied")
+
+
+def redirect_within(call: Call, options: Options) -> Answer:
+    """Lead to the same resource by another URL of the same origin."""
+    target = call.request.target
+    return _redirect(options.location or f"{target}{'&' if '?' in target else '?'}redirected=1")
+
+
+def redirect_away(call: Call, options: Options) -> Answer:
+    """Lead to the same resource under another name of this host, which is another origin."""
+    port = call.request.origin.rpartition(":")[2]
+    return _redirect(options.location or f"http://localhost:{port}{call.request.target}")
+
+
+def redirect_loop(_call: Call, options: Options) -> Answer:
+    """Lead to where one is led to the same place for ever."""
+    return _redirect(options.location or LOOP_PATH)
+
+
+def _redirect(location: str) -> Answer:
+    return Answer(HTTPStatus.TEMPORARY_REDIRECT, headers=(("Location", location),))
