@@ -42,7 +42,7 @@ set_up_environment() {
       fail "$python cannot make a virtual environment (Debian: install python3-venv)"
     .cache/uv/bin/python -m pip install --quiet "uv==$UV_VERSION" || fail "uv cannot be installed"
   fi
-  .cache/uv/bin/uv sync --quiet --locked --all-groups --python "$python" ||
+  .cache/uv/bin/uv sync --quiet --locked --python "$python" ||
     fail "the packages of uv.lock cannot be installed"
   export PATH="$PWD/.cache/uv/bin:$PWD/.venv/bin:$PATH"
 }

@@ -42,13 +42,15 @@ def rendered() -> dict[str, list[str]]:
     """The lines of each file's block."""
     return {
         "README.md": list(_markdown()),
-        "meltano.yml": [f"    {line}".rstrip() for setting in SETTINGS for line in _plugin(setting)],
+        "meltano.yml": [
+            f"    {line}".rstrip() for setting in SETTINGS for line in _plugin(setting)
+        ],
         ".secrets.example": [line for setting in SETTINGS for line in _variable(setting)],
     }
 
 
 def replaced_block(text: str, lines: list[str]) -> str:
-    """Put the lines between the text's line with `settings: begin` and that with `settings: end`."""
+    """Put the lines between the text's lines `settings: begin` and `settings: end`."""
     old = text.splitlines()
     begin = next(number for number, line in enumerate(old) if "settings: begin" in line)
     end = next(number for number, line in enumerate(old) if "settings: end" in line)
