@@ -1,0 +1,220 @@
+"""Shows what the demo brought into DuckDB, and checks it; exits with 1 if anything differs.
+
+Runs in the environment of target-duckdb, with the version of DuckDB that wrote the database.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urljoin
+from urllib.request import ProxyHandler, build_opener
+
+import duckdb
+
+# The query of the README: rows that have vanished from the API stay in any warehouse, but their
+# export is no longer that of their day.
+TRUE_ROWS = """
+    create view true_rows as
+    select r.*
+    from report_daily r
+    join report_periods p
+      on p.report = 'daily' and p.period = r.report_date and p.export_id = r.export_id
+"""
+
+BY_MONTH = """
+    select substr(period, 1, 7) as month, count(*) as days,
+           count(*) filter (is_settled) as settled, sum(row_count) as row_count,
+           sum(clicks_aggr) as clicks, sum(conversions_aggr) as conversions,
+           sum(cast(cost_aggr as decimal(38, 6))) as cost
+    from report_periods where report = 'daily' group by month order by month
+"""
+
+SETTLED = """
+    select is_settled, min(period), max(period), count(*)
+    from report_periods where report = 'daily' group by is_settled order by is_settled desc
+"""
+
+# What became of the rows of the days that both runs exported. The target keeps doubles, and the
+# API's amounts have fewer digits than a double.
+RESTATED = """
+    with
+    now as (select * from true_rows),
+    earlier as (select * from before.report_daily),
+    again as (
+        select p.period from report_periods p join before.report_periods b using (report, period)
+        where p.report = 'daily' and p.export_id <> b.export_id
+    ),
+    pairs as (
+        select earlier.row_key as old_key, now.row_key as new_key,
+               (earlier.clicks_aggr, earlier.conversions_aggr, earlier.cost_aggr, earlier.cr)
+               is distinct from
+               (now.clicks_aggr, now.conversions_aggr, now.cost_aggr, now.cr) as differs
+        from (select * from earlier where report_date in (from again)) earlier
+        full join (select * from now where report_date in (from again)) now using (row_key)
+    )
+    select (select count(*) from again),
+           count(*) filter (old_key is not null and new_key is not null and differs),
+           count(*) filter (old_key is null),
+           count(*) filter (new_key is null)
+    from pairs
+"""
+
+DIFFERENT_PERIODS = """
+    with held as (
+        select p.period, p.row_count, p.clicks_aggr, p.conversions_aggr,
+               cast(p.cost_aggr as decimal(38, 6)) as cost,
+               count(r.row_key) as held_rows,
+               coalesce(sum(r.clicks_aggr), 0) as held_clicks,
+               coalesce(sum(r.conversions_aggr), 0) as held_conversions,
+               coalesce(sum(cast(r.cost_aggr as decimal(18, 6))), 0) as held_cost
+        from report_periods p
+        left join true_rows r on r.report_date = p.period
+        where p.report = 'daily'
+        group by all
+    )
+    select * from held
+    where (row_count, clicks_aggr, conversions_aggr, cost)
+          is distinct from (held_rows, held_clicks, held_conversions, held_cost)
+    order by period
+"""
+
+TEXTS = (
+    "aff_sub_id",
+    "campaign",
+    "country",
+    "creative_id",
+    "app_id",
+    "name_os",
+    "version_os",
+    "lang",
+)
+NUMBERS = (
+    "clicks_aggr",
+    "conversions_aggr",
+    "cost_aggr",
+    "cr",
+    "campaign_id",
+    "publisher_id",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One claim about the warehouse, and what speaks against it."""
+
+    claim: str
+    contradictions: list[str]
+
+
+def main(arguments: list[str]) -> int:
+    """Print the report; return the exit code."""
+    warehouse, before, api_url, first, last = arguments
+    connection = duckdb.connect(warehouse)
+    connection.execute(f"attach '{before}' as before (read_only)")
+    connection.execute("drop view if exists true_rows")
+    connection.execute(TRUE_ROWS)
+    _print_months(connection)
+    _print_settled(connection)
+    _print_restated(connection)
+    days = _days(date.fromisoformat(first), date.fromisoformat(last))
+    checks = [
+        _every_day_has_a_period(connection, days),
+        _periods_agree(connection),
+        _rows_agree(connection, _truth(api_url, first, last)),
+    ]
+    print()
+    for check in checks:
+        print("ok    " if not check.contradictions else "WRONG ", check.claim)
+        for line in check.contradictions[:10]:
+            print("         ", line)
+    return 1 if any(check.contradictions for check in checks) else 0
+
+
+def _print_months(connection: duckdb.DuckDBPyConnection) -> None:
+    print(
+        f"{'month':8}{'days':>6}{'settled':>9}{'rows':>10}{'clicks':>12}{'conv.':>10}{'cost':>14}"
+    )
+    for month, days, settled, rows, clicks, conversions, cost in _all(connection, BY_MONTH):
+        print(f"{month:8}{days:6}{settled:9}{rows:10,}{clicks:12,}{conversions:10,}{cost:14,.2f}")
+
+
+def _print_settled(connection: duckdb.DuckDBPyConnection) -> None:
+    print()
+    for is_settled, first, last, days in _all(connection, SETTLED):
+        word = "settled" if is_settled else "provisional"
+        print(f"{word:12} {first} to {last}, {days} days")
+
+
+def _print_restated(connection: duckdb.DuckDBPyConnection) -> None:
+    [(days, changed, appeared, vanished)] = _all(connection, RESTATED)
+    print(f"\nThe second run exported {days} days again. Of their rows,")
+    print(f"{changed:8,} have other figures,")
+    print(f"{appeared:8,} are new,")
+    print(
+        f"{vanished:8,} have vanished: still in report_daily, left out by the query of the README"
+    )
+
+
+def _every_day_has_a_period(connection: duckdb.DuckDBPyConnection, days: list[str]) -> Check:
+    held = [row[0] for row in _all(connection, "select period from report_periods order by period")]
+    contradictions = [f"{day} is missing" for day in sorted(set(days) - set(held))]
+    contradictions += [f"{day} is too many" for day in sorted(set(held) - set(days))]
+    return Check(f"report_periods has each of the {len(days)} days", contradictions)
+
+
+def _periods_agree(connection: duckdb.DuckDBPyConnection) -> Check:
+    different = [
+        f"{period}: rows, clicks, conversions, cost are {held}, and report_periods says {said}"
+        for period, *figures in _all(connection, DIFFERENT_PERIODS)
+        for said, held in [([str(f) for f in figures[:4]], [str(f) for f in figures[4:]])]
+    ]
+    claim = "each day has the rows, clicks, conversions and cost that report_periods says"
+    return Check(claim, different)
+
+
+def _rows_agree(connection: duckdb.DuckDBPyConnection, truth: list[dict[str, str]]) -> Check:
+    cursor = connection.execute("select * from true_rows")
+    names = [column[0] for column in cursor.description]
+    rows = cursor.fetchall()
+    held = Counter(_canonical(dict(zip(names, row, strict=True))) for row in rows)
+    wanted = Counter(_canonical(row | {"report_date": row["time"][:10]}) for row in truth)
+    contradictions = [f"missing: {row}" for row in sorted(wanted - held)]
+    contradictions += [f"too many: {row}" for row in sorted(held - wanted)]
+    return Check(f"the {len(rows):,} rows are the API's, cell by cell", contradictions)
+
+
+def _canonical(row: dict[str, Any]) -> tuple[str, ...]:
+    """Make cells comparable: the target keeps an empty text as null, and numbers as numbers."""
+    texts = (row["report_date"], *(row[name] or "" for name in TEXTS))
+    return *texts, *(_canonical_number(row[name]) for name in NUMBERS)
+
+
+def _canonical_number(value: object) -> str:
+    return "" if value in {None, ""} else f"{Decimal(str(value)).normalize():f}"
+
+
+def _truth(api_url: str, first: str, last: str) -> list[dict[str, str]]:
+    """What the stand-in says outside of the API that the tap uses."""
+    url = urljoin(api_url, f"/sandbox/truth?interval=daily&first={first}&last={last}")
+    with build_opener(ProxyHandler({})).open(url) as answer:
+        rows: list[dict[str, str]] = json.load(answer)
+    return rows
+
+
+def _days(first: date, last: date) -> list[str]:
+    return [str(first + timedelta(number)) for number in range((last - first).days + 1)]
+
+
+def _all(connection: duckdb.DuckDBPyConnection, query: str) -> list[tuple[Any, ...]]:
+    rows: list[tuple[Any, ...]] = connection.execute(query).fetchall()
+    return rows
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
