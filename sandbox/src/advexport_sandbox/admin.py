@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from advexport_sandbox.answers import Answer, Request, detail_answer, json_answer
-from advexport_sandbox.injections import Match, Options, parse_match, parse_options
+from advexport_sandbox.injections import BadInjectionError, parse_match, parse_options
 from advexport_sandbox.refusals import LOOP_PATH
 
 if TYPE_CHECKING:
@@ -18,6 +18,19 @@ if TYPE_CHECKING:
     from advexport_sandbox.sandbox import Sandbox
 
 ADMIN_PATH = "/sandbox/"
+
+
+def inject_order(sandbox: Sandbox, order: Mapping[str, Any]) -> None:
+    """Inject a fault that JSON describes: its name, and perhaps count, match and options."""
+    unknown = set(order) - {"name", "count", "match", "options"}
+    if unknown:
+        raise BadInjectionError(f"unknown field: {', '.join(sorted(unknown))}")
+    sandbox.inject(
+        order["name"],
+        order.get("count", 1),
+        match=parse_match(order.get("match", {})),
+        options=parse_options(order.get("options", {})),
+    )
 
 
 class Admin:
@@ -63,13 +76,7 @@ class Admin:
         return json_answer(self._sandbox.faults)
 
     def _inject(self, request: Request) -> Answer:
-        content = json.loads(request.body)
-        self._sandbox.inject(
-            content["name"],
-            content.get("count", 1),
-            match=parse_match(content.get("match", {})),
-            options=parse_options(content.get("options", {})),
-        )
+        inject_order(self._sandbox, json.loads(request.body))
         return self._tell_faults(request)
 
     def _clear_faults(self, request: Request) -> Answer:

@@ -16,7 +16,7 @@ from advexport_sandbox.answers import (
     json_answer,
     storage_error,
 )
-from advexport_sandbox.demands import BadDemandError, Demand, parse_demand
+from advexport_sandbox.demands import BadDemandError, parse_demand
 from advexport_sandbox.faults import Ail, Alter, Disturb, Refuse, Spoil
 from advexport_sandbox.injections import Call, Injections
 from advexport_sandbox.signing import FILES_PATH, Signer, signed_task

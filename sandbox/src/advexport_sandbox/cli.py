@@ -12,13 +12,13 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
+from advexport_sandbox.admin import inject_order
 from advexport_sandbox.config import SandboxConfig
 from advexport_sandbox.faults import FAULTS
-from advexport_sandbox.injections import parse_match, parse_options
 from advexport_sandbox.sandbox import Sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _SETTINGS_HELP = {
     "host": "address to bind",
@@ -42,7 +42,7 @@ _SETTINGS_HELP = {
     "url_lifetime": "seconds for which a download URL holds",
     "cache_bytes": "how much of rendered files is kept in memory",
 }
-_TYPES = {
+_TYPES: dict[str, Callable[[str], object]] = {
     "host": str,
     "files_host": str,
     "token": str,
@@ -113,7 +113,7 @@ def _serve(options: Namespace) -> int:
     config = SandboxConfig(**{key: text for key, text in vars(options).items() if key in names})
     sandbox = Sandbox(config)
     for text in options.fault:
-        _inject(sandbox, text)
+        inject_order(sandbox, json.loads(text) if text.startswith("{") else {"name": text})
     for text in options.prerender:
         interval, first, last = text.split(":")
         sandbox.prerender(interval, date.fromisoformat(first), date.fromisoformat(last))
@@ -124,16 +124,6 @@ def _serve(options: Namespace) -> int:
         sys.stdout.flush()
         stopped.wait()
     return 0
-
-
-def _inject(sandbox: Sandbox, text: str) -> None:
-    order = json.loads(text) if text.startswith("{") else {"name": text}
-    sandbox.inject(
-        order["name"],
-        order.get("count", 1),
-        match=parse_match(order.get("match", {})),
-        options=parse_options(order.get("options", {})),
-    )
 
 
 def _write_port(path: Path, origin: str) -> None:

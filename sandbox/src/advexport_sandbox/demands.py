@@ -58,11 +58,9 @@ def parse_demand(body: bytes) -> Demand:
     fields = _parse_object(body)
     first, last = _parse_date(fields, "start_date"), _parse_date(fields, "stop_date")
     if first > last:
-        message = "start_date: is after stop_date"
-        raise BadDemandError(message)
+        raise BadDemandError("start_date: is after stop_date")
     if fields.get("format", "csv") != "csv":
-        message = "format: only csv is offered"
-        raise BadDemandError(message)
+        raise BadDemandError("format: only csv is offered")
     return Demand(
         interval=_parse_choice(fields, "interval", Interval.DAILY),
         first=first,
@@ -76,18 +74,15 @@ def _parse_object(body: bytes) -> dict[str, object]:
     try:
         fields = json.loads(body)
     except ValueError as error:
-        message = f"JSON parse error: {error}"
-        raise BadDemandError(message) from error
+        raise BadDemandError(f"JSON parse error: {error}") from error
     if not isinstance(fields, dict):
-        message = "a JSON object is expected"
-        raise BadDemandError(message)
+        raise BadDemandError("a JSON object is expected")
     return fields
 
 
 def _parse_date(fields: dict[str, object], name: str) -> date:
     if name not in fields:
-        message = f"{name}: this field is required"
-        raise BadDemandError(message)
+        raise BadDemandError(f"{name}: this field is required")
     text = fields[name]
     message = f"{name}: a date YYYY-MM-DD is expected"
     if not isinstance(text, str) or not _DATE.fullmatch(text):
@@ -101,23 +96,20 @@ def _parse_date(fields: dict[str, object], name: str) -> date:
 def _parse_sorting(fields: dict[str, object]) -> Sorting:
     sorting = _parse_choice(fields, "sorting", Sorting.CAMPAIGN_ID)
     if "sorting" in fields and sorting not in _DOCUMENTED_SORTINGS:
-        message = f"sorting: unknown value {sorting.value!r}"
-        raise BadDemandError(message)
+        raise BadDemandError(f"sorting: unknown value {sorting.value!r}")
     return sorting
 
 
 def _parse_choice(fields: dict[str, object], name: str, default: _Choice) -> _Choice:
     value = fields.get(name, default.value)
-    try:
-        return type(default)(value)
-    except ValueError as error:
-        message = f"{name}: unknown value {value!r}"
-        raise BadDemandError(message) from error
+    choices = {choice.value: choice for choice in type(default)}
+    if not isinstance(value, str) or value not in choices:
+        raise BadDemandError(f"{name}: unknown value {value!r}")
+    return choices[value]
 
 
 def _parse_bool(fields: dict[str, object], name: str, *, default: bool) -> bool:
     value = fields.get(name, default)
     if not isinstance(value, bool):
-        message = f"{name}: a boolean is expected"
-        raise BadDemandError(message)
+        raise BadDemandError(f"{name}: a boolean is expected")
     return value

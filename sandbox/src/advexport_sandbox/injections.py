@@ -7,12 +7,11 @@ from datetime import date
 from threading import Lock
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from advexport_sandbox.answers import Endpoint, Request
-from advexport_sandbox.demands import Demand, Interval
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from advexport_sandbox.answers import Endpoint, Request
+    from advexport_sandbox.demands import Demand, Interval
     from advexport_sandbox.faults import Fault
 
 Effect = TypeVar("Effect")
@@ -61,7 +60,7 @@ class Match:
 
     def _fits_demand(self, demand: Demand | None) -> bool:
         if demand is None:
-            return self.interval is self.first is self.last is self.day is None
+            return (self.interval, self.first, self.last, self.day) == (None, None, None, None)
         return (
             self.interval in {None, demand.interval}
             and self.first in {None, demand.first}
@@ -175,5 +174,4 @@ def parse_options(content: Mapping[str, object]) -> Options:
 def _check_names(content: Mapping[str, object], kind: type[Match | Options]) -> None:
     unknown = set(content) - {field.name for field in fields(kind)}
     if unknown:
-        message = f"unknown field: {', '.join(sorted(unknown))}"
-        raise BadInjectionError(message)
+        raise BadInjectionError(f"unknown field: {', '.join(sorted(unknown))}")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from email.utils import format_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from advexport_sandbox.answers import Answer, Endpoint, detail_answer, json_answer, storage_error
+from advexport_sandbox.clock import wall_clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +39,7 @@ def refuse_with(status: int) -> Callable[[Call, Options], Answer]:
 def refuse_until_date(_call: Call, options: Options) -> Answer:
     """Refuse with the date of a moment from which on it may be tried again."""
     seconds = 1 if options.retry_after is None else int(options.retry_after)
-    moment = format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
+    moment = format_datetime(wall_clock() + timedelta(seconds=seconds), usegmt=True)
     status = HTTPStatus.TOO_MANY_REQUESTS
     return detail_answer(status, headers=(("Retry-After", moment),))
 

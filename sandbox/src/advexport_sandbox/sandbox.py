@@ -95,8 +95,7 @@ class Sandbox:
     def origin(self) -> str:
         """Scheme, host and port of the running server."""
         if self._server is None:
-            message = "the sandbox is not running"
-            raise RuntimeError(message)
+            raise RuntimeError("the sandbox is not running")
         return self._server.origin
 
     @property
@@ -136,12 +135,14 @@ class Sandbox:
             count: How often it strikes; None is always.
 
         Raises:
-            BadInjectionError: No fault has this name.
+            BadInjectionError: No fault has this name, or it never strikes that endpoint.
         """
         if name not in FAULTS:
-            message = f"no fault is called {name!r}"
-            raise BadInjectionError(message)
-        injection = Injection(FAULTS[name], count, match, options)
+            raise BadInjectionError(f"no fault is called {name!r}")
+        fault = FAULTS[name]
+        if match.endpoint not in {None, *fault.endpoints}:
+            raise BadInjectionError(f"{name} strikes no {match.endpoint}")
+        injection = Injection(fault, count, match, options)
         self._injections.add(injection)
         return injection
 

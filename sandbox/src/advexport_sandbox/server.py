@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from socketserver import TCPServer, ThreadingMixIn
 from threading import Event, Lock, Thread
@@ -50,7 +51,7 @@ class Server(ThreadingMixIn, TCPServer):
         self.shutdown()
         with self._lock:
             for connection in self._connections:
-                connection.shutdown(socket.SHUT_RDWR)
+                _hang_up(connection)
         self.server_close()
         self._thread.join()
 
@@ -58,16 +59,25 @@ class Server(ThreadingMixIn, TCPServer):
         """Remember a connection, to close it at the stop."""
         with self._lock:
             self._connections.add(connection)
+            if self.stopping.is_set():
+                _hang_up(connection)
 
     def note_closed(self, connection: socket.socket) -> None:
         """Forget a connection."""
         with self._lock:
             self._connections.discard(connection)
 
-    def handle_error(self, request: object, client_address: object) -> None:  # type: ignore[override]  # reads neither
+    def handle_error(
+        self, request: socket.socket | tuple[bytes, socket.socket], client_address: object
+    ) -> None:
         """Pass over clients that went away; all else is a bug of the sandbox."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
+
+
+def _hang_up(connection: socket.socket) -> None:
+    with suppress(OSError):  # the client was faster
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -98,4 +108,4 @@ class _Handler(BaseHTTPRequestHandler):
         can_go_on = send(self.connection, self.server.answer(request), self.server.stopping.wait)
         self.close_connection = self.close_connection or not can_go_on
 
-    do_GET = do_POST = do_DELETE = do_PUT = do_PATCH = do_HEAD = _serve  # noqa: N815  # named by the base
+    do_GET = do_POST = do_DELETE = do_PUT = do_PATCH = _serve  # noqa: N815  # named by the base

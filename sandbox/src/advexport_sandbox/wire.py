@@ -31,6 +31,8 @@ def send(connection: socket.socket, answer: Answer, pause: Callable[[float], obj
         pause(answer.stall_seconds)
     if answer.ending is Ending.RESET:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        # Before the server can end the connection with FIN, in good order.
+        connection.close()
     return answer.ending is Ending.KEEP and answer.framing is not Framing.CLOSE
 
 

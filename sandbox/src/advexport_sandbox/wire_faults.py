@@ -37,6 +37,12 @@ def say(content_type: str, body: bytes) -> Change:
     return change
 
 
+def say_url(answer: Answer, options: Options) -> Answer:
+    """Answer a poll with a URL that no client should follow."""
+    content = {"state": "SUCCESS", "result": options.location or "file:///etc/passwd"}
+    return replace(answer, body=json.dumps(content).encode())
+
+
 def say_huge(answer: Answer, _options: Options) -> Answer:
     """Blow the JSON up; it stays valid."""
     content = {**json.loads(answer.body), "padding": "x" * _HUGE_BYTES}
