@@ -1,0 +1,154 @@
+"""The grammar of cells: what a cell may hold, and what goes out for it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
+
+from tap_advexport.reports import Interval
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+_EXCERPT_LENGTH: Final = 60
+
+_INTEGER: Final = re.compile(r"(-?)0*([0-9]{1,4300})(?:\.0)?")
+_INTEGER_DIGITS: Final = 4300
+# JSON's grammar, with exponents up to 4,300: beyond that an exact total would fill the memory.
+_NUMBER: Final = re.compile(
+    r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?"
+    r"(?:[eE][+-]?0*(?:[0-9]{1,3}|[0-3][0-9]{3}|4[0-2][0-9]{2}|4300))?"
+)
+_TIME: Final = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2}) ([0-9]{2}):([0-9]{2})")
+
+
+class InvalidCellError(Exception):
+    """A cell breaks its column's grammar; the text says how, without the cell itself."""
+
+
+def excerpt(text: str) -> str:
+    """Quote a text for a message: one line, no control characters, cut if it is long."""
+    quoted = repr(text[:_EXCERPT_LENGTH])
+    is_cut = len(text) > _EXCERPT_LENGTH or len(quoted) > 2 * _EXCERPT_LENGTH
+    return f"{quoted[: 2 * _EXCERPT_LENGTH]}..." if is_cut else quoted
+
+
+def integer_text(cell: str) -> str:
+    """Give an integer in plain decimal (`007` is 7, `5.0` is 5), the empty text for an empty cell.
+
+    Raises:
+        InvalidCellError: it is no integer.
+    """
+    if not cell:
+        return ""
+    match = _INTEGER.fullmatch(cell)
+    if match is None or len(cell.removesuffix(".0").lstrip("-")) > _INTEGER_DIGITS:
+        message = f"is no integer of at most {_INTEGER_DIGITS:,} digits"
+        raise InvalidCellError(message)
+    sign, digits = match.groups()
+    return digits if digits == "0" else sign + digits
+
+
+def integer_value(cell: str) -> int:
+    """Give an integer's value for totals, 0 for an empty cell.
+
+    Raises:
+        InvalidCellError: it is no integer.
+    """
+    # By way of Decimal: int() of a text refuses what PYTHONINTMAXSTRDIGITS happens to say.
+    return int(Decimal(integer_text(cell) or "0"))
+
+
+def number_text(cell: str) -> str:
+    """Give a number's own digits, the empty text for an empty cell.
+
+    Raises:
+        InvalidCellError: it is no number of JSON's grammar.
+    """
+    if cell and _NUMBER.fullmatch(cell) is None:
+        message = "is no number of JSON's grammar with an exponent of at most 4,300"
+        raise InvalidCellError(message)
+    return cell
+
+
+def number_value(cell: str) -> Decimal:
+    """Give a number's exact value for totals, 0 for an empty cell.
+
+    Raises:
+        InvalidCellError: it is no number of JSON's grammar.
+    """
+    return Decimal(number_text(cell) or "0")
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """What a `time` may be in one export, both ends of its window included, and what it means."""
+
+    interval: Interval
+    first: date
+    last: date
+    zone: ZoneInfo
+
+    def periods(self) -> tuple[date, ...]:
+        """Give the first day of every period of the window, in order."""
+        days = range(self.first.toordinal(), self.last.toordinal() + 1)
+        return tuple(dict.fromkeys(self._period(date.fromordinal(day)) for day in days))
+
+    def period(self, cell: str) -> date:
+        """Give the first day of the period that a `time` belongs to.
+
+        Raises:
+            InvalidCellError: it is no time of this window and its interval.
+        """
+        return self._period(self._parse(cell).date())
+
+    def zoned(self, cell: str) -> str:
+        """Give a `time` with the zone's offset, as RFC 3339; a repeated hour has its first one.
+
+        Raises:
+            InvalidCellError: it is no time of this window and its interval.
+        """
+        moment = self._parse(cell)
+        offset = moment.replace(tzinfo=self.zone).utcoffset() or timedelta(0)
+        # RFC 3339 has no seconds in an offset, and only zones before about 1970 do.
+        minutes = timedelta(minutes=offset // timedelta(minutes=1))
+        return moment.replace(tzinfo=timezone(minutes)).isoformat(timespec="seconds")
+
+    @property
+    def _is_monthly(self) -> bool:
+        return self.interval is Interval.MONTHLY
+
+    def _period(self, day: date) -> date:
+        return day.replace(day=1) if self._is_monthly else day
+
+    def _parse(self, cell: str) -> datetime:
+        moment = _moment(cell)
+        day = self._period(moment.date())
+        if not self._period(self.first) <= day <= self.last:
+            message = f"lies outside the export's window, {self.first} to {self.last}"
+            raise InvalidCellError(message)
+        is_on_grid = {
+            Interval.HOURLY: moment.minute == 0,
+            Interval.DAILY: moment.hour == moment.minute == 0,
+            Interval.MONTHLY: moment.day == 1 and moment.hour == moment.minute == 0,
+        }
+        if not is_on_grid[self.interval]:
+            message = f"is not the start of a period of the {self.interval} report"
+            raise InvalidCellError(message)
+        return moment
+
+
+def _moment(cell: str) -> datetime:
+    match = _TIME.fullmatch(cell)
+    if match is None:
+        message = "is no time of the form YYYY-MM-DD HH:mm"
+        raise InvalidCellError(message)
+    try:
+        year, month, day, hour, minute = map(int, match.groups())
+        return datetime(year, month, day, hour, minute)  # noqa: DTZ001 - the cell has no zone
+    except ValueError:
+        message = "is a time that no calendar or clock has"
+        raise InvalidCellError(message) from None

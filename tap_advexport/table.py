@@ -1,0 +1,177 @@
+"""A CSV file as a header and blocks of rows; whatever is wrong with it leaves as one of our errors."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from tap_advexport.cells import excerpt
+from tap_advexport.errors import CutFileError, FileError, InvalidHeaderError, InvalidRowError
+from tap_advexport.reports import COLUMN_NAMES
+from tap_advexport.source import BLOCK_BYTES, CHUNK_BYTES, ROW_BYTES, RowTooLongError, open_feed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+_LINE_END: Final = re.compile(rb"\n")
+_OPEN_QUOTE: Final = "unexpected end of data"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Consecutive rows of the file; blank lines are rows without cells.
+
+    Attributes:
+        first_line: the file's line on which the first row starts, counted from 1.
+    """
+
+    rows: list[list[str]]
+    first_line: int
+
+    def line(self, index: int) -> int:
+        """Give the file's line on which a row starts."""
+        before = self.rows[:index]
+        return self.first_line + sum(1 + sum(cell.count("\n") for cell in row) for row in before)
+
+
+class Table:
+    """The header and the rows of one CSV file.
+
+    Attributes:
+        width: how many cells a row has.
+        positions: where each column of the report stands.
+        unknown_columns: the names in the header that the report does not have.
+    """
+
+    def __init__(self, source: BinaryIO, *, is_end_proven: bool) -> None:
+        # The limit is the process's own; the feed bounds what a row can be.
+        csv.field_size_limit(max(csv.field_size_limit(), 2 * (BLOCK_BYTES + ROW_BYTES)))
+        self._feed = open_feed(source)
+        self._is_end_proven = is_end_proven or self._feed.is_packed
+        # Lines end with "\n" here, so a "\r" in a cell is no line end, quoted or not.
+        text = io.TextIOWrapper(
+            io.BufferedReader(self._feed, CHUNK_BYTES), encoding="utf-8-sig", newline="\n"
+        )
+        self._reader = csv.reader(text, strict=True)
+        header = self._read_header()
+        self.width = len(header)
+        self.positions = {name: header.index(name) for name in COLUMN_NAMES}
+        self.unknown_columns = tuple(name for name in header if name not in COLUMN_NAMES)
+
+    def blocks(self, size: int) -> Iterator[Block]:
+        """Give all rows, in blocks of at most `size`.
+
+        Raises:
+            CutFileError: the file ends before its end.
+            FileError: the file is damaged.
+            InvalidRowError: the bytes are no UTF-8, the quotes no CSV, or a row has no end.
+        """
+        while block := self._read_block(size):
+            yield block
+
+    def is_exhausted(self) -> bool:
+        """Whether no row is left (blank lines are none); what is left is used up."""
+        with self._translated():
+            return not any(self._reader)
+
+    def _read_block(self, size: int) -> Block | None:
+        rows: list[list[str]] = []
+        first_line = self._reader.line_num + 1
+        self._feed.start_block()
+        with self._translated():
+            for row in islice(self._reader, size):
+                rows.append(row)
+                if self._feed.is_full:
+                    break
+        self._refuse_cut_end()
+        return Block(rows, first_line) if rows else None
+
+    def _refuse_cut_end(self) -> None:
+        if self._feed.is_line_open and not self._is_end_proven:
+            message = (
+                f"the file is cut: line {self._reader.line_num}, its last, has no line end, "
+                "and nothing proves that it ends there"
+            )
+            raise CutFileError(message)
+
+    def _read_header(self) -> list[str]:
+        try:
+            with self._translated():
+                header = next(filter(None, self._reader), None)
+        except InvalidRowError as error:
+            if not str(error).startswith("line 1:"):
+                raise
+            message = f"the file is not CSV: {error}"
+            raise FileError(message) from None
+        if header is None:
+            message = "the file is cut: it has nothing but blank lines, not even a header"
+            raise CutFileError(message)
+        _refuse_other_text(header)
+        self._refuse_cut_end()
+        if self._feed.is_line_open and not set(COLUMN_NAMES) <= set(header):
+            message = f"the file is cut in its header, which ends with {excerpt(header[-1])}"
+            raise CutFileError(message)
+        _refuse_invalid_header(header)
+        return header
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except csv.Error as error:
+            raise self._csv_error(str(error)) from None
+        except UnicodeDecodeError as error:
+            raise self._decode_error(error) from None
+        except RowTooLongError:
+            message = (
+                f"line {self._reader.line_num + 1}: a row of more than {ROW_BYTES >> 20} MiB "
+                "is no row of a report"
+            )
+            raise InvalidRowError(message) from None
+
+    def _csv_error(self, text: str) -> CutFileError | InvalidRowError:
+        line = self._reader.line_num
+        if text == _OPEN_QUOTE:
+            return CutFileError(f"the file is cut: a quote is still open at its end, line {line}")
+        return InvalidRowError(f"line {line}: the quoting is no valid CSV ({excerpt(text)})")
+
+    def _decode_error(self, error: UnicodeDecodeError) -> CutFileError | InvalidRowError:
+        before = error.object[: error.start]
+        line = self._reader.line_num + 1 + len(_LINE_END.findall(before))
+        if error.reason == _OPEN_QUOTE and self._feed.is_at_end:
+            return CutFileError(f"the file is cut in the middle of a character, line {line}")
+        return InvalidRowError(
+            f"line {line}: the bytes {error.object[error.start : error.start + 8]!r} are no UTF-8"
+        )
+
+
+def _refuse_other_text(header: list[str]) -> None:
+    """Tell a message or a page from a header that is wrong."""
+    if any(name in COLUMN_NAMES for name in header):
+        return
+    shown = excerpt(",".join(header))
+    if len(header) < len(COLUMN_NAMES):
+        message = f"the file is not the report's CSV: its first line is {shown}"
+        raise FileError(message)
+    message = (
+        f"the header is missing: the first line looks like data, no column is known in {shown}"
+    )
+    raise InvalidHeaderError(message)
+
+
+def _refuse_invalid_header(header: list[str]) -> None:
+    missing = [name for name in COLUMN_NAMES if name not in header]
+    if missing:
+        message = f"the header lacks {', '.join(missing)}; it has {excerpt(','.join(header))}"
+        raise InvalidHeaderError(message)
+    twice = [name for name, count in Counter(header).items() if count > 1]
+    if twice:
+        message = f"the header has twice: {', '.join(map(excerpt, twice[:5]))}"
+        raise InvalidHeaderError(message)
