@@ -13,6 +13,7 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from advexport_sandbox.admin import inject_order
+from advexport_sandbox.answers import Endpoint
 from advexport_sandbox.config import SandboxConfig
 from advexport_sandbox.faults import FAULTS
 from advexport_sandbox.sandbox import Sandbox
@@ -67,7 +68,7 @@ def _parser() -> ArgumentParser:
         "advexport-sandbox", description="A stand-in for an asynchronous report-export API."
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("faults", help="list the faults that can be injected")
+    commands.add_parser("faults", help="list the faults that can be injected, in Markdown")
     serve = commands.add_parser(
         "serve",
         help="serve until SIGTERM or SIGINT",
@@ -99,9 +100,10 @@ def _parser() -> ArgumentParser:
 
 
 def _list_faults() -> int:
+    sys.stdout.write("| fault | calls | what happens |\n| --- | --- | --- |\n")
     for fault in FAULTS.values():
-        endpoints = ", ".join(sorted(fault.endpoints))
-        sys.stdout.write(f"{fault.name}  [{endpoints}]  {fault.about}\n")
+        calls = ", ".join(endpoint for endpoint in Endpoint if endpoint in fault.endpoints)
+        sys.stdout.write(f"| `{fault.name}` | {calls} | {fault.about} |\n")
     return 0
 
 

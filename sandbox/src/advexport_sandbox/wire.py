@@ -12,6 +12,7 @@ from advexport_sandbox.answers import Answer, Ending, Framing
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+_LINE_FEED = ord("\n")
 _CHUNK_BYTES = 64 * 1024
 # Closing with a linger time of zero sends RST instead of FIN.
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -70,13 +71,21 @@ def _phrase(status: int) -> str:
 def _send_body(connection: socket.socket, answer: Answer, pause: Callable[[float], object]) -> None:
     wire = _framed(answer)
     if answer.sent_share < 1:
-        wire = wire[: min(int(len(wire) * answer.sent_share), max(len(wire) - 1, 0))]
+        wire = wire[: _cut_position(wire, answer.sent_share)]
     if not answer.byte_pause_seconds:
         connection.sendall(wire)
         return
     for position in range(len(wire)):
         connection.sendall(wire[position : position + 1])
         pause(answer.byte_pause_seconds)
+
+
+def _cut_position(wire: memoryview, share: float) -> int:
+    position = min(int(len(wire) * share), max(len(wire) - 1, 0))
+    # A file that ends with a line and without a length could not be told from a whole one.
+    while position and wire[position - 1] == _LINE_FEED:
+        position -= 1
+    return position
 
 
 def _framed(answer: Answer) -> memoryview:

@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from advexport_sandbox import SandboxConfig
+from advexport_sandbox.cli import main
+
+if TYPE_CHECKING:
+    import pytest
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+
+
+def test_the_readme_has_the_table_of_faults(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["faults"])
+    assert capsys.readouterr().out in README, "paste the output of `advexport-sandbox faults`"
+
+
+def test_the_readme_names_all_settings() -> None:
+    assert [name for name in SandboxConfig.__dataclass_fields__ if f"`{name}`" not in README] == []
