@@ -46,8 +46,7 @@ def integer_text(cell: str) -> str:
         return ""
     match = _INTEGER.fullmatch(cell)
     if match is None or len(cell.removesuffix(".0").lstrip("-")) > _INTEGER_DIGITS:
-        message = f"is no integer of at most {_INTEGER_DIGITS:,} digits"
-        raise InvalidCellError(message)
+        raise InvalidCellError(f"is no integer of at most {_INTEGER_DIGITS:,} digits")
     sign, digits = match.groups()
     return digits if digits == "0" else sign + digits
 
@@ -69,8 +68,7 @@ def number_text(cell: str) -> str:
         InvalidCellError: it is no number of JSON's grammar.
     """
     if cell and _NUMBER.fullmatch(cell) is None:
-        message = "is no number of JSON's grammar with an exponent of at most 4,300"
-        raise InvalidCellError(message)
+        raise InvalidCellError("is no number of JSON's grammar with an exponent of at most 4,300")
     return cell
 
 
@@ -128,27 +126,23 @@ class Calendar:
         moment = _moment(cell)
         day = self._period(moment.date())
         if not self._period(self.first) <= day <= self.last:
-            message = f"lies outside the export's window, {self.first} to {self.last}"
-            raise InvalidCellError(message)
+            raise InvalidCellError(f"lies outside the export's window, {self.first} to {self.last}")
         is_on_grid = {
             Interval.HOURLY: moment.minute == 0,
             Interval.DAILY: moment.hour == moment.minute == 0,
             Interval.MONTHLY: moment.day == 1 and moment.hour == moment.minute == 0,
         }
         if not is_on_grid[self.interval]:
-            message = f"is not the start of a period of the {self.interval} report"
-            raise InvalidCellError(message)
+            raise InvalidCellError(f"is not the start of a period of the {self.interval} report")
         return moment
 
 
 def _moment(cell: str) -> datetime:
     match = _TIME.fullmatch(cell)
     if match is None:
-        message = "is no time of the form YYYY-MM-DD HH:mm"
-        raise InvalidCellError(message)
+        raise InvalidCellError("is no time of the form YYYY-MM-DD HH:mm")
     try:
         year, month, day, hour, minute = map(int, match.groups())
         return datetime(year, month, day, hour, minute)  # noqa: DTZ001 - the cell has no zone
     except ValueError:
-        message = "is a time that no calendar or clock has"
-        raise InvalidCellError(message) from None
+        raise InvalidCellError("is a time that no calendar or clock has") from None

@@ -1,90 +1,63 @@
 """Rows of a report to lines of JSON, a block at a time and column by column.
 
-Each column goes through a cache from cells to what goes out for them, with `map` and so at the speed
-of C; a cell's grammar is checked when it enters a cache. Caches are bounded.
+A block's columns go through caches with `map`, and its rows through `zip` and `join`: so little
+is done for each row in Python itself. Cells are checked as they enter a cache.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import struct
 from dataclasses import dataclass
-from itertools import repeat
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from decimal import Decimal
+from itertools import groupby
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from tap_advexport.cells import Calendar, integer_text, integer_value, number_text, number_value
-from tap_advexport.periods import netstring
-from tap_advexport.reports import (
-    ADDED_COLUMNS,
-    COLUMN_NAMES,
-    COLUMNS,
-    KEY_DIMENSIONS,
-    ROW_KEY_VERSION,
-    Kind,
-)
-from tap_advexport.repeats import KEY_BYTES
+from tap_advexport.caches import Cache
+from tap_advexport.cells import integer_text, integer_value, number_text, number_value
+from tap_advexport.keys import HASH_BYTES, KeyImages, hashes, repeated_row_key, row_keys
+from tap_advexport.reports import COLUMN_NAMES, COLUMNS, KEY_DIMENSIONS, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import date
-    from decimal import Decimal
 
+    from tap_advexport.cells import Calendar
     from tap_advexport.repeats import Repetitions
 
-V = TypeVar("V")
-
-_CACHE_CELLS: Final = 8192
-_CACHE_CHARACTERS: Final = 1 << 20
-
-# The column with about as many values as rows: no cache, and always the first to go out.
+# The first column has about as many values as there are rows: no cache.
 _UNCACHED: Final = COLUMN_NAMES[0]
 _KINDS: Final = {column.name: column.kind for column in COLUMNS}
-_LENGTHS: Final = tuple(b"%d:" % length for length in range(1024))
 _encode_text: Final = msgspec.json.Encoder().encode
 
 
-class Cache(Generic[V]):
-    """From the cells of a column to a value for each, of which a bounded number is remembered."""
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Consecutive rows of one period, ready to go out.
 
-    def __init__(self, make: Callable[[str], V]) -> None:
-        self._make = make
-        self._values: dict[str, V] = {}
-        self._get = self._values.__getitem__
-        self._characters = 0
+    Attributes:
+        hashes: SHA-256 of each row's dimensions, one after another.
+        content_sum: the sum of the hashes of what the rows hold.
+    """
 
-    def read(self, cells: Sequence[str]) -> list[V]:
-        """Give each cell's value."""
-        try:
-            return list(map(self._get, cells))
-        except KeyError:
-            self._learn(set(cells))
-            return list(map(self._get, cells))
-
-    def _learn(self, cells: set[str]) -> None:
-        if len(self._values) > _CACHE_CELLS or self._characters > _CACHE_CHARACTERS:
-            self._values.clear()
-            self._characters = 0
-        for cell in cells - self._values.keys():
-            self._values[cell] = self._make(cell)
-            self._characters += len(cell)
+    period: date
+    lines: bytes
+    row_count: int
+    hashes: bytes
+    content_sum: int
+    clicks: int
+    conversions: int
+    cost: Decimal
 
 
 @dataclass(frozen=True, slots=True)
-class Lines:
-    """A block of rows, converted: every sequence has one item for each row.
+class _Rows:
+    """A block of rows, converted: every sequence has one item for each row."""
 
-    Attributes:
-        lines: a row's line without what `Encoder.join` puts around it.
-        keys: SHA-256 of the row's dimensions, before repetitions are counted.
-    """
-
-    periods: Sequence[date]
     lines: Sequence[bytes]
-    keys: Sequence[bytes]
-    digests: Sequence[int]
+    hashes: bytes
+    contents: Sequence[bytes]
     clicks: Sequence[int]
     conversions: Sequence[int]
     costs: Sequence[Decimal]
@@ -101,100 +74,115 @@ class Encoder:
         Args:
             calendar: what `time` may be.
             columns: the columns that go out, in canonical order, `row_key` among them.
-            constants: the value of each added column that is the same in all rows.
+            constants: the added columns whose value is the same in all rows.
         """
         self._periods = Cache(calendar.period)
         self._clicks = Cache(integer_value)
         self._conversions = Cache(integer_value)
         self._costs = Cache(number_value)
         self._rates = Cache(number_text)
+        self._images = KeyImages(calendar.interval)
         self._fragments = {
             name: Cache(_fragment(name, calendar, is_first=name == columns[0]))
-            for name in columns
-            if name in COLUMN_NAMES and name != _UNCACHED
+            for name in COLUMN_NAMES
+            if name in columns and name != _UNCACHED
         }
-        self._measures = [name for name in self._fragments if name not in KEY_DIMENSIONS]
+        # The columns that are no part of the key: the metrics, and the label that can change.
+        self._contents = [name for name in self._fragments if name not in KEY_DIMENSIONS]
         self._to_row_key = Cache(_to_row_key(calendar, columns))
-        self._key_heads = Cache(_key_head(calendar))
-        self._key_parts = {
-            name: Cache(_key_part(_KINDS[name])) for name in KEY_DIMENSIONS if name != "time"
-        }
-        del self._key_parts[_UNCACHED]
         self._is_uncached_out = _UNCACHED in columns
         self._head = b"{" + (_prefix(_UNCACHED, is_first=True) if self._is_uncached_out else b"")
-        added = ((name, value) for name, value in constants.items() if name in columns)
-        tail = "".join(
-            f',"{name}":{json.dumps(value, ensure_ascii=False)}' for name, value in added
-        )
-        self._tail = f'"{tail}}}\n'.encode()
+        self._tail = _tail({name: text for name, text in constants.items() if name in columns})
         self._between = self._tail + self._head
 
-    def encode(self, columns: Mapping[str, Sequence[str]], repetitions: Repetitions) -> Lines:
-        """Convert a block of rows, given as its columns.
+    def runs(self, columns: Mapping[str, Sequence[str]], repetitions: Repetitions) -> Iterator[Run]:
+        """Convert a block of rows, given as its columns, and give its runs of equal periods.
 
         Raises:
             InvalidCellError: a cell breaks its column's grammar.
         """
         periods = self._periods.read(columns["time"])
-        self._rates.read(columns["cr"])
-        clicks = self._clicks.read(columns["clicks_aggr"])
-        conversions = self._conversions.read(columns["conversions_aggr"])
-        costs = self._costs.read(columns["cost_aggr"])
-        images = self._key_images(columns)
-        keys = [sha256.digest() for sha256 in map(hashlib.sha256, images)]
-        row_keys = _row_keys(keys)
-        for index, number in repetitions.of_rows(periods) if repetitions else ():
-            image = images[index] + netstring(str(number))
-            row_keys[index] = hashlib.sha256(image).hexdigest()[: 2 * KEY_BYTES].encode()
+        rows = self._rows(columns, list(repetitions.of_rows(periods)) if repetitions else ())
+        for period, start, stop in _runs(periods):
+            part = slice(start, stop)
+            yield Run(
+                period=period,
+                lines=self._whole(rows.lines[part]),
+                row_count=stop - start,
+                hashes=rows.hashes[start * HASH_BYTES : stop * HASH_BYTES],
+                content_sum=sum(map(int.from_bytes, rows.contents[part])),
+                clicks=sum(rows.clicks[part]),
+                conversions=sum(rows.conversions[part]),
+                cost=sum(rows.costs[part], Decimal(0)),
+            )
+
+    def _rows(
+        self, columns: Mapping[str, Sequence[str]], repetitions: Iterable[tuple[int, int]]
+    ) -> _Rows:
+        images = self._images.read(columns)
+        key_hashes = hashes(images)
+        joined = b"".join(key_hashes)
+        digits = row_keys(joined)
+        for index, number in repetitions:
+            digits[index] = repeated_row_key(images[index], number)
+        if "cr" not in self._fragments:
+            self._rates.read(columns["cr"])
         fragments = {name: cache.read(columns[name]) for name, cache in self._fragments.items()}
-        measures = (fragments[name] for name in self._measures)
-        contents = map(b"".join, zip(keys, *measures, strict=True))
-        digests = [sha256.digest() for sha256 in map(hashlib.sha256, contents)]
+        return _Rows(
+            lines=self._lines(columns, fragments, digits),
+            hashes=joined,
+            contents=self._content_hashes(key_hashes, fragments),
+            clicks=self._clicks.read(columns["clicks_aggr"]),
+            conversions=self._conversions.read(columns["conversions_aggr"]),
+            costs=self._costs.read(columns["cost_aggr"]),
+        )
+
+    def _lines(
+        self,
+        columns: Mapping[str, Sequence[str]],
+        fragments: Mapping[str, Sequence[bytes]],
+        digits: Sequence[bytes],
+    ) -> list[bytes]:
+        """Give each line from behind `self._head` to the last digit of its key."""
         uncached = [map(_encode_text, columns[_UNCACHED])] if self._is_uncached_out else []
         to_row_key = self._to_row_key.read(columns["time"])
-        pieces = zip(*uncached, *fragments.values(), to_row_key, row_keys, strict=True)
-        return Lines(
-            periods=periods,
-            lines=list(map(b"".join, pieces)),
-            keys=keys,
-            digests=list(map(int.from_bytes, digests)),
-            clicks=clicks,
-            conversions=conversions,
-            costs=costs,
-        )
+        pieces = zip(*uncached, *fragments.values(), to_row_key, digits, strict=True)
+        return list(map(b"".join, pieces))
 
-    def join(self, lines: Iterable[bytes]) -> bytes:
-        """Give whole lines, each with its end."""
+    def _content_hashes(
+        self, key_hashes: Sequence[bytes], fragments: Mapping[str, Sequence[bytes]]
+    ) -> list[bytes]:
+        """Give a hash of what each row holds: its key before repetitions, and all the rest.
+
+        The fragments are `"name":value` of JSON, so no two rows join to the same bytes.
+        """
+        contents = (fragments[name] for name in self._contents)
+        return hashes(list(map(b"".join, zip(key_hashes, *contents, strict=True))))
+
+    def _whole(self, lines: Iterable[bytes]) -> bytes:
         return b"".join((self._head, self._between.join(lines), self._tail))
 
-    def _key_images(self, columns: Mapping[str, Sequence[str]]) -> list[bytes]:
-        """Give the bytes that each row's key is the hash of."""
-        uncached = list(map(str.encode, columns[_UNCACHED]))
-        parts = (cache.read(columns[name]) for name, cache in self._key_parts.items())
-        images = zip(
-            self._key_heads.read(columns["time"]),
-            _lengths(uncached),
-            uncached,
-            repeat(b","),
-            *parts,
-        )
-        return list(map(b"".join, images))
 
-
-def _lengths(texts: Sequence[bytes]) -> list[bytes]:
-    try:
-        return list(map(_LENGTHS.__getitem__, map(len, texts)))
-    except IndexError:
-        return [b"%d:" % len(text) for text in texts]
-
-
-def _row_keys(keys: Sequence[bytes]) -> list[bytes]:
-    digits = b"".join(keys).hex().encode()
-    return list(struct.unpack("32s32x" * len(keys), digits))
+def _runs(periods: Sequence[date]) -> Iterator[tuple[date, int, int]]:
+    """Give each run of equal periods with its start and, not included, its stop."""
+    if periods.count(periods[0]) == len(periods):
+        yield periods[0], 0, len(periods)
+        return
+    start = 0
+    for period, run in groupby(periods):
+        stop = start + sum(1 for _ in run)
+        yield period, start, stop
+        start = stop
 
 
 def _prefix(name: str, *, is_first: bool) -> bytes:
     return f'{"" if is_first else ","}"{name}":'.encode()
+
+
+def _tail(constants: Mapping[str, str]) -> bytes:
+    """Give the end of every line, from behind the last digit of `row_key`."""
+    added = (f',"{name}":{json.dumps(text)}' for name, text in constants.items())
+    return f'"{"".join(added)}}}\n'.encode()
 
 
 def _fragment(name: str, calendar: Calendar, *, is_first: bool) -> Callable[[str], bytes]:
@@ -212,20 +200,9 @@ def _fragment(name: str, calendar: Calendar, *, is_first: bool) -> Callable[[str
 
 
 def _to_row_key(calendar: Calendar, columns: Sequence[str]) -> Callable[[str], bytes]:
-    """Give what makes the part of a line from `report_date` to the first digit of `row_key`."""
+    """Give what makes the part of a line from `report_date` to before `row_key`'s digits."""
     to_digits = _prefix("row_key", is_first=columns[0] == "row_key") + b'"'
     if "report_date" not in columns:
         return lambda _: to_digits
     to_date = _prefix("report_date", is_first=columns[0] == "report_date")
-    return lambda cell: to_date + b'"%b"' % str(calendar.period(cell)).encode() + to_digits
-
-
-def _key_part(kind: Kind) -> Callable[[str], bytes]:
-    if kind is Kind.INTEGER:
-        return lambda cell: netstring(integer_text(cell))
-    return netstring
-
-
-def _key_head(calendar: Calendar) -> Callable[[str], bytes]:
-    head = netstring(ROW_KEY_VERSION) + netstring(calendar.interval)
-    return lambda cell: head + netstring(cell)
+    return lambda time: b'%b"%b"%b' % (to_date, str(calendar.period(time)).encode(), to_digits)

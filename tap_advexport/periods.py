@@ -7,36 +7,27 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from tap_advexport.repeats import repetition_numbers
+from tap_advexport.netstrings import netstrings
+from tap_advexport.repeats import KeysSeen
 
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
     from datetime import date
     from typing import BinaryIO
+
+    from tap_advexport.lines import Run
 
 # Lines wait until there are this many bytes of them, so that a file in no order of time leaves few
 # spans behind.
 _PENDING_BYTES: Final = 1 << 22
 
 _DIGEST_MODULUS: Final = 1 << 256
+_DIGEST_DIGITS: Final = 32
 
 
 class NotTimeOrderedError(Exception):
     """A period came back after another one had begun."""
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """Consecutive rows of one period, ready to go out."""
-
-    lines: bytes
-    row_count: int
-    keys: bytes
-    digests: Iterable[int]
-    clicks: int
-    conversions: int
-    cost: Decimal
 
 
 @dataclass(slots=True)
@@ -47,8 +38,8 @@ class Tally:
     clicks: int = 0
     conversions: int = 0
     cost: Decimal = field(default_factory=Decimal)
-    digest_sum: int = 0
-    keys: bytearray = field(default_factory=bytearray)
+    content_sum: int = 0
+    keys: KeysSeen = field(default_factory=KeysSeen)
     pending: list[bytes] = field(default_factory=list)
     spans: list[tuple[int, int]] = field(default_factory=list)
     is_over: bool = False
@@ -59,40 +50,58 @@ class Tally:
         self.clicks += run.clicks
         self.conversions += run.conversions
         self.cost += run.cost
-        self.digest_sum += sum(run.digests)
-        self.keys += run.keys
+        self.content_sum += run.content_sum
         self.pending.append(run.lines)
 
-    def digest(self, shape: Sequence[str]) -> str:
-        """Give the digest of the rows so far, whatever their order, and of what shapes them."""
-        parts = (*shape, str(self.row_count), f"{self.digest_sum % _DIGEST_MODULUS:x}")
-        return hashlib.sha256(b"".join(map(netstring, parts))).hexdigest()[:32]
+    def add_span(self, start: int, stop: int) -> None:
+        """Note where lines went; ranges that touch become one."""
+        if self.spans and self.spans[-1][1] == start:
+            start, _ = self.spans.pop()
+        self.spans.append((start, stop))
+
+    def digest(self, shape: Iterable[str]) -> str:
+        """Give the digest of the rows, in whatever order, and of what shapes them."""
+        content = f"{self.content_sum % _DIGEST_MODULUS:x}"
+        image = netstrings(*shape, str(self.row_count), content)
+        return hashlib.sha256(image).hexdigest()[:_DIGEST_DIGITS]
 
 
 class Ledger:
-    """The periods of one export, and the spool that their lines go to."""
+    """The periods of one export, and the spool that their lines go to.
+
+    Attributes:
+        numbers: the repetition numbers of each period that has repetitions.
+    """
 
     def __init__(
-        self, out: BinaryIO, periods: Iterable[date], *, is_time_ordered: bool, is_counted: bool
+        self,
+        out: BinaryIO,
+        periods: Iterable[date],
+        *,
+        is_time_ordered: bool,
+        are_repetitions_known: bool,
     ) -> None:
         self.tallies = {period: Tally() for period in periods}
         self.numbers: dict[date, array[int]] = {}
         self.byte_count = 0
         self._out = out
         self._is_time_ordered = is_time_ordered
-        self._is_counted = is_counted
+        self._are_repetitions_known = are_repetitions_known
         self._current: date | None = None
         self._pending_bytes = 0
 
-    def add(self, period: date, run: Run) -> None:
+    def add(self, run: Run) -> None:
         """Take the next rows of the file.
 
         Raises:
             NotTimeOrderedError: the period was over, and the file was taken to be in order.
         """
-        if self._is_time_ordered and period != self._current:
-            self._turn_to(period)
-        self.tallies[period].add(run)
+        if self._is_time_ordered and run.period != self._current:
+            self._turn_to(run.period)
+        tally = self.tallies[run.period]
+        tally.add(run)
+        if not self._are_repetitions_known:
+            tally.keys.add(run.hashes)
         self._pending_bytes += len(run.lines)
         if self._pending_bytes > _PENDING_BYTES:
             self._write()
@@ -112,9 +121,9 @@ class Ledger:
 
     def _end(self, period: date) -> None:
         tally = self.tallies[period]
-        if not self._is_counted and (numbers := repetition_numbers(tally.keys)):
+        if numbers := tally.keys.repetition_numbers():
             self.numbers[period] = numbers
-        tally.keys = bytearray()
+        tally.keys = KeysSeen()
         tally.is_over = True
 
     def _write(self) -> None:
@@ -123,7 +132,7 @@ class Ledger:
                 start = self.byte_count
                 self._write_whole(b"".join(tally.pending))
                 tally.pending.clear()
-                _extend(tally.spans, (start, self.byte_count))
+                tally.add_span(start, self.byte_count)
         self._pending_bytes = 0
 
     def _write_whole(self, lines: bytes) -> None:
@@ -133,15 +142,3 @@ class Ledger:
             written = self._out.write(view)
             view = view[written:]
             self.byte_count += written
-
-
-def netstring(text: str) -> bytes:
-    """Give a text so that a sequence of them can be read in one way only."""
-    data = text.encode()
-    return b"%d:%b," % (len(data), data)
-
-
-def _extend(spans: list[tuple[int, int]], span: tuple[int, int]) -> None:
-    if spans and spans[-1][1] == span[0]:
-        span = (spans.pop()[0], span[1])
-    spans.append(span)

@@ -10,30 +10,24 @@ from __future__ import annotations
 import decimal
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import groupby
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
-from tap_advexport.cells import (
-    Calendar,
-    InvalidCellError,
-    excerpt,
-    integer_text,
-    number_text,
-)
-from tap_advexport.errors import CutFileError, FileError, InvalidRowError
+from tap_advexport.cells import Calendar, InvalidCellError
+from tap_advexport.diagnosis import row_error
+from tap_advexport.errors import FileError
 from tap_advexport.lines import Encoder
-from tap_advexport.periods import Ledger, NotTimeOrderedError, Run
-from tap_advexport.repeats import KEY_BYTES, Repetitions
-from tap_advexport.reports import ADDED_COLUMNS, COLUMN_NAMES, COLUMNS, Interval, Kind
-from tap_advexport.table import Block, Table
+from tap_advexport.periods import Ledger, NotTimeOrderedError
+from tap_advexport.repeats import Repetitions
+from tap_advexport.reports import ADDED_COLUMNS, COLUMN_NAMES, Interval
+from tap_advexport.table import RaggedRowsError, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from array import array
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import date
     from typing import BinaryIO
 
-    from tap_advexport.lines import Lines
     from tap_advexport.periods import Tally
 
 # Rows at a time: few enough for a processor's cache, many enough for the cost of a block.
@@ -81,8 +75,8 @@ class Period:
 
     Attributes:
         cost_aggr: the exact total, as digits without an exponent.
-        digest: of the rows as emitted, but for `export_id`, `exported_at` and `row_key`, in whatever
-            order, and of the shape that they have.
+        digest: of the rows as emitted, in whatever order, without `export_id`, `exported_at` and
+            `row_key`, and of the shape that they have.
         spans: where the period's lines are, as ranges of bytes: start included, stop not.
     """
 
@@ -120,176 +114,74 @@ def convert(source: BinaryIO, out: BinaryIO, conversion: Conversion) -> Converte
         InvalidHeaderError: a column is missing or stands there twice.
         InvalidRowError: a row is invalid.
     """
-    with decimal.localcontext(_EXACT), _bounded_memory():
-        is_time_ordered = True
-        repetitions = Repetitions({})
+    with decimal.localcontext(_EXACT), _memory_errors():
+        is_time_ordered, repetitions = True, Repetitions({})
         while True:
-            one_pass = _Pass(source, out, conversion, is_time_ordered, repetitions)
             try:
-                one_pass.run()
+                converted, numbers = _convert_once(
+                    source,
+                    out,
+                    conversion,
+                    is_time_ordered=is_time_ordered,
+                    repetitions=repetitions,
+                )
             except NotTimeOrderedError:
                 is_time_ordered = False
                 continue
-            if repetitions or not one_pass.ledger.numbers:
-                return one_pass.converted()
-            repetitions = Repetitions(one_pass.ledger.numbers)
+            if not numbers:
+                return converted
+            repetitions = Repetitions(numbers)
 
 
-class _Pass:
-    """The file once, from its first byte to its last."""
-
-    def __init__(
-        self,
-        source: BinaryIO,
-        out: BinaryIO,
-        conversion: Conversion,
-        is_time_ordered: bool,
-        repetitions: Repetitions,
-    ) -> None:
-        source.seek(0)
-        out.seek(0)
-        out.truncate()
-        self._conversion = conversion
-        self._columns = [
-            name for name in (*COLUMN_NAMES, *ADDED_COLUMNS) if name in conversion.columns
-        ]
-        self._calendar = Calendar(
-            conversion.interval, conversion.first, conversion.last, ZoneInfo(conversion.timezone)
-        )
-        self._table = Table(source, is_end_proven=conversion.is_end_proven)
-        constants = {
-            "export_id": conversion.export_id,
-            "exported_at": conversion.exported_at,
-        }
-        self._encoder = Encoder(self._calendar, self._columns, constants)
-        self._is_time_ordered = is_time_ordered
-        self._repetitions = repetitions
-        self.ledger = Ledger(
-            out,
-            self._calendar.periods(),
-            is_time_ordered=is_time_ordered,
-            is_counted=bool(repetitions),
-        )
-
-    def run(self) -> None:
-        for block in self._table.blocks(
-            _BLOCK_ROWS if self._is_time_ordered else _UNORDERED_BLOCK_ROWS
-        ):
-            try:
-                columns = self._transpose(block.rows)
-                if columns:
-                    self._add(self._encoder.encode(columns, self._repetitions))
-            except (InvalidCellError, _RaggedError):
-                raise self._row_error(block) from None
-        self.ledger.close()
-
-    def converted(self) -> Converted:
-        shape = (
-            _LINES_VERSION,
-            self._conversion.interval,
-            self._conversion.timezone,
-            *self._columns,
-        )
-        periods = tuple(
-            _period(first, tally, shape) for first, tally in self.ledger.tallies.items()
-        )
-        return Converted(
-            periods=periods,
-            row_count=sum(period.row_count for period in periods),
-            byte_count=self.ledger.byte_count,
-            unknown_columns=self._table.unknown_columns,
-            is_time_ordered=self._is_time_ordered,
-        )
-
-    def _transpose(self, rows: Sequence[Sequence[str]]) -> Mapping[str, Sequence[str]]:
-        columns = _columns(rows, self._table.width)
-        if columns and not self._is_time_ordered:
-            time = self._table.positions["time"]
-            columns = _columns(
-                sorted(filter(None, rows), key=lambda row: row[time][:10]), self._table.width
-            )
-        return {
-            name: columns[position] for name, position in self._table.positions.items() if columns
-        }
-
-    def _add(self, lines: Lines) -> None:
-        for period, start, stop in _runs(lines.periods):
-            part = slice(start, stop)
-            self.ledger.add(
-                period,
-                Run(
-                    lines=self._encoder.join(lines.lines[part]),
-                    row_count=stop - start,
-                    keys=b"".join([key[:KEY_BYTES] for key in lines.keys[part]]),
-                    digests=lines.digests[part],
-                    clicks=sum(lines.clicks[part]),
-                    conversions=sum(lines.conversions[part]),
-                    cost=sum(lines.costs[part], decimal.Decimal(0)),
-                ),
-            )
-
-    def _row_error(self, block: Block) -> CutFileError | InvalidRowError:
-        """Say what is wrong with the first invalid row of a block."""
-        by_kind: dict[Kind, Callable[[str], object]] = {
-            Kind.TEXT: str,
-            Kind.TIME: self._calendar.period,
-            Kind.INTEGER: integer_text,
-            Kind.NUMBER: number_text,
-        }
-        checks = {column.name: by_kind[column.kind] for column in COLUMNS}
-        for index, row in enumerate(block.rows):
-            if row and len(row) != self._table.width:
-                return self._width_error(block, index)
-            for name, position in self._table.positions.items() if row else ():
-                try:
-                    checks[name](row[position])
-                except InvalidCellError as error:
-                    cell = excerpt(row[position])
-                    return InvalidRowError(
-                        f"line {block.line(index)}, column {name}: {cell} {error}"
-                    )
-        return InvalidRowError(f"line {block.first_line} or one of the next: a row is invalid")
-
-    def _width_error(self, block: Block, index: int) -> CutFileError | InvalidRowError:
-        row = block.rows[index]
-        text = (
-            f"line {block.line(index)}: {len(row)} cells where the header has "
-            f"{self._table.width}; the last is {excerpt(row[-1])}"
-        )
-        is_last = not any(block.rows[index + 1 :]) and self._table.is_exhausted()
-        if is_last and len(row) < self._table.width:
-            return CutFileError(f"the file is cut in its last row, {text}")
-        return InvalidRowError(text)
+def _convert_once(
+    source: BinaryIO,
+    out: BinaryIO,
+    conversion: Conversion,
+    *,
+    is_time_ordered: bool,
+    repetitions: Repetitions,
+) -> tuple[Converted, Mapping[date, array[int]]]:
+    """Convert the file, and give the repetition numbers too that nobody knew before."""
+    _start_over(source, out)
+    columns = [name for name in (*COLUMN_NAMES, *ADDED_COLUMNS) if name in conversion.columns]
+    zone = ZoneInfo(conversion.timezone)
+    calendar = Calendar(conversion.interval, conversion.first, conversion.last, zone)
+    constants = {"export_id": conversion.export_id, "exported_at": conversion.exported_at}
+    table = Table(source, is_end_proven=conversion.is_end_proven)
+    encoder = Encoder(calendar, columns, constants)
+    ledger = Ledger(
+        out,
+        calendar.periods(),
+        is_time_ordered=is_time_ordered,
+        are_repetitions_known=bool(repetitions),
+    )
+    for block in table.blocks(_BLOCK_ROWS if is_time_ordered else _UNORDERED_BLOCK_ROWS):
+        try:
+            cells = table.columns(block.rows, sort_key=None if is_time_ordered else _day)
+            for run in encoder.runs(cells, repetitions) if cells else ():
+                ledger.add(run)
+        except (InvalidCellError, RaggedRowsError):
+            raise row_error(table, block, calendar) from None
+    ledger.close()
+    shape = (_LINES_VERSION, conversion.interval, conversion.timezone, *columns)
+    converted = Converted(
+        periods=tuple(_period(first, tally, shape) for first, tally in ledger.tallies.items()),
+        row_count=sum(tally.row_count for tally in ledger.tallies.values()),
+        byte_count=ledger.byte_count,
+        unknown_columns=table.unknown_columns,
+        is_time_ordered=is_time_ordered,
+    )
+    return converted, ledger.numbers
 
 
-class _RaggedError(Exception):
-    """Rows differ in the number of their cells."""
+def _start_over(source: BinaryIO, out: BinaryIO) -> None:
+    source.seek(0)
+    out.seek(0)
+    out.truncate()
 
 
-def _columns(rows: Sequence[Sequence[str]], width: int) -> Sequence[Sequence[str]]:
-    """Turn rows to columns, leaving out blank lines."""
-    try:
-        columns = tuple(zip(*rows, strict=True))
-    except ValueError:
-        columns = ()
-    if len(columns) == width:
-        return columns
-    filled = [row for row in rows if row]
-    if len(filled) == len(rows):
-        raise _RaggedError
-    return _columns(filled, width) if filled else ()
-
-
-def _runs(periods: Sequence[date]) -> Iterator[tuple[date, int, int]]:
-    """Give each run of equal periods with its start and, not included, its stop."""
-    if periods.count(periods[0]) == len(periods):
-        yield periods[0], 0, len(periods)
-        return
-    start = 0
-    for period, run in groupby(periods):
-        stop = start + sum(1 for _ in run)
-        yield period, start, stop
-        start = stop
+def _day(time: str) -> str:
+    return time[:10]
 
 
 def _period(first: date, tally: Tally, shape: Sequence[str]) -> Period:
@@ -305,9 +197,8 @@ def _period(first: date, tally: Tally, shape: Sequence[str]) -> Period:
 
 
 @contextmanager
-def _bounded_memory() -> Iterator[None]:
+def _memory_errors() -> Iterator[None]:
     try:
         yield
     except MemoryError:
-        message = "the file needs more memory than there is"
-        raise FileError(message) from None
+        raise FileError("the file needs more memory than there is") from None

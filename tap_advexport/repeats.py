@@ -1,8 +1,8 @@
 """Which rows repeat the dimensions of an earlier row, found in some 16 bytes a row.
 
-While rows stream by, none is taken for a repetition; only the first 16 bytes of each key's hash are
-kept. When a period is over they are searched, in C as far as that goes and a part at a time. A file
-that does have repetitions is converted once more, with their numbers known.
+While rows stream by, none is taken for a repetition; of each key's hash only the first 16 bytes are
+kept, which are the row's key. When a period is over they are searched, a part at a time and as far
+as that goes in C. A file that has repetitions is converted once more, with their numbers known.
 """
 
 from __future__ import annotations
@@ -10,32 +10,66 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING, Final
 
+from tap_advexport.keys import HASH_BYTES
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import date
 
-KEY_BYTES: Final = 16
+_WORD: Final = "Q"
+_WORDS: Final = HASH_BYTES // array(_WORD).itemsize
 
 _PART_ROWS: Final = 1 << 15
 
 
-def repetition_numbers(keys: bytearray) -> array[int] | None:
-    """Number the rows of a period: 0 for the first with its key, then 1, 2, ...; None if all are 0.
+class KeysSeen:
+    """The keys of a period's rows, in the order of the file, as two arrays of words."""
 
-    Args:
-        keys: the rows' keys, 16 bytes each, in the order of the file.
-    """
-    numbers: array[int] | None = None
-    for part in _suspicious_parts(keys):
-        seen: dict[bytes, int] = {}
-        for row in part:
-            key = bytes(keys[row * KEY_BYTES : (row + 1) * KEY_BYTES])
-            number = seen[key] = seen.get(key, -1) + 1
-            if number:
-                if numbers is None:
-                    numbers = array("I", bytes(4 * (len(keys) // KEY_BYTES)))
-                numbers[row] = number
-    return numbers
+    def __init__(self) -> None:
+        self._heads = array(_WORD)
+        self._tails = array(_WORD)
+
+    def add(self, hashes: bytes) -> None:
+        """Take the hashes of the next rows, one after another."""
+        with memoryview(hashes) as view, view.cast(_WORD) as words:
+            self._heads.frombytes(words[0::_WORDS].tobytes())
+            self._tails.frombytes(words[1::_WORDS].tobytes())
+
+    def repetition_numbers(self) -> array[int] | None:
+        """Number the rows: 0 for the first with its key, then 1, 2, ...; None if all are 0."""
+        numbers: array[int] | None = None
+        for rows in self._suspicious_rows():
+            seen: dict[tuple[int, int], int] = {}
+            for row in rows:
+                key = self._heads[row], self._tails[row]
+                number = seen[key] = seen.get(key, -1) + 1
+                if number:
+                    numbers = numbers or array(_WORD, bytes(8 * len(self._heads)))
+                    numbers[row] = number
+        return numbers
+
+    def _suspicious_rows(self) -> Iterator[Sequence[int]]:
+        """Give the rows, in order, of each part of the keys that has some head twice."""
+        heads = self._heads
+        if len(heads) <= _PART_ROWS:
+            if len(set(heads)) < len(heads):
+                yield range(len(heads))
+            return
+        part_count = len(heads) // _PART_ROWS + 1
+        suspicious = _parts_with_repetitions(heads, part_count)
+        rows = {part: array(_WORD) for part in suspicious}
+        for row, head in enumerate(heads) if suspicious else ():
+            if (part := head % part_count) in suspicious:
+                rows[part].append(row)
+        yield from rows.values()
+
+
+def _parts_with_repetitions(heads: array[int], part_count: int) -> set[int]:
+    parts = [array(_WORD) for _ in range(part_count)]
+    appends = [part.append for part in parts]
+    for head in heads:
+        appends[head % part_count](head)
+    return {number for number, part in enumerate(parts) if len(set(part)) < len(part)}
 
 
 class Repetitions:
@@ -57,27 +91,3 @@ class Repetitions:
                 self._rows[period] = row + 1
                 if number := self._numbers[period][row]:
                     yield index, number
-
-
-def _suspicious_parts(keys: bytearray) -> Iterator[Sequence[int]]:
-    """Give the rows, in order, of each part of the keys that has a key's first half twice."""
-    row_count = len(keys) // KEY_BYTES
-    with memoryview(keys) as whole, whole.cast("Q") as halves, halves[::2] as heads:
-        if row_count <= _PART_ROWS:
-            if len(set(heads)) < row_count:
-                yield range(row_count)
-            return
-        part_count = row_count // _PART_ROWS + 1
-        parts = [array("Q") for _ in range(part_count)]
-        appends = [part.append for part in parts]
-        for head in heads:
-            appends[head % part_count](head)
-        suspicious = {
-            number: array("Q") for number, part in enumerate(parts) if len(set(part)) < len(part)
-        }
-        del parts, appends
-        if suspicious:
-            for row, head in enumerate(heads):
-                if (number := head % part_count) in suspicious:
-                    suspicious[number].append(row)
-        yield from suspicious.values()

@@ -1,4 +1,4 @@
-"""The bytes of a download as the bytes of one CSV file: unpacked, recognised, bounded, its end known.
+"""The bytes of a download as those of one CSV file: unpacked, recognised, bounded, its end known.
 
 What came over the wire may be packed with gzip, once or twice over: a `Content-Encoding` and a
 `.csv.gz` look the same from here. Every gzip member is verified to its end.
@@ -132,19 +132,15 @@ def open_feed(source: BinaryIO) -> Feed:
 
 def _refuse_other_formats(start: bytes) -> None:
     if not start:
-        message = "the file is empty (0 bytes, not even a header)"
-        raise CutFileError(message)
+        raise CutFileError("the file is empty (0 bytes, not even a header)")
     if start.startswith(_GZIP_MAGIC):
-        message = f"the file is packed with gzip more than {_GZIP_LAYERS} times over"
-        raise FileError(message)
+        raise FileError(f"the file is packed with gzip more than {_GZIP_LAYERS} times over")
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
     for magic, name in _FORMATS:
         if text[: len(magic)].lower() == magic.lower():
-            message = f"the file looks like {name}, not CSV: it starts with {_shown(start)}"
-            raise FileError(message)
+            raise FileError(f"the file looks like {name}, not CSV: it starts with {_shown(start)}")
     if b"\x00" in start.partition(b"\n")[0]:
-        message = f"the file is no text, its first line has NUL bytes: {_shown(start)}"
-        raise FileError(message)
+        raise FileError(f"the file is no text, its first line has NUL bytes: {_shown(start)}")
 
 
 def _shown(start: bytes) -> str:
@@ -184,8 +180,7 @@ def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
             yield from _inflate(member, data)
             data = member.unused_data
     if not member.eof:
-        message = "the file is cut: its gzip stream has no end"
-        raise CutFileError(message)
+        raise CutFileError("the file is cut: its gzip stream has no end")
 
 
 def _inflate(member: zlib._Decompress, data: bytes) -> Iterator[bytes]:
@@ -194,5 +189,6 @@ def _inflate(member: zlib._Decompress, data: bytes) -> Iterator[bytes]:
             yield piece
             data = member.unconsumed_tail
     except zlib.error as error:
-        message = f"the file is damaged: its gzip stream is invalid ({excerpt(str(error))})"
-        raise FileError(message) from None
+        raise FileError(
+            f"the file is damaged: its gzip stream is invalid ({excerpt(str(error))})"
+        ) from None

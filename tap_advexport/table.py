@@ -1,4 +1,4 @@
-"""A CSV file as a header and blocks of rows; whatever is wrong with it leaves as one of our errors."""
+"""A CSV file as a header and blocks of rows; what is wrong with it leaves as one of our errors."""
 
 from __future__ import annotations
 
@@ -17,11 +17,15 @@ from tap_advexport.reports import COLUMN_NAMES
 from tap_advexport.source import BLOCK_BYTES, CHUNK_BYTES, ROW_BYTES, RowTooLongError, open_feed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import BinaryIO
 
 _LINE_END: Final = re.compile(rb"\n")
 _OPEN_QUOTE: Final = "unexpected end of data"
+
+
+class RaggedRowsError(Exception):
+    """Rows have not as many cells as the header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,25 @@ class Table:
         while block := self._read_block(size):
             yield block
 
+    def columns(
+        self, rows: Sequence[Sequence[str]], *, sort_key: Callable[[str], str] | None = None
+    ) -> Mapping[str, Sequence[str]]:
+        """Give the rows' columns by their names; none if all rows are blank lines.
+
+        Args:
+            rows: of one block.
+            sort_key: of `time`, to sort the rows by; those that are equal keep their order.
+
+        Raises:
+            RaggedRowsError: a row has more cells than the header, or fewer.
+        """
+        columns = _transposed(rows, self.width)
+        if columns and sort_key:
+            times = list(map(sort_key, columns[self.positions["time"]]))
+            order = sorted(range(len(times)), key=times.__getitem__)
+            columns = [[column[index] for index in order] for column in columns]
+        return {name: columns[at] for name, at in self.positions.items() if columns}
+
     def is_exhausted(self) -> bool:
         """Whether no row is left (blank lines are none); what is left is used up."""
         with self._translated():
@@ -95,11 +118,10 @@ class Table:
 
     def _refuse_cut_end(self) -> None:
         if self._feed.is_line_open and not self._is_end_proven:
-            message = (
+            raise CutFileError(
                 f"the file is cut: line {self._reader.line_num}, its last, has no line end, "
                 "and nothing proves that it ends there"
             )
-            raise CutFileError(message)
 
     def _read_header(self) -> list[str]:
         try:
@@ -108,16 +130,15 @@ class Table:
         except InvalidRowError as error:
             if not str(error).startswith("line 1:"):
                 raise
-            message = f"the file is not CSV: {error}"
-            raise FileError(message) from None
+            raise FileError(f"the file is not CSV: {error}") from None
         if header is None:
-            message = "the file is cut: it has nothing but blank lines, not even a header"
-            raise CutFileError(message)
+            raise CutFileError("the file is cut: it has nothing but blank lines, not even a header")
         _refuse_other_text(header)
         self._refuse_cut_end()
         if self._feed.is_line_open and not set(COLUMN_NAMES) <= set(header):
-            message = f"the file is cut in its header, which ends with {excerpt(header[-1])}"
-            raise CutFileError(message)
+            raise CutFileError(
+                f"the file is cut in its header, which ends with {excerpt(header[-1])}"
+            )
         _refuse_invalid_header(header)
         return header
 
@@ -130,11 +151,10 @@ class Table:
         except UnicodeDecodeError as error:
             raise self._decode_error(error) from None
         except RowTooLongError:
-            message = (
+            raise InvalidRowError(
                 f"line {self._reader.line_num + 1}: a row of more than {ROW_BYTES >> 20} MiB "
                 "is no row of a report"
-            )
-            raise InvalidRowError(message) from None
+            ) from None
 
     def _csv_error(self, text: str) -> CutFileError | InvalidRowError:
         line = self._reader.line_num
@@ -152,26 +172,37 @@ class Table:
         )
 
 
-def _refuse_other_text(header: list[str]) -> None:
+def _transposed(rows: Sequence[Sequence[str]], width: int) -> Sequence[Sequence[str]]:
+    """Turn rows to columns, leaving out blank lines."""
+    try:
+        columns = tuple(zip(*rows, strict=True))
+    except ValueError:
+        columns = ()
+    if len(columns) == width:
+        return columns
+    filled = [row for row in rows if row]
+    if len(filled) == len(rows):
+        raise RaggedRowsError
+    return _transposed(filled, width) if filled else ()
+
+
+def _refuse_other_text(header: Sequence[str]) -> None:
     """Tell a message or a page from a header that is wrong."""
-    if any(name in COLUMN_NAMES for name in header):
-        return
-    shown = excerpt(",".join(header))
-    if len(header) < len(COLUMN_NAMES):
-        message = f"the file is not the report's CSV: its first line is {shown}"
-        raise FileError(message)
-    message = (
-        f"the header is missing: the first line looks like data, no column is known in {shown}"
-    )
-    raise InvalidHeaderError(message)
+    if len(header) < len(COLUMN_NAMES) and not any(name in COLUMN_NAMES for name in header):
+        shown = excerpt(",".join(header))
+        raise FileError(f"the file is not the report's CSV: its first line is {shown}")
 
 
-def _refuse_invalid_header(header: list[str]) -> None:
+def _refuse_invalid_header(header: Sequence[str]) -> None:
     missing = [name for name in COLUMN_NAMES if name not in header]
+    shown = excerpt(",".join(header))
+    if len(missing) > len(COLUMN_NAMES) / 2:
+        raise InvalidHeaderError(
+            f"the header is missing: the first line, {shown}, looks like data, "
+            f"it lacks {', '.join(missing)}"
+        )
     if missing:
-        message = f"the header lacks {', '.join(missing)}; it has {excerpt(','.join(header))}"
-        raise InvalidHeaderError(message)
+        raise InvalidHeaderError(f"the header lacks {', '.join(missing)}; it is {shown}")
     twice = [name for name, count in Counter(header).items() if count > 1]
     if twice:
-        message = f"the header has twice: {', '.join(map(excerpt, twice[:5]))}"
-        raise InvalidHeaderError(message)
+        raise InvalidHeaderError(f"the header has twice: {', '.join(map(excerpt, twice[:5]))}")
