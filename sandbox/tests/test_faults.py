@@ -501,14 +501,6 @@ def test_a_body_ends_with_the_connection(
     assert (got + b"\n" == right) == (name == "no-length-no-newline")
 
 
-def test_a_cut_never_falls_on_the_end_of_a_line(api: Sandbox, client: Client) -> None:
-    url = client.file_url(client.export())
-    api.inject("blank-lines")
-    for _ in range(5):
-        api.inject("cut-no-length", match=Match(endpoint="download"))
-        assert not client.raw("GET", url).endswith(b"\n")
-
-
 def test_a_body_drips(api: Sandbox, client: Client) -> None:
     start = time.monotonic()
     right, _, got = travel(api, client, "drip", pause=0.0001)

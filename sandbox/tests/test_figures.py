@@ -229,3 +229,25 @@ def test_days_have_the_wanted_number_of_rows() -> None:
     )
     assert all(20 <= size <= 61 for size in sizes.values())
     assert max(sizes.values()) - min(sizes.values()) > 20
+
+
+def test_a_clock_change_leaves_an_hour_out_and_repeats_another() -> None:
+    config = replace(CONFIG, rows_per_day=200, timezone="Europe/Rome")
+    spring, autumn = date(2024, 3, 31), date(2024, 10, 27)
+
+    def hours(day: date) -> Counter[str]:
+        table = rows(Interval.HOURLY, config=config, first=day, last=day)
+        assert sums(table, 10) == sums(rows(Interval.DAILY, config=config, first=day, last=day), 10)
+        return Counter(cell(row, "time")[11:13] for row in table)
+
+    def repetitions(day: date, hour: str) -> int:
+        table = rows(Interval.HOURLY, config=config, first=day, last=day)
+        texts = [(row[0], *row[3:8], *row[11:]) for row in table if row[1][11:13] == hour]
+        return len(texts) - len(set(texts))
+
+    assert len(hours(spring)) == 23
+    assert "02" not in hours(spring)
+    assert repetitions(spring, "03") == 0
+    assert len(hours(autumn)) == 24
+    assert repetitions(autumn, "02") * 2 == hours(autumn)["02"] > 0
+    assert repetitions(autumn, "03") == 0

@@ -27,7 +27,7 @@ _SETTINGS_HELP = {
     "files_host": "host name in download URLs, such as localhost, to have another origin",
     "token": "the token that is accepted",
     "now": "date-time at which the API's clock stands still until moved; default: the real clock",
-    "timezone": "the API's notion of today",
+    "timezone": "decides which day it is for the API",
     "seed": "decides all figures",
     "rows_per_day": "mean number of daily rows",
     "rows_spread": "how far from the mean a day may be, as a share of it",

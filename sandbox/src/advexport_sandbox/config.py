@@ -22,7 +22,6 @@ class SandboxConfig(FiguresConfig):
         port: 0 takes a free one.
         files_host: Host name in download URLs, to have another origin; None is the API's own.
         now: Where the API's clock stands still until it is moved; None is the real clock.
-        timezone: The API's notion of today.
         latency: Seconds that a task runs, or a function that tells them.
         tail_share: Share of the tasks that run `tail_factor` times as long.
         max_running: How many tasks run at once; None is no limit.
@@ -35,7 +34,6 @@ class SandboxConfig(FiguresConfig):
     files_host: str | None = None
     token: str = field(default="sandbox-token", repr=False)
     now: datetime | None = None
-    timezone: str = "UTC"
     latency: float | Callable[[Demand], float] = 0.0
     tail_share: float = 0.0
     tail_factor: float = 10.0

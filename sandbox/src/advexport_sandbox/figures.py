@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from math import sqrt
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
+from zoneinfo import ZoneInfo
 
 from advexport_sandbox.demands import Interval
 from advexport_sandbox.placements import Placement, placement
@@ -54,6 +55,7 @@ class FiguresConfig:
         vanish_share: Share of the rows that are taken back some time after their day.
         late_share: Share of the rows that appear only some time after their day.
         maturing_days: Days after the end of a day until its figures stand still.
+        timezone: The zone that decides which day it is, and which hours a clock change moves.
     """
 
     seed: int = 1
@@ -64,6 +66,7 @@ class FiguresConfig:
     vanish_share: float = 0.02
     late_share: float = 0.03
     maturing_days: int = 30
+    timezone: str = "UTC"
 
 
 class _Count(NamedTuple):
@@ -81,6 +84,7 @@ class Figures:
     def __init__(self, config: FiguresConfig) -> None:
         self._config = config
         self._limit = config.maturing_days * _HOURS_PER_DAY
+        self._zone = ZoneInfo(config.timezone)
         self._placements: dict[int, Placement] = {}
 
     def rows(self, interval: Interval, first: date, last: date, now: datetime) -> Iterator[Row]:
@@ -110,16 +114,20 @@ class Figures:
             yield from self._render(text, count)
 
     def _hourly(self, day: date, now: datetime) -> Iterator[Row]:
-        hours: list[list[_Count]] = [[] for _ in range(_HOURS_PER_DAY)]
+        hours: list[dict[int, _Count]] = [{} for _ in range(_HOURS_PER_DAY)]
         end = _hours_over(day, now)
+        moved, repeated = _changed_hours(day, self._zone)
         for count in self._matured(day, now):
             for hour, part in _split(count):
                 if hour < end:
-                    hours[hour].append(part)
+                    parts = hours[moved.get(hour, hour)]
+                    parts[count.number] = _add(parts.get(count.number), part)
         for hour, parts in enumerate(hours):
             text = f"{day} {hour:02d}:00"
-            for part in parts:
-                yield from self._render(text, part)
+            passes = 2 if hour in repeated else 1
+            for index in range(passes):
+                for part in parts.values():
+                    yield from self._render(text, _share(part, passes, index))
 
     def _monthly(self, days: Iterator[date], now: datetime) -> Iterator[Row]:
         sums: dict[int, _Count] = {}
@@ -233,6 +241,21 @@ def _hours_over(day: date, now: datetime) -> int:
     return now.hour if day == now.date() else _HOURS_PER_DAY
 
 
+def _changed_hours(day: date, zone: ZoneInfo) -> tuple[dict[int, int], set[int]]:
+    """Find where clock changes move the hours that they leave out, and the hours they repeat."""
+    moved: dict[int, int] = {}
+    repeated: set[int] = set()
+    for hour in range(_HOURS_PER_DAY):
+        start = datetime.combine(day, time(hour), zone)
+        if start.utcoffset() != start.replace(fold=1).utcoffset():
+            real_hour = start.astimezone(UTC).astimezone(zone).hour
+            if real_hour == hour:
+                repeated.add(hour)
+            else:
+                moved[hour] = real_hour
+    return moved, repeated
+
+
 def _maturity(age: int, limit: int) -> int:
     """Tell how many of 1024 conversions are known at an age."""
     if age >= limit:
@@ -248,13 +271,17 @@ def _split(count: _Count) -> Iterator[tuple[int, _Count]]:
     for index in range(parts):
         yield (
             ((word >> 42 & 31) + index * step) % _HOURS_PER_DAY,
-            _Count(
-                count.number,
-                word,
-                _deal(count.clicks, parts, index),
-                _deal(count.conversions, parts, index),
-            ),
+            _share(count, parts, index),
         )
+
+
+def _share(count: _Count, parts: int, index: int) -> _Count:
+    return _Count(
+        count.number,
+        count.word,
+        _deal(count.clicks, parts, index),
+        _deal(count.conversions, parts, index),
+    )
 
 
 def _deal(amount: int, parts: int, index: int) -> int:

@@ -38,7 +38,7 @@ def send(connection: socket.socket, answer: Answer, pause: Callable[[float], obj
 
 
 def _send_head(connection: socket.socket, answer: Answer, pause: Callable[[float], object]) -> None:
-    lines = [f"HTTP/1.1 {answer.status} {_phrase(answer.status)}"]
+    lines = [f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}"]
     lines += [f"{name}: {text}" for name, text in _headers(answer)]
     head = "\r\n".join((*lines, "", "")).encode("latin-1")
     if answer.head_pause_seconds:
@@ -59,13 +59,6 @@ def _headers(answer: Answer) -> Iterator[tuple[str, str]]:
             yield "Transfer-Encoding", "chunked"
         case Framing.CLOSE:
             yield "Connection", "close"
-
-
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "Unknown"
 
 
 def _send_body(connection: socket.socket, answer: Answer, pause: Callable[[float], object]) -> None:
