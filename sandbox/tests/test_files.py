@@ -52,6 +52,13 @@ def test_windows_share_the_days_that_are_rendered(files: Files, figures: Countin
     assert figures.calls == 10
 
 
+def test_a_file_can_be_rendered_ahead(files: Files, figures: CountingFigures) -> None:
+    files.prerender(demand(), NOW)
+    assert figures.calls == 10
+    files.render(demand(), NOW)
+    assert figures.calls == 10
+
+
 def test_months_are_rendered_one_by_one(files: Files, figures: CountingFigures) -> None:
     files.render(demand(interval=Interval.MONTHLY), NOW)
     assert figures.calls == 2

@@ -17,5 +17,7 @@ def test_the_readme_has_the_table_of_faults(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out in README, "paste the output of `advexport-sandbox faults`"
 
 
-def test_the_readme_names_all_settings() -> None:
-    assert [name for name in SandboxConfig.__dataclass_fields__ if f"`{name}`" not in README] == []
+def test_the_readme_has_all_settings_with_their_defaults() -> None:
+    for name, field in SandboxConfig.__dataclass_fields__.items():
+        default = "" if field.default is None else field.default
+        assert f"\n| `{name}` | {default} | " in README

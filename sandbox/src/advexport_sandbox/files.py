@@ -50,6 +50,11 @@ class Files:
         head = render_rows([COLUMNS]) if demand.csv_headers else b""
         return head + b"".join(self._piece(key, now) for key in self._keys(demand, now))
 
+    def prerender(self, demand: Demand, now: datetime) -> None:
+        """Make the pieces of that file, and do not chain them."""
+        for key in self._keys(demand, now):
+            self._piece(key, now)
+
     def rows(self, demand: Demand, now: datetime) -> Iterable[Row]:
         """List the rows of that file without rendering them."""
         rows = self._figures.rows(demand.interval, demand.first, demand.last, now)

@@ -223,10 +223,12 @@ class Sandbox:
     def prerender(
         self, interval: Interval | str, first: date, last: date, sorting: Sorting | str = "time"
     ) -> None:
-        """Render files ahead: for `time` any window of these days, else this one window."""
-        self._files.render(
-            Demand(Interval(interval), first, last, Sorting(sorting)), self._clock.local()
-        )
+        """Render files ahead, up to `cache_bytes`.
+
+        Sorted by time, they serve any window of whole days or months among these days.
+        """
+        demand = Demand(Interval(interval), first, last, Sorting(sorting))
+        self._files.prerender(demand, self._clock.local())
 
     def _named_rows(self, demand: Demand, now: datetime) -> list[dict[str, str]]:
         return [dict(zip(COLUMNS, row, strict=True)) for row in self._files.rows(demand, now)]
