@@ -1,0 +1,3 @@
+{{ config(enabled='daily' in var('advexport_reports')) }}
+
+{{ advexport_current('daily') }}

@@ -1,0 +1,3 @@
+{{ config(enabled='hourly' in var('advexport_reports')) }}
+
+{{ advexport_current('hourly') }}

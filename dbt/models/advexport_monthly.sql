@@ -1,0 +1,3 @@
+{{ config(enabled='monthly' in var('advexport_reports')) }}
+
+{{ advexport_current('monthly') }}

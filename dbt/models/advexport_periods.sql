@@ -1,0 +1,22 @@
+-- One row for each period of each report, as it is now.
+
+with ranked as (
+    select
+        *,
+        row_number() over (partition by report, period order by confirmed_at desc) as version_rank
+    from {{ ref('advexport_period_versions') }}
+)
+
+select
+    report,
+    period,
+    export_id,
+    exported_at,
+    confirmed_at,
+    row_count,
+    clicks_aggr,
+    conversions_aggr,
+    cost_aggr,
+    is_settled
+from ranked
+where version_rank = 1
