@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,8 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import BinaryIO
 
-_LINE_END: Final = re.compile(rb"\n")
+# What `csv` and the UTF-8 decoder say at an end that comes too early.
 _OPEN_QUOTE: Final = "unexpected end of data"
+_CUT_CHARACTER: Final = "unexpected end of data"
 
 
 class RaggedRowsError(Exception):
@@ -73,8 +73,7 @@ class Table:
         """Give all rows, in blocks of at most `size`.
 
         Raises:
-            CutFileError: the file ends before its end.
-            FileError: the file is damaged.
+            FileError: the file is cut or damaged.
             InvalidRowError: the bytes are no UTF-8, the quotes no CSV, or a row has no end.
         """
         while block := self._read_block(size):
@@ -124,13 +123,8 @@ class Table:
             )
 
     def _read_header(self) -> list[str]:
-        try:
-            with self._translated():
-                header = next(filter(None, self._reader), None)
-        except InvalidRowError as error:
-            if not str(error).startswith("line 1:"):
-                raise
-            raise FileError(f"the file is not CSV: {error}") from None
+        with self._translated():
+            header = next(filter(None, self._reader), None)
         if header is None:
             raise CutFileError("the file is cut: it has nothing but blank lines, not even a header")
         _refuse_other_text(header)
@@ -151,25 +145,29 @@ class Table:
         except UnicodeDecodeError as error:
             raise self._decode_error(error) from None
         except RowTooLongError:
-            raise InvalidRowError(
-                f"line {self._reader.line_num + 1}: a row of more than {ROW_BYTES >> 20} MiB "
-                "is no row of a report"
-            ) from None
+            text = f"a row of more than {ROW_BYTES >> 20} MiB is no row of a report"
+            raise _invalid(self._reader.line_num + 1, text) from None
 
-    def _csv_error(self, text: str) -> CutFileError | InvalidRowError:
+    def _csv_error(self, text: str) -> FileError | InvalidRowError:
         line = self._reader.line_num
         if text == _OPEN_QUOTE:
             return CutFileError(f"the file is cut: a quote is still open at its end, line {line}")
-        return InvalidRowError(f"line {line}: the quoting is no valid CSV ({excerpt(text)})")
+        return _invalid(line, f"the quoting is no valid CSV ({excerpt(text)})")
 
-    def _decode_error(self, error: UnicodeDecodeError) -> CutFileError | InvalidRowError:
-        before = error.object[: error.start]
-        line = self._reader.line_num + 1 + len(_LINE_END.findall(before))
-        if error.reason == _OPEN_QUOTE and self._feed.is_at_end:
+    def _decode_error(self, error: UnicodeDecodeError) -> FileError | InvalidRowError:
+        # The reader has had every whole line before the piece that could not be decoded.
+        line = self._reader.line_num + 1 + error.object.count(b"\n", 0, error.start)
+        if error.reason == _CUT_CHARACTER and self._feed.is_at_end:
             return CutFileError(f"the file is cut in the middle of a character, line {line}")
-        return InvalidRowError(
-            f"line {line}: the bytes {error.object[error.start : error.start + 8]!r} are no UTF-8"
-        )
+        shown = error.object[error.start : error.start + 8]
+        return _invalid(line, f"the bytes {shown!r} are no UTF-8")
+
+
+def _invalid(line: int, text: str) -> FileError | InvalidRowError:
+    """Give the error for a line, the first of which tells whether the file is CSV at all."""
+    if line <= 1:
+        return FileError(f"the file is not CSV: line 1: {text}")
+    return InvalidRowError(f"line {line}: {text}")
 
 
 def _transposed(rows: Sequence[Sequence[str]], width: int) -> Sequence[Sequence[str]]:
