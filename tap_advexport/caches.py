@@ -35,7 +35,6 @@ class Cache(Generic[V]):
         if len(self._values) > _CELLS or self._characters > _CHARACTERS:
             self._values.clear()
             self._characters = 0
-        for cell in cells:
-            if cell not in self._values:
-                self._values[cell] = self._make(cell)
-                self._characters += len(cell)
+        new = [cell for cell in cells if cell not in self._values]
+        self._values.update(zip(new, map(self._make, new), strict=True))
+        self._characters += sum(map(len, new))

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from tap_advexport.reports import Interval
 
 HASH_BYTES: Final = hashlib.sha256().digest_size
-_KEY_DIGITS: Final = 32
+# The part of a hash that is the key; it goes out as two digits a byte.
+KEY_BYTES: Final = 16
+_KEY_DIGITS: Final = 2 * KEY_BYTES
 
 # The second dimension has about as many values as there are rows: no cache.
 _TIME, _UNCACHED, *_CACHED = KEY_DIMENSIONS

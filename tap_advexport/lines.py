@@ -37,14 +37,12 @@ class Run:
     """Consecutive rows of one period, ready to go out.
 
     Attributes:
-        hashes: SHA-256 of each row's dimensions, one after another.
         content_sum: the sum of the hashes of what the rows hold.
     """
 
     period: date
     lines: bytes
     row_count: int
-    hashes: bytes
     content_sum: int
     clicks: int
     conversions: int
@@ -56,7 +54,6 @@ class _Rows:
     """A block of rows, converted: every sequence has one item for each row."""
 
     lines: Sequence[bytes]
-    hashes: bytes
     contents: Sequence[bytes]
     clicks: Sequence[int]
     conversions: Sequence[int]
@@ -83,7 +80,7 @@ class Encoder:
         self._rates = Cache(number_text)
         self._images = KeyImages(calendar.interval)
         self._fragments = {
-            name: Cache(_fragment(name, calendar, is_first=name == columns[0]))
+            name: _fragments(name, calendar, is_first=name == columns[0])
             for name in COLUMN_NAMES
             if name in columns and name != _UNCACHED
         }
@@ -101,15 +98,14 @@ class Encoder:
         Raises:
             InvalidCellError: a cell breaks its column's grammar.
         """
-        periods = self._periods.read(columns["time"])
-        rows = self._rows(columns, list(repetitions.of_rows(periods)) if repetitions else ())
-        for period, start, stop in _runs(periods):
+        runs = list(_runs(self._periods.read(columns["time"])))
+        rows = self._rows(columns, runs, repetitions)
+        for period, start, stop in runs:
             part = slice(start, stop)
             yield Run(
                 period=period,
                 lines=self._whole(rows.lines[part]),
                 row_count=stop - start,
-                hashes=rows.hashes[start * HASH_BYTES : stop * HASH_BYTES],
                 content_sum=sum(map(int.from_bytes, rows.contents[part])),
                 clicks=sum(rows.clicks[part]),
                 conversions=sum(rows.conversions[part]),
@@ -117,24 +113,29 @@ class Encoder:
             )
 
     def _rows(
-        self, columns: Mapping[str, Sequence[str]], repetitions: Iterable[tuple[int, int]]
+        self,
+        columns: Mapping[str, Sequence[str]],
+        runs: Iterable[tuple[date, int, int]],
+        repetitions: Repetitions,
     ) -> _Rows:
         images = self._images.read(columns)
         key_hashes = hashes(images)
         joined = b"".join(key_hashes)
         digits = row_keys(joined)
-        for index, number in repetitions:
-            digits[index] = repeated_row_key(images[index], number)
-        if "cr" not in self._fragments:
-            self._rates.read(columns["cr"])
-        fragments = {name: cache.read(columns[name]) for name, cache in self._fragments.items()}
+        for period, start, stop in runs:
+            part = joined[start * HASH_BYTES : stop * HASH_BYTES]
+            for offset, number in repetitions.of_run(period, part):
+                digits[start + offset] = repeated_row_key(images[start + offset], number)
+        # Before their fragments, which take them to be numbers.
+        self._rates.read(columns["cr"])
+        costs = self._costs.read(columns["cost_aggr"])
+        fragments = {name: fragment(columns[name]) for name, fragment in self._fragments.items()}
         return _Rows(
             lines=self._lines(columns, fragments, digits),
-            hashes=joined,
             contents=self._content_hashes(key_hashes, fragments),
             clicks=self._clicks.read(columns["clicks_aggr"]),
             conversions=self._conversions.read(columns["conversions_aggr"]),
-            costs=self._costs.read(columns["cost_aggr"]),
+            costs=costs,
         )
 
     def _lines(
@@ -185,18 +186,29 @@ def _tail(constants: Mapping[str, str]) -> bytes:
     return f'"{"".join(added)}}}\n'.encode()
 
 
-def _fragment(name: str, calendar: Calendar, *, is_first: bool) -> Callable[[str], bytes]:
-    """Give what makes a cell's part of a line."""
+def _fragments(
+    name: str, calendar: Calendar, *, is_first: bool
+) -> Callable[[Sequence[str]], Sequence[bytes]]:
+    """Give what makes the parts of lines for the cells of a column."""
     prefix = _prefix(name, is_first=is_first)
     match _KINDS[name]:
         case Kind.TEXT:
-            return lambda cell: prefix + _encode_text(cell)
+            return Cache(lambda cell: prefix + _encode_text(cell)).read
         case Kind.TIME:
-            return lambda cell: prefix + _encode_text(calendar.zoned(cell))
+            return Cache(lambda cell: prefix + _encode_text(calendar.zoned(cell))).read
         case Kind.INTEGER:
-            return lambda cell: prefix + (integer_text(cell) or "null").encode()
+            return Cache(lambda cell: prefix + (integer_text(cell) or "null").encode()).read
         case Kind.NUMBER:
-            return lambda cell: prefix + (number_text(cell) or "null").encode()
+            return lambda cells: _number_fragments(prefix.decode(), cells)
+
+
+def _number_fragments(prefix: str, cells: Sequence[str]) -> list[bytes]:
+    """Put the prefix before each number, all at once: numbers have many values, caches few hits.
+
+    The cells are numbers: no line feed is in them.
+    """
+    texts = [cell or "null" for cell in cells] if "" in cells else cells
+    return f"\n{prefix}".join(("", *texts)).encode().split(b"\n")[1:]
 
 
 def _to_row_key(calendar: Calendar, columns: Sequence[str]) -> Callable[[str], bytes]:

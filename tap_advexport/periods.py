@@ -8,10 +8,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from tap_advexport.netstrings import netstrings
-from tap_advexport.repeats import KeysSeen
 
 if TYPE_CHECKING:
-    from array import array
     from collections.abc import Iterable
     from datetime import date
     from typing import BinaryIO
@@ -39,10 +37,8 @@ class Tally:
     conversions: int = 0
     cost: Decimal = field(default_factory=Decimal)
     content_sum: int = 0
-    keys: KeysSeen = field(default_factory=KeysSeen)
     pending: list[bytes] = field(default_factory=list)
     spans: list[tuple[int, int]] = field(default_factory=list)
-    is_over: bool = False
 
     def add(self, run: Run) -> None:
         """Count a run's rows."""
@@ -67,26 +63,13 @@ class Tally:
 
 
 class Ledger:
-    """The periods of one export, and the spool that their lines go to.
+    """The periods of one export, and the spool that their lines go to."""
 
-    Attributes:
-        numbers: the repetition numbers of each period that has repetitions.
-    """
-
-    def __init__(
-        self,
-        out: BinaryIO,
-        periods: Iterable[date],
-        *,
-        is_time_ordered: bool,
-        are_repetitions_known: bool,
-    ) -> None:
+    def __init__(self, out: BinaryIO, periods: Iterable[date], *, is_time_ordered: bool) -> None:
         self.tallies = {period: Tally() for period in periods}
-        self.numbers: dict[date, array[int]] = {}
         self.byte_count = 0
         self._out = out
         self._is_time_ordered = is_time_ordered
-        self._are_repetitions_known = are_repetitions_known
         self._current: date | None = None
         self._pending_bytes = 0
 
@@ -98,35 +81,13 @@ class Ledger:
         """
         if self._is_time_ordered and run.period != self._current:
             self._turn_to(run.period)
-        tally = self.tallies[run.period]
-        tally.add(run)
-        if not self._are_repetitions_known:
-            tally.keys.add(run.hashes)
+        self.tallies[run.period].add(run)
         self._pending_bytes += len(run.lines)
         if self._pending_bytes > _PENDING_BYTES:
-            self._write()
+            self.flush()
 
-    def close(self) -> None:
-        """Take the end of the file."""
-        for period in self.tallies:
-            self._end(period)
-        self._write()
-
-    def _turn_to(self, period: date) -> None:
-        if self._current is not None:
-            self._end(self._current)
-        if self.tallies[period].is_over:
-            raise NotTimeOrderedError
-        self._current = period
-
-    def _end(self, period: date) -> None:
-        tally = self.tallies[period]
-        if numbers := tally.keys.repetition_numbers():
-            self.numbers[period] = numbers
-        tally.keys = KeysSeen()
-        tally.is_over = True
-
-    def _write(self) -> None:
+    def flush(self) -> None:
+        """Write the lines that wait."""
         for tally in self.tallies.values():
             if tally.pending:
                 start = self.byte_count
@@ -134,6 +95,11 @@ class Ledger:
                 tally.pending.clear()
                 tally.add_span(start, self.byte_count)
         self._pending_bytes = 0
+
+    def _turn_to(self, period: date) -> None:
+        if self.tallies[period].row_count:
+            raise NotTimeOrderedError
+        self._current = period
 
     def _write_whole(self, lines: bytes) -> None:
         view = memoryview(lines)

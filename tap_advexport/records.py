@@ -1,8 +1,8 @@
 """CSV file -> verified, typed rows as lines of JSON, with keys, totals and digests of each period.
 
 All of a file is converted before anything of it may be used: `convert` gives the file's whole truth
-or raises. A file is taken to be in order of time and without repeated rows; one that turns out not
-to be is converted once more, so that these cost memory and time only where they happen.
+or raises. A file is taken to be in order of time; one that turns out not to be is converted once
+more, so that this costs memory and time only where it happens.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tap_advexport.table import RaggedRowsError, Table
 
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import date
     from typing import BinaryIO
 
@@ -115,10 +115,12 @@ def convert(source: BinaryIO, out: BinaryIO, conversion: Conversion) -> Converte
         InvalidRowError: a row is invalid.
     """
     with decimal.localcontext(_EXACT), _memory_errors():
-        is_time_ordered, repetitions = True, Repetitions({})
+        is_time_ordered = True
+        known: dict[date, array[int]] = {}
         while True:
+            repetitions = Repetitions(known, is_time_ordered=is_time_ordered)
             try:
-                converted, numbers = _convert_once(
+                converted = _convert_once(
                     source,
                     out,
                     conversion,
@@ -128,9 +130,9 @@ def convert(source: BinaryIO, out: BinaryIO, conversion: Conversion) -> Converte
             except NotTimeOrderedError:
                 is_time_ordered = False
                 continue
-            if not numbers:
+            known |= (late := repetitions.late())
+            if not late:
                 return converted
-            repetitions = Repetitions(numbers)
 
 
 def _convert_once(
@@ -140,8 +142,8 @@ def _convert_once(
     *,
     is_time_ordered: bool,
     repetitions: Repetitions,
-) -> tuple[Converted, Mapping[date, array[int]]]:
-    """Convert the file, and give the repetition numbers too that nobody knew before."""
+) -> Converted:
+    """Convert the file under an assumption about its order, as far as that holds."""
     _start_over(source, out)
     columns = [name for name in (*COLUMN_NAMES, *ADDED_COLUMNS) if name in conversion.columns]
     zone = ZoneInfo(conversion.timezone)
@@ -149,12 +151,7 @@ def _convert_once(
     constants = {"export_id": conversion.export_id, "exported_at": conversion.exported_at}
     table = Table(source, is_end_proven=conversion.is_end_proven)
     encoder = Encoder(calendar, columns, constants)
-    ledger = Ledger(
-        out,
-        calendar.periods(),
-        is_time_ordered=is_time_ordered,
-        are_repetitions_known=bool(repetitions),
-    )
+    ledger = Ledger(out, calendar.periods(), is_time_ordered=is_time_ordered)
     for block in table.blocks(_BLOCK_ROWS if is_time_ordered else _UNORDERED_BLOCK_ROWS):
         try:
             cells = table.columns(block.rows, sort_key=None if is_time_ordered else _day)
@@ -162,16 +159,15 @@ def _convert_once(
                 ledger.add(run)
         except (InvalidCellError, RaggedRowsError):
             raise row_error(table, block, calendar) from None
-    ledger.close()
+    ledger.flush()
     shape = (_LINES_VERSION, conversion.interval, conversion.timezone, *columns)
-    converted = Converted(
+    return Converted(
         periods=tuple(_period(first, tally, shape) for first, tally in ledger.tallies.items()),
         row_count=sum(tally.row_count for tally in ledger.tallies.values()),
         byte_count=ledger.byte_count,
         unknown_columns=table.unknown_columns,
         is_time_ordered=is_time_ordered,
     )
-    return converted, ledger.numbers
 
 
 def _start_over(source: BinaryIO, out: BinaryIO) -> None:

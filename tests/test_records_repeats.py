@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import tracemalloc
 from collections import Counter
+from datetime import date
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_advexport.keys import HASH_BYTES
-from tap_advexport.repeats import KeysSeen
+from tap_advexport.repeats import KeyList, Repetitions
+from tests.records_reference import conversion, records, row, run_rows
 
 
-def seen(keys: list[bytes]) -> KeysSeen:
-    result = KeysSeen()
+def seen(keys: list[bytes]) -> KeyList:
+    result = KeyList()
     for start in range(0, len(keys), 1000):
         result.add(b"".join(keys[start : start + 1000]))
     return result
@@ -62,7 +64,7 @@ def test_rows_cost_some_sixteen_bytes_each() -> None:
     count = 200_000
     parts = [b"".join(map(key, range(at, at + 1000))) for at in range(0, count, 1000)]
     tracemalloc.start()
-    keys = KeysSeen()
+    keys = KeyList()
     for part in parts:
         keys.add(part)
     kept, _ = tracemalloc.get_traced_memory()
@@ -77,3 +79,27 @@ def test_rows_cost_some_sixteen_bytes_each() -> None:
 
 def test_a_hash_has_room_for_a_key() -> None:
     assert HASH_BYTES == 32
+
+
+@pytest.mark.parametrize("is_time_ordered", [True, False])
+def test_a_period_of_many_rows_has_its_repetitions_numbered(is_time_ordered: bool) -> None:  # noqa: FBT001
+    numbers = [*range(300), *range(5), *range(300, 70_000), 7, 0, 7, 69_999]
+    rows = [row(aff_sub_id=str(number)) for number in numbers]
+    second = [row(time="2017-10-02 00:00", lang=lang) for lang in ("it", "de", "it", "it")]
+    rows = [*rows, *second] if is_time_ordered else [*second[:2], *rows, *second[2:]]
+    result = run_rows(rows)
+    expected = records(rows, conversion())
+    assert result.converted.is_time_ordered == is_time_ordered
+    for index, day in enumerate(["2017-10-01", "2017-10-02", "2017-10-03"]):
+        wanted = [record for record in expected if record["report_date"] == day]
+        assert result.of_period(index) == wanted
+
+
+def test_a_key_that_only_agrees_in_half_is_no_repetition() -> None:
+    repetitions = Repetitions({}, is_time_ordered=True)
+    day = date(2017, 10, 1)
+    one, other = (bytes(8) + bytes([number]) * 24 for number in (1, 2))
+    assert list(repetitions.of_run(day, one + key(1))) == []
+    assert list(repetitions.of_run(day, other + key(2))) == []
+    assert list(repetitions.of_run(day, one + key(3) + other + one)) == [(0, 1), (2, 1), (3, 2)]
+    assert not repetitions.late()
