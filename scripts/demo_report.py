@@ -47,18 +47,19 @@ RESTATED = """
     now as (select * from true_rows),
     earlier as (select * from before.report_daily),
     again as (
-        select p.period from report_periods p join before.report_periods b using (report, period)
-        where p.report = 'daily' and p.export_id <> b.export_id
+        select p.period, p.export_id <> b.export_id as is_restated
+        from report_periods p join before.report_periods b using (report, period)
+        where p.report = 'daily' and p.confirmed_at <> b.confirmed_at
     ),
     pairs as (
         select earlier.row_key as old_key, now.row_key as new_key,
                (earlier.clicks_aggr, earlier.conversions_aggr, earlier.cost_aggr, earlier.cr)
                is distinct from
                (now.clicks_aggr, now.conversions_aggr, now.cost_aggr, now.cr) as differs
-        from (select * from earlier where report_date in (from again)) earlier
-        full join (select * from now where report_date in (from again)) now using (row_key)
+        from (select * from earlier semi join again on period = report_date) earlier
+        full join (select * from now semi join again on period = report_date) now using (row_key)
     )
-    select (select count(*) from again),
+    select (select count(*) from again), (select count(*) from again where is_restated),
            count(*) filter (old_key is not null and new_key is not null and differs),
            count(*) filter (old_key is null),
            count(*) filter (new_key is null)
@@ -152,8 +153,8 @@ def _print_settled(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _print_restated(connection: duckdb.DuckDBPyConnection) -> None:
-    [(days, changed, appeared, vanished)] = _all(connection, RESTATED)
-    print(f"\nThe second run exported {days} days again. Of their rows,")
+    [(days, restated, changed, appeared, vanished)] = _all(connection, RESTATED)
+    print(f"\nThe second run exported {days} days again, {restated} of them restated. Of the rows,")
     print(f"{changed:8,} have other figures,")
     print(f"{appeared:8,} are new,")
     print(

@@ -12,6 +12,7 @@ import yaml
 from scripts.render_settings import rendered, replaced_block
 from tap_advexport.reports import PERIODS_STREAM, REPORTS
 from tap_advexport.settings import SETTING_NAMES, SETTINGS
+from tap_advexport.tap import TapAdvexport
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -23,14 +24,7 @@ MELTANO = yaml.safe_load((ROOT / "meltano.yml").read_text("utf-8"))
 [EXTRACTOR] = MELTANO["plugins"]["extractors"]
 LOADERS = {loader["name"]: loader for loader in MELTANO["plugins"]["loaders"]}
 PLUGIN_SETTINGS = {setting["name"]: setting for setting in EXTRACTOR["settings"]}
-SDK_SETTINGS = {
-    "stream_maps",
-    "stream_map_config",
-    "faker_config",
-    "flattening_enabled",
-    "flattening_max_depth",
-    "batch_config",
-}
+ALL_SETTINGS = list(TapAdvexport.complete_schema()["properties"])
 
 
 @pytest.mark.parametrize("name", ["README.md", "meltano.yml", ".secrets.example"])
@@ -44,11 +38,11 @@ def test_readme_table_names_every_setting_once_with_its_default() -> None:
     shown = {name: default for name, default in rows if name in SETTING_NAMES}
     assert [name for name, _ in rows if name in SETTING_NAMES] == list(SETTING_NAMES)
     assert [name for name, default in shown.items() if default == "required"] == required()
-    assert all(name in README for name in SDK_SETTINGS)
+    assert [name for name in ALL_SETTINGS if f"`{name}`" not in README] == []
 
 
 def test_meltano_plugin_has_every_setting_with_kind_and_description() -> None:
-    assert {name.split(".")[0] for name in PLUGIN_SETTINGS} == {*SETTING_NAMES, *SDK_SETTINGS}
+    assert {name.split(".")[0] for name in PLUGIN_SETTINGS} == set(ALL_SETTINGS)
     assert all(setting["kind"] and setting["description"] for setting in PLUGIN_SETTINGS.values())
     defaults = {name: PLUGIN_SETTINGS[name].get("value") for name in SETTING_NAMES}
     assert defaults == {setting.name: setting.default for setting in SETTINGS}
@@ -63,6 +57,12 @@ def test_meltano_plugin_hides_exactly_the_secrets_and_asks_for_exactly_what_is_r
 def test_meltano_plugin_selects_what_the_tap_selects_by_itself() -> None:
     selected = [report.stream for report in REPORTS if report.selected_by_default]
     assert EXTRACTOR["select"] == [f"{stream}.*" for stream in [*selected, PERIODS_STREAM]]
+
+
+def test_meltano_plugin_has_the_capabilities_of_the_tap() -> None:
+    known = [capability.value for capability in TapAdvexport.capabilities]
+    # The SDK's `--test` belongs to every tap and is not listed by it.
+    assert sorted(EXTRACTOR["capabilities"]) == sorted([*known, "test"])
 
 
 def test_meltano_plugins_need_no_hub() -> None:
@@ -132,8 +132,6 @@ def test_commands_of_the_readme_can_be_run() -> None:
 
 
 def test_options_of_the_tap_named_in_the_readme_exist() -> None:
-    from tap_advexport.tap import TapAdvexport  # noqa: PLC0415 - the other tests need no framework
-
     known = {name for option in TapAdvexport.get_singer_command().params for name in option.opts}
     named = set(re.findall(r"`(--[a-z-]+)", README)) | {"--config", "--state"}
     assert named <= known
