@@ -128,7 +128,7 @@ def plan(
         return Plan((), (), replace(coverage, pending=()))
     days = due(coverage, wanted, rules)
     adopted = adoptable(coverage, days, wanted, rules, refresh)
-    rest = without(days, sorted(task.window for task in adopted))
+    rest = without(days, tuple(task.window for task in adopted))
     demanded = plan_windows(rest, interval=rules.interval, window_days=window_days, wanted=wanted)
     return Plan(
         adopted, demanded, _of_whole_periods(replace(coverage, pending=adopted), wanted, rules)

@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from tap_advexport.dates import DAY, local_date, local_midnight, whole_second
+from tap_advexport.dates import DAY, local_date, local_midnight
 from tap_advexport.ranges import splice, within, without
 from tap_advexport.reports import Interval
-from tap_advexport.state import Coverage, Exported, Rules, join_in, settle
+from tap_advexport.state import Coverage, Exported, Rules, join_in
 from tap_advexport.windows import DateWindow, periods, whole_periods
 
 if TYPE_CHECKING:
@@ -43,11 +43,14 @@ def forgotten(coverage: Coverage, window: DateWindow, rules: Rules) -> Coverage:
 
 
 def claimed(coverage: Coverage, window: DateWindow, rules: Rules) -> Coverage:
-    """Whoever set the bookmark says that `window` was exported, on the day after it."""
-    exported_at = min(local_midnight(window.last + DAY, rules.zone), whole_second(rules.now))
+    """Whoever set the bookmark says that `window` was exported, on the day after it.
+
+    What that export settles is up to `settle`, as with everything that is loaded.
+    """
+    exported_at = min(local_midnight(window.last + DAY, rules.zone), rules.now)
     new = without((Exported(window.first, window.last, exported_at),), coverage.covered())
     unsettled = sorted((*coverage.unsettled, *new), key=lambda each: each.first)
-    return settle(replace(coverage, unsettled=tuple(unsettled)), rules)
+    return replace(coverage, unsettled=tuple(unsettled))
 
 
 def _beginning(day: date, rules: Rules) -> datetime:

@@ -113,7 +113,7 @@ def settle(coverage: Coverage, rules: Rules) -> Coverage:
     """The state as it reads under `rules`: what is loaded is brought up to date by this."""
     today = rules.today
     unsettled = [
-        replace(each, exported_at=min(whole_second(each.exported_at), whole_second(rules.now)))
+        replace(each, exported_at=min(each.exported_at, rules.now))
         for each in within(coverage.unsettled, DateWindow(date.min, today))
     ]
     # A day that is not over cannot be settled: the clock that said so ran ahead.

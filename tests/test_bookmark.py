@@ -274,6 +274,11 @@ def test_a_bookmark_equal_to_ranges_that_reach_ahead_claims_nothing() -> None:
     assert parse(ahead).covered() == (window("2024-01-01", "2024-04-01"),)
 
 
+def test_ranges_up_to_the_end_of_the_calendar_are_no_overflow() -> None:
+    value = ranges_only(["2024-01-01", "9999-12-31"], replication_key_value="9999-12-31")
+    assert parse(value).covered() == (window("2024-01-01", "2024-04-01"),)
+
+
 def test_a_bookmark_ahead_of_ranges_that_reach_ahead_claims_nothing() -> None:
     value = ranges_only(["2024-01-01", "2024-04-05"], replication_key_value="2024-04-07")
     assert parse(value).covered() == (window("2024-01-01", "2024-04-01"),)
@@ -324,6 +329,8 @@ MOMENT = "2024-04-01T03:00:00Z"
         (edited(settled=None), "settled"),
         (edited(settled={}), "settled"),
         (edited(settled="2024-01-01"), "settled"),
+        (edited(settled="x" * 10_000), r"'x{59}\.\.\., not a list"),
+        (edited(settled="x" * 58), r"'x{58}', not a list"),
         (edited(settled=["2024-01-01"]), r"settled\[0\]"),
         (edited(settled=[["2024-01-01"]]), r"settled\[0\]"),
         (edited(settled=[["2024-01-01", "2024-01-02", MOMENT]]), r"settled\[0\]"),
