@@ -221,6 +221,7 @@ class ApiClient:
         self, what: str, method: str, url: str, body: dict[str, object] | None = None
     ) -> requests.Response:
         """Send one request; what the HTTP library raises becomes ours, and leaves no trace."""
+        is_ours = False
         try:
             is_ours = checked_origin(url, is_http_allowed=self._origin.is_plain) == self._origin
             return self._session.request(
@@ -234,8 +235,10 @@ class ApiClient:
             )
         except UrlRefused as refused:
             error: TapAdvexportError = FileError(f"{what}: {refused}")
-        except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as fault:
-            error = _error_of(what, fault)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError, OSError) as fault:
+            words = f"{what}: {redact(fault_of(fault), self._token)}"
+            is_bad_url = isinstance(fault, ValueError) and not is_ours
+            error = FileError(words) if is_bad_url else RequestError(words)
         raise error
 
     def _follow(self, what: str, url: str, *, is_api: bool) -> requests.Response:
@@ -425,12 +428,6 @@ def _session(user_agent: str, adapter: BaseAdapter) -> requests.Session:
 
 def _adapter(pool_size: int) -> HTTPAdapter:
     return HTTPAdapter(pool_connections=pool_size, pool_maxsize=pool_size, max_retries=0)
-
-
-def _error_of(what: str, fault: Exception) -> TapAdvexportError:
-    msg = f"{what}: {redact(fault_of(fault))}"
-    is_bad_url = isinstance(fault, ValueError) and not isinstance(fault, requests.ConnectionError)
-    return FileError(msg) if is_bad_url else RequestError(msg)
 
 
 def _bounded(chunks: Iterator[bytes], most: int) -> Iterator[bytes]:

@@ -41,8 +41,8 @@ def checked_origin(url: str, *, is_http_allowed: bool) -> Origin:
     Raises:
         UrlRefused: another scheme, http where https is due, user names, blanks, or malformed.
     """
-    if not all("!" <= character <= "~" for character in url):
-        msg = "the URL holds blanks or characters outside ASCII"
+    if " " in url or not url.isprintable():
+        msg = "the URL holds blanks or control characters"
         raise UrlRefused(msg)
     try:
         parts = urlsplit(url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import Final
 from urllib.parse import urlsplit
@@ -10,6 +11,7 @@ LONGEST_EXCERPT: Final = 200
 
 _URL_SECRETS = re.compile(r"(?i)\b(https?://)(?:[^\s/?#\"'<>]*@)?([^\s?#\"'<>]*)[?#][^\s\"'<>]*")
 _QUERY = re.compile(r"\?[^\s\"'<>]+")
+_LOGGED_QUERY = re.compile(r"\?[^\s\"']*")
 _UNPRINTABLE = re.compile(r"[^\S ]+|[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
@@ -43,3 +45,21 @@ def place_of(url: str) -> str:
     except ValueError:
         return "a malformed URL"
     return redact(f"{parts.scheme}://{host}{port}{parts.path}")
+
+
+class _QueryFilter(logging.Filter):
+    """Takes queries out of what the HTTP library logs: a download URL's query is its signature."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Redact the record; never drop it."""
+        record.msg = _LOGGED_QUERY.sub("?***", record.getMessage())
+        record.args = ()
+        return True
+
+
+def guard_logs() -> None:
+    """Keep signed URLs out of the logs of the libraries beneath, at every level."""
+    for name in ("urllib3.connectionpool", "urllib3.util.retry", "urllib3.connection", "requests"):
+        logger = logging.getLogger(name)
+        if not any(isinstance(found, _QueryFilter) for found in logger.filters):
+            logger.addFilter(_QueryFilter())

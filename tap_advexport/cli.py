@@ -1,0 +1,49 @@
+"""The entry point of `tap-advexport`: safe from the first moment on, whatever comes in."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the tap's command and exit.
+
+    Exit codes: 0 every wanted day is covered; 1 an error, or days that failed; 130 and 143 after
+    SIGINT and SIGTERM.
+    """
+    _open_standard_descriptors()
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, _end_at_once)
+    # The SDK takes a third of a second to import; until then a signal just ends the process.
+    from tap_advexport.command import run_command  # noqa: PLC0415
+
+    code = run_command(sys.argv[1:] if args is None else list(args))
+    logging.shutdown()
+    with suppress(Exception):
+        sys.stderr.flush()
+    # Requests that are under way in threads are not waited for, and the interpreter's own end
+    # might: there is nothing left to write.
+    os._exit(code)
+
+
+def _end_at_once(signum: int, frame: FrameType | None) -> None:
+    del frame
+    os._exit(128 + signum)
+
+
+def _open_standard_descriptors() -> None:
+    """Put /dev/null where stdin or stderr is closed, lest a spool file gets their number."""
+    for descriptor in (0, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)

@@ -1,0 +1,113 @@
+"""Runs the SDK's command line and turns every way it can end into an exit code."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any, Final
+
+import click
+from singer_sdk.exceptions import ConfigValidationError
+
+from tap_advexport.errors import ConfigError, TapAdvexportError
+from tap_advexport.output import OutputClosed, WriteInterrupted
+from tap_advexport.redaction import guard_logs
+from tap_advexport.run import FailedDays, Halt, Interrupted
+from tap_advexport.tap import TapAdvexport
+from tap_advexport.windows import DateWindow
+
+logger = logging.getLogger("tap-advexport")
+
+LAST_STATE_SECONDS: Final = 2.0
+FAILED: Final = 1
+READER_GONE: Final = 1
+
+
+def run_command(args: Sequence[str]) -> int:
+    """Run the tap with these arguments and return the exit code."""
+    started: list[TapAdvexport] = []
+
+    class Started(TapAdvexport):
+        __doc__ = TapAdvexport.__doc__
+
+        def __init__(self, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            started.append(self)
+
+    guard_logs()
+    code = _code_of(Started, args, started)
+    if started and started[-1].has_run:
+        code = _end(started[-1], code)
+    return code
+
+
+def _code_of(command: type[TapAdvexport], args: Sequence[str], started: list[TapAdvexport]) -> int:
+    try:
+        returned = command.cli.main(list(args), prog_name=command.name, standalone_mode=False)
+    except click.ClickException as error:
+        return _fail(ConfigError(f"command line: {error.format_message()}"))
+    except ConfigValidationError as error:
+        return _fail(ConfigError("; ".join(error.errors) or str(error)))
+    except Halt as halt:
+        return _fail(halt.error)
+    except TapAdvexportError as error:
+        return _fail(error)
+    except (Interrupted, WriteInterrupted, click.Abort, KeyboardInterrupt):
+        return 128 + (started[-1].run.signal or 2) if started else 130
+    except OutputClosed:
+        logger.debug("Whoever read stdout has gone")
+        return READER_GONE
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else FAILED
+    return returned if isinstance(returned, int) else 0
+
+
+def _fail(error: TapAdvexportError) -> int:
+    is_debugging = logging.getLogger().isEnabledFor(logging.DEBUG)
+    logger.error("%s", error, exc_info=error if is_debugging else None)
+    return FAILED
+
+
+def _end(tap: TapAdvexport, code: int) -> int:
+    """Write what is left to write: the last STATE, what failed, the summary."""
+    run = tap.run
+    if code != READER_GONE or not tap.message_writer.is_closed():
+        run.grace.extend(LAST_STATE_SECONDS)
+        try:
+            tap.write_last_state()
+        except (OutputClosed, WriteInterrupted):
+            code = code or READER_GONE
+        except TapAdvexportError as error:
+            code = _fail(error)
+    for line in _failed_ranges(run.failures):
+        logger.error("%s", line)
+        code = code or FAILED
+    logger.info("%s", run.tally.line(run.seconds()))
+    return code
+
+
+def _failed_ranges(failures: Sequence[FailedDays]) -> Iterator[str]:
+    """One line for each run of days that failed for the same reason."""
+    ordered = sorted(failures, key=lambda failed: (failed.report, failed.window))
+    for report, of_report in groupby(ordered, key=lambda failed: failed.report):
+        merged: list[FailedDays] = []
+        for failed in of_report:
+            if merged and _continues(merged[-1], failed):
+                merged[-1] = FailedDays(
+                    report, DateWindow(merged[-1].window.first, failed.window.last), failed.reason
+                )
+            else:
+                merged.append(failed)
+        for failed in merged:
+            yield f"Failed days: {failed}; run again to export just these"
+
+
+def _continues(one: FailedDays, other: FailedDays) -> bool:
+    is_next = (other.window.first - one.window.last).days == 1
+    return is_next and _kind(one) == _kind(other)
+
+
+def _kind(failed: FailedDays) -> str:
+    """A reason without the window that it names."""
+    return failed.reason.replace(str(failed.window), "")

@@ -1,0 +1,601 @@
+"""Exports in flight: which request goes out when, in whose name, and when the run is to end.
+
+One loop holds all that is known of the exports under way. Requests and conversions are done by
+workers, and everything waits in one place; so a slow export, a slow host or a pause after a fault
+holds nobody else up. Time, chance and workers are parameters: with virtual ones the loop replays
+exactly.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import Enum, auto
+from typing import BinaryIO, Protocol
+
+from typing_extensions import assert_never
+
+from tap_advexport.client import Clock, Downloaded, Finished, Unfinished
+from tap_advexport.errors import (
+    CutFileError,
+    FileError,
+    IncompleteError,
+    RequestError,
+    TapAdvexportError,
+    TaskError,
+)
+from tap_advexport.exports import (
+    DemandAnew,
+    EndRun,
+    Export,
+    GiveUp,
+    LookAgain,
+    Patience,
+    SendAgain,
+    Split,
+    Step,
+    Task,
+    after_empty_look,
+    after_failure,
+)
+from tap_advexport.pacing import LookTimes, Random, Throttle, retry_pause
+from tap_advexport.records import Converted
+from tap_advexport.reports import Interval
+from tap_advexport.spool import open_spool, spool_error
+from tap_advexport.windows import DateWindow
+from tap_advexport.workers import Outcome, Workers
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """The API accepted a demand."""
+
+    window: DateWindow
+    task: Task
+
+
+@dataclass(frozen=True, slots=True)
+class Abandoned:
+    """A task is given up; nobody will adopt it."""
+
+    task_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The days of a window fail in this run."""
+
+    window: DateWindow
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """An export whose file is whole and valid. Call `release` when its rows are out."""
+
+    window: DateWindow
+    task: Task
+    lines: BinaryIO
+    converted: Converted
+    byte_count: int
+    release: Callable[[], None] = field(repr=False)
+
+
+Event = Submitted | Abandoned | Failed | Ready
+
+
+class Client(Protocol):
+    """The three calls of the API."""
+
+    def demand(self, window: DateWindow, *, interval: Interval, sorting: str) -> str:
+        """Demand an export; returns the task's id."""
+        ...
+
+    def look(self, task_id: str) -> Unfinished | Finished:
+        """Ask for a task's state."""
+        ...
+
+    def download(
+        self, url: str, spool: BinaryIO, *, is_cancelled: Callable[[], bool]
+    ) -> Downloaded:
+        """Bring a file into a spool."""
+        ...
+
+
+# Turns a downloaded file into a spool of record lines.
+Convert = Callable[[BinaryIO, DateWindow, Task, Downloaded], tuple[BinaryIO, Converted]]
+
+
+@dataclass(slots=True)
+class Health:
+    """How the exports of a whole run went, over all its reports."""
+
+    succeeded: int = 0
+    failed: int = 0
+    is_doubtful: bool = False
+
+    def is_broken(self, limit: int) -> bool:
+        """As many exports as may be in flight failed for good, and none worked."""
+        return self.succeeded == 0 and self.failed >= limit
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What bounds a run; times in seconds."""
+
+    max_concurrent_exports: int
+    conversions_at_once: int
+    poll_interval_seconds: float
+    export_timeout_seconds: float
+    request_timeout_seconds: float
+
+
+class Phase(Enum):
+    """Where an export in flight is."""
+
+    DEMAND = auto()
+    LOOK = auto()
+    FETCH = auto()
+    CONVERT = auto()
+    READY = auto()
+
+
+_AT_THE_API = frozenset({Phase.DEMAND, Phase.LOOK, Phase.FETCH})
+
+
+@dataclass(slots=True)
+class Flight:
+    """An export in flight: what it is at, and when that is to go on."""
+
+    export: Export
+    phase: Phase
+    due_at: float
+    began_at: float = 0.0
+    waits_since: float = 0.0
+    unfinished_age: float = 0.0
+    job: int | None = None
+    job_sent_at: float = 0.0
+    job_alive_at: float = 0.0
+    demanded_at: datetime | None = None
+    url: str | None = None
+    download: Downloaded | None = None
+    spool: BinaryIO | None = None
+    is_released: bool = False
+
+    def __repr__(self) -> str:
+        return f"Flight({self.export.window}, {self.phase.name})"
+
+
+class Runner:
+    """Brings windows from the API, several at once, and tells what happens as events."""
+
+    def __init__(
+        self,
+        *,
+        client: Client,
+        convert: Convert,
+        workers: Workers,
+        clock: Clock,
+        random: Random,
+        limits: Limits,
+        patience: Patience,
+        sorting: str,
+        health: Health,
+    ) -> None:
+        self._client = client
+        self._convert = convert
+        self._workers = workers
+        self._clock = clock
+        self._random = random
+        self._limits = limits
+        self._patience = patience
+        self._sorting = sorting
+        self._health = health
+        self._queue: deque[Export] = deque()
+        self._flights: list[Flight] = []
+        self._events: deque[Event] = deque()
+        self._jobs = itertools.count()
+        self._looks = LookTimes(limits.poll_interval_seconds)
+        self._throttle = Throttle(limits.max_concurrent_exports)
+        self._is_stopped = False
+        self._last_reason = ""
+        self._unknown_states: set[str] = set()
+
+    @property
+    def flights(self) -> tuple[Flight, ...]:
+        """The exports in flight, for whoever shows progress."""
+        return tuple(self._flights)
+
+    @property
+    def queued(self) -> int:
+        """How many windows wait for their turn."""
+        return len(self._queue)
+
+    def stop(self) -> None:
+        """Begin nothing new and end the events soon; safe from any thread or signal handler."""
+        self._is_stopped = True
+        self._workers.wake()
+
+    def events(self, exports: Iterable[Export]) -> Iterator[Event]:
+        """Bring the exports (those with a task are looked at, the others demanded).
+
+        Raises:
+            AuthorizationError, ConfigError, OutputError: nothing else would work either.
+            InvalidHeaderError: the files are not what the API's documentation says.
+            IncompleteError: the API does not work; it is not asked a thousand times.
+        """
+        self._queue.extend(exports)
+        while not self._is_stopped and (self._queue or self._flights or self._events):
+            # `release` is called from another thread, which must not change the list itself.
+            self._flights = [flight for flight in self._flights if not flight.is_released]
+            self._begin_flights()
+            self._begin_jobs()
+            if not self._events:
+                self._refuse_broken_api()
+                self._take(self._workers.wait(self._pause()))
+            while self._events:
+                yield self._events.popleft()
+        self._close_spools()
+
+    # What may begin.
+
+    def _begin_flights(self) -> None:
+        while self._queue and self._has_room():
+            export = self._queue.popleft()
+            now = self._clock.monotonic()
+            phase = Phase.LOOK if export.task else Phase.DEMAND
+            flight = Flight(export, phase, due_at=now, began_at=now, waits_since=now)
+            if export.task:
+                age = (self._clock.now() - export.task.submitted_at).total_seconds()
+                flight.began_at -= max(age, 0.0)
+                logger.info("%s: adopting task %s", export.window, export.task.task_id)
+            self._flights.append(flight)
+
+    def _has_room(self) -> bool:
+        most = self._limits.max_concurrent_exports
+        at_the_api = sum(flight.phase in _AT_THE_API for flight in self._flights)
+        is_adopted = self._queue[0].task is not None
+        if not is_adopted and self._health.is_broken(most):
+            return False
+        if self._health.is_doubtful and not self._health.succeeded:
+            most = 1
+        # Files that wait to be converted or emitted bound the disk: no more than those in flight.
+        return at_the_api < most and len(self._flights) < 2 * self._limits.max_concurrent_exports
+
+    def _refuse_broken_api(self) -> None:
+        if self._queue and not self._flights:
+            msg = (
+                f"the API does not work: {self._health.failed} exports failed and none succeeded, "
+                f"so that nothing more is demanded; the last one: {self._last_reason}"
+            )
+            raise IncompleteError(msg)
+
+    def _begin_jobs(self) -> None:
+        now = self._clock.monotonic()
+        is_open = self._throttle.seconds_until_open(now) <= 0
+        requests = sum(f.job is not None and f.phase in _AT_THE_API for f in self._flights)
+        conversions = sum(f.job is not None and f.phase is Phase.CONVERT for f in self._flights)
+        for flight in self._flights:
+            if flight.job is not None or flight.due_at > now:
+                continue
+            if flight.phase is Phase.CONVERT:
+                if conversions < self._limits.conversions_at_once:
+                    conversions += 1
+                    self._begin_job(flight)
+            elif flight.phase in _AT_THE_API and is_open and requests < self._throttle.at_once:
+                requests += 1
+                self._begin_job(flight)
+
+    def _begin_job(self, flight: Flight) -> None:
+        flight.job = next(self._jobs)
+        flight.job_sent_at = flight.job_alive_at = self._clock.monotonic()
+        if flight.phase in _AT_THE_API:
+            is_new_demand = flight.phase is Phase.DEMAND and not flight.export.tries
+            flight.export = replace(
+                flight.export,
+                tries=flight.export.tries + 1,
+                demands=flight.export.demands + is_new_demand,
+            )
+        self._workers.start(flight.job, self._work_of(flight))
+
+    def _work_of(self, flight: Flight) -> Callable[[], object]:
+        match flight.phase:
+            case Phase.DEMAND:
+                flight.demanded_at = self._clock.now()
+                window, interval = flight.export.window, self._patience.interval
+                return lambda: self._client.demand(window, interval=interval, sorting=self._sorting)
+            case Phase.LOOK:
+                task_id = _task_of(flight).task_id
+                return lambda: self._client.look(task_id)
+            case Phase.FETCH:
+                return self._fetch_work(flight)
+            case Phase.CONVERT:
+                return self._convert_work(flight)
+            case Phase.READY:
+                msg = "an export that is ready needs no work"
+                raise AssertionError(msg)
+            case _:
+                assert_never(flight.phase)
+
+    def _fetch_work(self, flight: Flight) -> Callable[[], object]:
+        url, job = flight.url or "", flight.job
+
+        def is_cancelled() -> bool:
+            flight.job_alive_at = self._clock.monotonic()
+            return self._is_stopped or flight.job != job
+
+        def fetch() -> tuple[BinaryIO, Downloaded]:
+            spool = open_spool()
+            try:
+                return spool, self._client.download(url, spool, is_cancelled=is_cancelled)
+            except OSError as error:
+                _close(spool)
+                raise spool_error(error) from None
+            except BaseException:
+                _close(spool)
+                raise
+
+        return fetch
+
+    def _convert_work(self, flight: Flight) -> Callable[[], object]:
+        spool, download, task = flight.spool, flight.download, _task_of(flight)
+        if spool is None or download is None:
+            msg = "an export is converted after its download"
+            raise AssertionError(msg)
+
+        def convert() -> tuple[BinaryIO, Converted]:
+            try:
+                return self._convert(spool, flight.export.window, task, download)
+            except OSError as error:
+                raise spool_error(error) from None
+            finally:
+                _close(spool)
+
+        return convert
+
+    # Waiting.
+
+    def _pause(self) -> float | None:
+        """Seconds until something is due, or None when only an outcome can go on."""
+        now = self._clock.monotonic()
+        moments = [
+            self._deadline(flight) if flight.job is not None else self._next_move(flight, now)
+            for flight in self._flights
+            if flight.phase is not Phase.READY
+        ]
+        return max(0.0, min(moments) - now) if moments else None
+
+    def _next_move(self, flight: Flight, now: float) -> float:
+        if flight.phase in _AT_THE_API:
+            opens_at = now + self._throttle.seconds_until_open(now)
+            is_full = self._requests_under_way() >= self._throttle.at_once
+            return float("inf") if is_full else max(flight.due_at, opens_at)
+        return float("inf") if flight.due_at <= now else flight.due_at
+
+    def _requests_under_way(self) -> int:
+        return sum(f.job is not None and f.phase in _AT_THE_API for f in self._flights)
+
+    def _deadline(self, flight: Flight) -> float:
+        """When a job is given up that no time-out of the HTTP library ends."""
+        if flight.phase is Phase.CONVERT:
+            return float("inf")
+        silence = flight.job_alive_at + 2 * self._limits.request_timeout_seconds + 1
+        if flight.phase is Phase.FETCH:
+            longest = flight.job_sent_at + self._limits.export_timeout_seconds
+            return min(silence, max(longest, flight.job_sent_at + 1))
+        return silence
+
+    # What came of it.
+
+    def _take(self, outcomes: list[Outcome]) -> None:
+        for outcome in outcomes:
+            flight = next((f for f in self._flights if f.job == outcome.token), None)
+            if flight is None:
+                _discard(outcome)
+                continue
+            self._take_outcome(flight, outcome)
+        now = self._clock.monotonic()
+        for flight in [f for f in self._flights if f.job is not None and self._deadline(f) <= now]:
+            flight.job = None
+            self._take_error(flight, self._silence_of(flight))
+
+    def _silence_of(self, flight: Flight) -> TapAdvexportError:
+        what = f"{flight.phase.name.lower()} of {flight.export.window}"
+        if flight.phase is Phase.FETCH:
+            return CutFileError(f"{what}: the download did not come to its end in time")
+        return RequestError(f"{what}: no complete answer in time")
+
+    def _take_outcome(self, flight: Flight, outcome: Outcome) -> None:
+        flight.job = None
+        if outcome.error is not None:
+            if not isinstance(outcome.error, TapAdvexportError):
+                raise outcome.error
+            self._take_error(flight, outcome.error)
+            return
+        if flight.phase in _AT_THE_API:
+            self._throttle.answered()
+        match outcome.value:
+            case str(task_id):
+                self._demanded(flight, task_id)
+            case Unfinished():
+                self._unfinished(flight, outcome.value)
+            case Finished():
+                self._finished(flight, outcome.value)
+            case (spool, Downloaded() as download):
+                self._fetched(flight, spool, download)
+            case (lines, Converted() as converted):
+                self._converted(flight, lines, converted)
+
+    def _demanded(self, flight: Flight, task_id: str) -> None:
+        now = self._clock.monotonic()
+        submitted_at = (flight.demanded_at or self._clock.now()).replace(microsecond=0)
+        task = Task(task_id, submitted_at)
+        export = flight.export
+        flight.export = export.demanded(task)
+        flight.began_at = flight.waits_since = now
+        flight.unfinished_age = 0.0
+        flight.phase, flight.due_at = Phase.LOOK, now + self._looks.pause(0.0)
+        logger.info("%s: task %s submitted", export.window, task_id)
+        self._events.append(Submitted(export.window, task))
+
+    def _unfinished(self, flight: Flight, answer: Unfinished) -> None:
+        now = self._clock.monotonic()
+        task = _task_of(flight)
+        flight.export = replace(flight.export, tries=0)
+        flight.unfinished_age = now - flight.began_at
+        if not answer.is_known and answer.state not in self._unknown_states:
+            self._unknown_states.add(answer.state)
+            logger.warning(
+                "%s: task %s is in a state that is not documented, %s; waiting",
+                flight.export.window,
+                task.task_id,
+                answer.state,
+            )
+        ends_at = flight.waits_since + self._limits.export_timeout_seconds
+        if now >= ends_at:
+            msg = (
+                f"task {task.task_id} is still {answer.state} after "
+                f"{self._limits.export_timeout_seconds:g} s"
+            )
+            self._take_error(flight, TaskError(msg))
+            return
+        flight.due_at = min(now + self._looks.pause(flight.unfinished_age), ends_at)
+
+    def _finished(self, flight: Flight, answer: Finished) -> None:
+        now = self._clock.monotonic()
+        if not answer.url:
+            self._follow(flight, after_empty_look(flight.export, self._patience), "no URL")
+            return
+        if not flight.export.fresh_urls and not flight.export.empty_looks:
+            self._looks.learn(flight.unfinished_age, now - flight.began_at)
+        flight.export = replace(flight.export, tries=0)
+        flight.url = answer.url
+        flight.phase, flight.due_at = Phase.FETCH, now
+
+    def _fetched(self, flight: Flight, spool: BinaryIO, download: Downloaded) -> None:
+        flight.spool, flight.download = spool, download
+        flight.phase, flight.due_at = Phase.CONVERT, self._clock.monotonic()
+
+    def _converted(self, flight: Flight, lines: BinaryIO, converted: Converted) -> None:
+        flight.phase = Phase.READY
+        flight.spool = lines
+        self._health.succeeded += 1
+
+        def release() -> None:
+            _close(lines)
+            flight.is_released = True
+            self._workers.wake()
+
+        byte_count = flight.download.byte_count if flight.download else 0
+        self._events.append(
+            Ready(flight.export.window, _task_of(flight), lines, converted, byte_count, release)
+        )
+
+    # What follows from errors.
+
+    def _take_error(self, flight: Flight, error: TapAdvexportError) -> None:
+        now = self._clock.monotonic()
+        if isinstance(error, RequestError) and error.is_throttled:
+            self._throttle.refused(
+                now,
+                sent_at=flight.job_sent_at,
+                retry_after_seconds=error.retry_after_seconds,
+                random=self._random,
+            )
+        step = after_failure(flight.export, error, self._patience)
+        if isinstance(step, SendAgain) and isinstance(error, RequestError):
+            self._send_again(flight, error, now)
+            return
+        if isinstance(step, Split) and isinstance(error, TaskError | FileError):
+            self._health.is_doubtful = True
+        self._follow(flight, step, str(error))
+
+    def _send_again(self, flight: Flight, error: RequestError, now: float) -> None:
+        pause = 0.0
+        if not error.is_throttled:
+            pause = retry_pause(
+                flight.export.tries,
+                random=self._random,
+                retry_after_seconds=error.retry_after_seconds,
+            )
+        note = " (a task may exist there all the same)" if flight.phase is Phase.DEMAND else ""
+        logger.warning(
+            "%s; trying again in %.1f s, try %d of %d%s",
+            error,
+            max(pause, self._throttle.seconds_until_open(now)),
+            flight.export.tries + 1,
+            self._patience.request_attempts,
+            note,
+        )
+        flight.due_at = now + pause
+
+    def _follow(self, flight: Flight, step: Step, reason: str) -> None:
+        task = flight.export.task
+        window = flight.export.window
+        self._last_reason = reason
+        match step:
+            case SendAgain(export):
+                flight.export = export
+            case LookAgain(export):
+                logger.warning("%s: %s; asking the task for a download URL again", window, reason)
+                tries = export.fresh_urls + export.empty_looks
+                self._go_on(flight, export, Phase.LOOK, tries)
+            case DemandAnew(export):
+                logger.warning("%s: %s; demanding it anew", window, reason)
+                self._go_on(flight, export, Phase.DEMAND, max(export.demands, 1))
+            case Split(parts):
+                shown = " and ".join(str(part.window) for part in parts)
+                logger.warning("%s: %s; splitting it into %s", window, reason, shown)
+                self._flights.remove(flight)
+                self._queue.extendleft(reversed(parts))
+            case GiveUp():
+                logger.error("%s: %s; these days fail in this run", window, reason)
+                self._health.failed += 1
+                self._flights.remove(flight)
+                self._events.append(Failed(window, reason))
+            case EndRun(error):
+                raise error
+            case _:
+                assert_never(step)
+        is_kept = isinstance(step, SendAgain | LookAgain) or (
+            isinstance(step, GiveUp) and step.keeps_task
+        )
+        if task and not is_kept:
+            self._events.append(Abandoned(task.task_id))
+
+    def _go_on(self, flight: Flight, export: Export, phase: Phase, tries: int) -> None:
+        flight.export, flight.phase = export, phase
+        flight.due_at = self._clock.monotonic() + retry_pause(tries, random=self._random)
+        flight.spool = flight.download = None
+
+    def _close_spools(self) -> None:
+        for flight in self._flights:
+            if flight.spool and flight.phase is not Phase.READY:
+                _close(flight.spool)
+
+
+def _task_of(flight: Flight) -> Task:
+    if flight.export.task is None:
+        msg = f"{flight} has no task"
+        raise AssertionError(msg)
+    return flight.export.task
+
+
+def _discard(outcome: Outcome) -> None:
+    """Close what an abandoned job opened after all."""
+    match outcome.value:
+        case (spool, _):
+            _close(spool)
+
+
+def _close(spool: BinaryIO) -> None:
+    # A full disk fails the flush of what nobody will read again.
+    with suppress(OSError):
+        spool.close()

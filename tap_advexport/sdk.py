@@ -1,0 +1,98 @@
+"""The one place that touches what the Singer SDK keeps private, each with its reason.
+
+`tests/test_sdk.py` fails when the SDK drops or renames one of these.
+"""
+
+from __future__ import annotations
+
+import abc
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk import Stream
+from singer_sdk.helpers._util import load_json
+from singer_sdk.helpers.types import Context, Record
+from singer_sdk.mapper import SameRecordTransform
+from singer_sdk.metrics import Counter
+from typing_extensions import override
+
+if TYPE_CHECKING:
+    from singer_sdk.tap_base import Tap
+
+__all__ = ["OwnStateStream", "load_json"]
+
+
+class OwnStateStream(Stream, abc.ABC):
+    """A stream whose bookmark is its own: the SDK neither moves it nor writes it."""
+
+    _record_counter: Counter | None = None
+
+    @override
+    def _increment_stream_state(
+        self, latest_record: Record, *, context: Context | None = None
+    ) -> None:
+        """Nothing: the SDK's bookmark of an unsorted stream goes back and forth with its rows."""
+
+    @override
+    def _write_starting_replication_value(self, context: Context | None) -> None:
+        """Nothing: it would leave a key of the SDK's in the bookmark."""
+
+    @override
+    def _write_state_message(self) -> None:
+        """Nothing: the SDK would write STATE in the middle of an export, or after a dry run."""
+
+    @override
+    def get_replication_key_signpost(self, context: Context | None = None) -> None:
+        """None: the bookmark is no maximum of what the rows say."""
+
+    @override
+    def finalize_state_progress_markers(self, state: dict[str, Any] | None = None) -> None:
+        """Nothing: there are no progress markers, and no bookmark but the stream's own."""
+
+    @override
+    def _finalize_state(self, state: dict[str, Any] | None = None) -> None:
+        """Nothing, as there are no progress markers."""
+
+    @override
+    def get_record_counter(self, **kwargs: Any) -> Counter:  # noqa: ANN401 - the SDK's own
+        """One counter of the stream's records, also for those that the SDK does not see."""
+        if self._record_counter is None:
+            self._record_counter = super().get_record_counter(**kwargs)
+        return self._record_counter
+
+    @property
+    def record_counter(self) -> Counter:
+        """The counter of the records that were emitted."""
+        return self.get_record_counter()
+
+    def emit_record(self, record: dict[str, Any]) -> None:
+        """Write one record in the SDK's way: selection, stream maps and flattening included."""
+        self._write_record_message(record)
+
+    def emit_schema(self) -> None:
+        """Write the stream's SCHEMA message (or those of its stream maps)."""
+        self._write_schema_message()
+
+    @property
+    def record_version(self) -> int | None:
+        """The version that ACTIVATE_VERSION announced, which every record then carries."""
+        return self._stream_version
+
+    @property
+    def parent_tap(self) -> Tap:
+        """The tap that the stream belongs to."""
+        return self._tap
+
+    def is_selected_column(self, name: str) -> bool:
+        """Whether the catalog selects a column."""
+        return bool(self.mask[("properties", name)])
+
+    def is_mapped_as_it_is(self) -> bool:
+        """Whether the SDK's way would write each record once, unchanged, under the stream's name."""
+        if len(self.stream_maps) != 1:
+            return False
+        only = self.stream_maps[0]
+        return (
+            type(only) is SameRecordTransform
+            and not only.flattening_enabled
+            and only.stream_alias == self.name
+        )

@@ -1,0 +1,30 @@
+"""Files for what is on its way: nameless from the start, so that not even kill -9 leaves one."""
+
+from __future__ import annotations
+
+import tempfile
+from typing import BinaryIO, cast
+
+from tap_advexport.errors import OutputError
+
+
+def open_spool() -> BinaryIO:
+    """A new empty file in the temporary folder (TMPDIR), unlinked, and ours alone to read.
+
+    Raises:
+        OutputError: no file can be made there.
+    """
+    try:
+        return cast("BinaryIO", tempfile.TemporaryFile(prefix="tap-advexport-"))
+    except OSError as error:
+        raise spool_error(error) from None
+
+
+def spool_error(error: OSError) -> OutputError:
+    """The one line about a spool that cannot be written."""
+    try:
+        folder = tempfile.gettempdir()
+    except OSError:
+        folder = "no usable temporary folder"
+    reason = error.strerror or type(error).__name__
+    return OutputError(f"spool in {folder}: {reason}; make room there, or set TMPDIR to another")

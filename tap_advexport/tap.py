@@ -1,0 +1,307 @@
+"""The Singer tap: settings and state in, streams out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from types import FrameType
+from typing import IO, TYPE_CHECKING, Any, ClassVar
+
+import click
+from singer_sdk import Tap
+from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
+from singer_sdk.singerlib.encoding.simple import StateMessage
+from typing_extensions import override
+
+from tap_advexport.environment import read_environment
+from tap_advexport.errors import CatalogError, ConfigError, StateError, UserError
+from tap_advexport.output import MessageWriter, OutputClosed
+from tap_advexport.reports import PERIODS_STREAM, REPORTS
+from tap_advexport.run import Machine, Run
+from tap_advexport.settings import (
+    TRUE_TEXTS,
+    parse_settings,
+    settings_schema,
+    unknown_settings,
+)
+from tap_advexport.sdk import load_json
+from tap_advexport.streams import PeriodsStream, ReportStream
+
+if TYPE_CHECKING:
+    from singer_sdk.helpers.capabilities import CapabilitiesEnum
+    from singer_sdk.plugin_base import _ConfigInput
+
+logger = logging.getLogger(__name__)
+
+
+class TapAdvexport(Tap):
+    """Brings an advertiser's performance reports from the Advertiser Report Export API.
+
+    Incrementally by date, many exports at once, restated figures followed exactly.
+    """
+
+    name = "tap-advexport"
+    config_jsonschema: ClassVar[dict[str, Any]] = settings_schema()
+    capabilities: ClassVar[list[CapabilitiesEnum]] = [
+        TapCapabilities.CATALOG,
+        TapCapabilities.STATE,
+        TapCapabilities.DISCOVER,
+        PluginCapabilities.ABOUT,
+        PluginCapabilities.STREAM_MAPS,
+        PluginCapabilities.FLATTENING,
+        PluginCapabilities.BATCH,
+        PluginCapabilities.STRUCTURED_LOGGING,
+    ]
+    message_writer_class = MessageWriter
+    message_writer: MessageWriter
+
+    def __init__(
+        self,
+        *,
+        config: Mapping[str, Any] | None = None,
+        catalog: Any = None,  # noqa: ANN401 - whatever the SDK takes
+        state: Mapping[str, Any] | None = None,
+        parse_env_config: bool = False,
+        validate_config: bool = True,
+        setup_mapper: bool = True,
+        message_writer: MessageWriter | None = None,
+        machine: Machine | None = None,
+    ) -> None:
+        """Check the settings, the catalog and the state.
+
+        Raises:
+            ConfigError, CatalogError, StateError: one of them is wrong; nothing was sent yet.
+        """
+        given = dict(config or {})
+        if parse_env_config:
+            given |= read_environment(self.complete_schema(), self.name)
+        self._machine = machine or Machine()
+        self._run: Run | None = None
+        self._start(given, must_be_valid=validate_config)
+        self.unknown_columns: set[str] = set()
+        super().__init__(
+            config=_for_the_sdk(given, self.config_jsonschema),
+            catalog=catalog,
+            state=dict(state) if state is not None else None,
+            validate_config=validate_config,
+            setup_mapper=setup_mapper,
+            message_writer=message_writer,
+        )
+        if self._run is not None:
+            self.message_writer.end_when(self._run.grace.is_over)
+
+    @classmethod
+    def complete_schema(cls) -> dict[str, Any]:
+        """The schema of all settings, the SDK's own among them."""
+        cls.append_builtin_config(cls.config_jsonschema)
+        return cls.config_jsonschema
+
+    @property
+    def has_run(self) -> bool:
+        """Whether the settings were valid, so that there is something to sum up."""
+        return self._run is not None
+
+    @property
+    def run(self) -> Run:
+        """What the streams of this run share.
+
+        Raises:
+            ConfigError: the settings are not valid, which discovery lets pass.
+        """
+        if self._run is None:
+            msg = "the settings are not valid"
+            raise ConfigError(msg)
+        return self._run
+
+    def _start(self, config: Mapping[str, Any], *, must_be_valid: bool) -> None:
+        self._warn_of_unknown(config)
+        try:
+            settings = parse_settings(config, now=self._machine.clock.now())
+        except ConfigError as error:
+            if must_be_valid:
+                raise
+            logger.warning("The settings are not valid: %s", error)
+            return
+        self._run = Run(settings, self._machine, f"{self.name}/{self.get_plugin_version()}")
+
+    def _warn_of_unknown(self, config: Mapping[str, Any]) -> None:
+        known = self.complete_schema()["properties"]
+        for name, nearest in unknown_settings(list(config), list(known)):
+            hint = f"; did you mean {nearest}?" if nearest else ""
+            logger.warning("%s is no setting of this tap%s", name, hint)
+
+    @override
+    def discover_streams(self) -> Sequence[ReportStream | PeriodsStream]:
+        """The streams of the table of reports, and `report_periods`."""
+        return [*(ReportStream(self, report) for report in REPORTS), PeriodsStream(self)]
+
+    @override
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take the state over, when every bookmark in it makes sense.
+
+        Raises:
+            StateError: it does not; a silent full re-sync is never the answer.
+        """
+        checked = _checked_state(state)
+        if self._run is not None:
+            for stream in self.streams.values():
+                if isinstance(stream, ReportStream):
+                    stream.parse_state(checked)
+        super().load_state(checked)
+
+    # What the streams have the tap do.
+
+    def set_bookmark(self, stream: str, bookmark: dict[str, object]) -> None:
+        """Put a stream's bookmark into the state, in one assignment."""
+        bookmarks = self.state.setdefault("bookmarks", {})
+        if not bookmarks.get(PERIODS_STREAM, True):
+            del bookmarks[PERIODS_STREAM]
+        bookmarks[stream] = bookmark
+
+    def write_state(self) -> None:
+        """Write STATE, unless it is the one written last."""
+        self.state_writer.write_state(self.state)
+
+    def write_last_state(self) -> None:
+        """Write STATE once more when something followed the last one: targets lose it otherwise."""
+        if self.state and not self.message_writer.is_state_last:
+            self.message_writer.write_message(StateMessage(value=self.state))
+
+    def write_lines(self, lines: bytes) -> None:
+        """Write messages that are ready."""
+        self.message_writer.write_lines(lines)
+
+    def emit_period(self, period: dict[str, Any]) -> None:
+        """Write a row of `report_periods`, if that is selected."""
+        stream = self.streams[PERIODS_STREAM]
+        if isinstance(stream, PeriodsStream) and stream.selected:
+            stream.emit(period)
+
+    def raise_if_reader_has_gone(self) -> None:
+        """Raise OutputClosed when nobody reads stdout any more."""
+        if self.message_writer.is_closed():
+            raise OutputClosed
+
+    # The command line.
+
+    @override
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
+        """Note the signal; it is looked at between two lines and between two requests."""
+        if self._run is not None:
+            self._run.interrupt(signum)
+
+    @override
+    @classmethod
+    def cb_config(
+        cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]
+    ) -> _ConfigInput:
+        """Read the config files.
+
+        Raises:
+            ConfigError: one is missing or is no JSON object.
+        """
+        for path in value:
+            if path != "ENV":
+                _check_config_file(path)
+        return super().cb_config(ctx, param, value)
+
+    @override
+    @classmethod
+    def invoke(  # type: ignore[override] - narrower, as the SDK's own is
+        cls,
+        *,
+        about: bool = False,
+        about_format: str | None = None,
+        config: _ConfigInput | None = None,
+        state: IO[str] | None = None,
+        catalog: IO[str] | None = None,
+    ) -> None:
+        """Run the tap, or print what it is."""
+        if about:
+            cls.print_about(about_format)
+            return
+        cls.print_version(print_fn=cls.logger.info)
+        tap = cls(
+            config=config.config if config else None,
+            parse_env_config=bool(config and config.parse_env),
+            state=_read_json(state, StateError, "state"),
+            catalog=_read_json(catalog, CatalogError, "catalog"),
+        )
+        tap.sync_all()
+
+
+def _check_config_file(path: str) -> None:
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "is no text in UTF-8"
+        msg = f"config: the file {path} cannot be read: {reason}"
+        raise ConfigError(msg) from None
+    _json_object(text, ConfigError, f"config: the file {path}")
+
+
+def _read_json(
+    file: IO[str] | None, error_type: type[UserError], what: str
+) -> dict[str, Any] | None:
+    if file is None:
+        return None
+    try:
+        text = file.read()
+    except (OSError, UnicodeDecodeError):
+        msg = f"{what}: the file cannot be read as text in UTF-8"
+        raise error_type(msg) from None
+    return _json_object(text, error_type, f"{what}: the file")
+
+
+def _json_object(text: str, error_type: type[UserError], what: str) -> dict[str, Any]:
+    try:
+        value = load_json(text)
+    except (ValueError, RecursionError) as error:
+        # Where it fails, and never what stands there: it may be the token.
+        place = f"line {getattr(error, 'lineno', '?')}"
+        msg = f"{what} is no valid JSON ({place})"
+        raise error_type(msg) from None
+    if not isinstance(value, dict):
+        msg = f"{what} holds no JSON object"
+        raise error_type(msg)
+    return value
+
+
+def _checked_state(state: Mapping[str, Any]) -> dict[str, Any]:
+    bookmarks = state.get("bookmarks")
+    if bookmarks is None:
+        bookmarks = {}
+    if not isinstance(bookmarks, dict):
+        msg = "state: bookmarks is no JSON object"
+        raise StateError(msg)
+    for name, bookmark in bookmarks.items():
+        if bookmark is not None and not isinstance(bookmark, dict):
+            msg = f"state: bookmarks.{name} is no JSON object"
+            raise StateError(msg)
+    kept = {name: bookmark for name, bookmark in bookmarks.items() if bookmark}
+    return {**state, "bookmarks": kept}
+
+
+def _for_the_sdk(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The config as the SDK's own validation expects it: null and empty texts are unset."""
+    kinds = schema["properties"]
+    return {
+        name: _of_json_type(value, kinds.get(name, {}).get("type", []))
+        for name, value in config.items()
+        if value is not None and value != ""
+    }
+
+
+def _of_json_type(value: Any, types: Sequence[str]) -> Any:  # noqa: ANN401 - any setting
+    """A value that was checked already, in the type that its JSON schema names."""
+    if isinstance(value, str) and "boolean" in types:
+        return value.strip().lower() in TRUE_TEXTS
+    if isinstance(value, str) and "integer" in types:
+        return int(float(value))
+    if isinstance(value, str) and "number" in types:
+        return float(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    return value.strip() if isinstance(value, str) and "string" in types else value
