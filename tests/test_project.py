@@ -1,17 +1,22 @@
 """What the project's files say is held to the code, and to one another."""
 
+import json
 import re
 import shutil
 import sqlite3
 import tomllib
+from datetime import UTC, date, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
 
 from scripts.render_settings import rendered, replaced_block
-from tap_advexport.reports import PERIODS_STREAM, REPORTS
+from tap_advexport.bookmark import parse_bookmark, render_bookmark
+from tap_advexport.reports import PERIODS_STREAM, REPORTS, Interval
 from tap_advexport.settings import SETTING_NAMES, SETTINGS
+from tap_advexport.state import Rules
 from tap_advexport.tap import TapAdvexport
 
 ROOT = Path(__file__).parent.parent
@@ -104,6 +109,21 @@ def test_restatement_query_of_the_readme_leaves_out_rows_of_older_exports() -> N
     """)
     assert [row[0] for row in warehouse.execute(query)] == ["held", "next day"]
     warehouse.close()
+
+
+def test_state_of_the_docs_is_one_that_the_tap_reads_and_writes() -> None:
+    text = (ROOT / "docs/state.md").read_text("utf-8")
+    [example] = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
+    bookmark = json.loads(example)["bookmarks"]["report_daily"]
+    now = datetime(2024, 4, 2, 4, tzinfo=UTC)
+    rules = Rules(Interval.DAILY, ZoneInfo("UTC"), now, lookback_days=30)
+    coverage = parse_bookmark(bookmark, start_date=date(2024, 1, 1), rules=rules)
+    assert render_bookmark(coverage, rules) == bookmark
+
+
+def test_readme_leads_to_every_page_of_the_docs() -> None:
+    linked = set(re.findall(r"\]\((docs/[^)#]+)\)", README))
+    assert {str(document) for document in DOCUMENTS if document.parts[0] == "docs"} == linked
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=str)
