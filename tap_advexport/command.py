@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from singer_sdk.exceptions import ConfigValidationError
@@ -16,6 +15,9 @@ from tap_advexport.redaction import guard_logs
 from tap_advexport.run import FailedDays, Halt, Interrupted
 from tap_advexport.tap import TapAdvexport
 from tap_advexport.windows import DateWindow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 logger = logging.getLogger("tap-advexport")
 
@@ -31,7 +33,7 @@ def run_command(args: Sequence[str]) -> int:
     class Started(TapAdvexport):
         __doc__ = TapAdvexport.__doc__
 
-        def __init__(self, **kwargs: Any) -> None:
+        def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - as the base has them
             super().__init__(**kwargs)
             started.append(self)
 
@@ -42,7 +44,9 @@ def run_command(args: Sequence[str]) -> int:
     return code
 
 
-def _code_of(command: type[TapAdvexport], args: Sequence[str], started: list[TapAdvexport]) -> int:
+def _code_of(  # noqa: PLR0911 - one for each way to end
+    command: type[TapAdvexport], args: Sequence[str], started: list[TapAdvexport]
+) -> int:
     try:
         returned = command.cli.main(list(args), prog_name=command.name, standalone_mode=False)
     except click.ClickException as error:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import BinaryIO
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING, BinaryIO
 
-from tap_advexport.client import Downloaded
-from tap_advexport.exports import Task
 from tap_advexport.records import Conversion, Converted, convert
-from tap_advexport.reports import Interval
 from tap_advexport.spool import open_spool
-from tap_advexport.windows import DateWindow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from zoneinfo import ZoneInfo
+
+    from tap_advexport.client import Downloaded
+    from tap_advexport.exports import Task
+    from tap_advexport.reports import Interval
+    from tap_advexport.windows import DateWindow
 
 
 def converter(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dotenv import dotenv_values, find_dotenv
 
 from tap_advexport.errors import ConfigError
 from tap_advexport.sdk import load_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def read_environment(

@@ -1,22 +1,22 @@
 """Every error of the tap, as one tree, grouped by what is to be done.
 
-    TapAdvexportError
-    ├── UserError            one line for the person, exit code 1
-    │   ├── ConfigError          a setting is wrong
-    │   ├── StateError           the state is not one of ours
-    │   ├── CatalogError         the catalog asks for what the tap cannot do
-    │   ├── AuthorizationError   the API answers 401 or 403
-    │   ├── OutputError          stdout or the spool cannot be written
-    │   └── IncompleteError      days failed, or the API does not work
-    └── ExportError          one export did not work
-        ├── RequestError         one HTTP request got no usable answer: try the request again
-        ├── RejectedError        the API refuses the demand (4xx): the window fails at once
-        ├── TaskError            the task failed, vanished or timed out: demand anew, then split
-        ├── FileError            the file is not there, not a CSV, or cut: fresh URL, then demand anew
-        │   └── CutFileError         the file ends before its end
-        └── InvalidFileError     the file is whole and wrong: demand anew once
-            ├── InvalidHeaderError   its header: the run fails then
-            └── InvalidRowError      one of its rows: the window is split then
+TapAdvexportError
+├── UserError            one line for the person, exit code 1
+│   ├── ConfigError          a setting is wrong
+│   ├── StateError           the state is not one of ours
+│   ├── CatalogError         the catalog asks for what the tap cannot do
+│   ├── AuthorizationError   the API answers 401 or 403
+│   ├── OutputError          stdout or the spool cannot be written
+│   └── IncompleteError      days failed, or the API does not work
+└── ExportError          one export did not work
+    ├── RequestError         one HTTP request got no usable answer: try the request again
+    ├── RejectedError        the API refuses the demand (4xx): the window fails at once
+    ├── TaskError            the task failed, vanished or timed out: demand anew, then split
+    ├── FileError            the file is not there, not a CSV, or cut: fresh URL, then demand anew
+    │   └── CutFileError         the file ends before its end
+    └── InvalidFileError     the file is whole and wrong: demand anew once
+        ├── InvalidHeaderError   its header: the run fails then
+        └── InvalidRowError      one of its rows: the window is split then
 """
 
 from __future__ import annotations

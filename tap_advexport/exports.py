@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from tap_advexport.errors import (
     AuthorizationError,
@@ -16,8 +15,12 @@ from tap_advexport.errors import (
     RequestError,
     TapAdvexportError,
 )
-from tap_advexport.reports import Interval
 from tap_advexport.windows import DateWindow, halves
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from tap_advexport.reports import Interval
 
 FRESH_URLS_PER_TASK: Final = 2
 LOOKS_FOR_A_URL: Final = 5
@@ -113,7 +116,9 @@ class EndRun:
 Step: TypeAlias = SendAgain | LookAgain | DemandAnew | Split | GiveUp | EndRun
 
 
-def after_failure(export: Export, error: TapAdvexportError, patience: Patience) -> Step:
+def after_failure(  # noqa: PLR0911 - one for each kind of error
+    export: Export, error: TapAdvexportError, patience: Patience
+) -> Step:
     """Decide what follows from an error of an export."""
     match error:
         case RequestError():

@@ -10,14 +10,16 @@ import stat
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from singer_sdk.io_base import SingerWriter
 from singer_sdk.singerlib.encoding.simple import Message, StateMessage
 
 from tap_advexport.errors import OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
 
 # A write of at most this many bytes to a pipe goes through whole or not at all (POSIX).
 ATOMIC_BYTES: Final = select.PIPE_BUF
@@ -38,9 +40,9 @@ class WriteInterrupted(BaseException):
 class Stdout:
     """Writes whole lines to a file descriptor, and can stop between any two of them.
 
-    A blocking write to a pipe cannot be left half way: what is out is out, and a line would be torn.
-    So a write is only begun when all of it has room: a full pipe's worth when the pipe is empty,
-    and otherwise as many whole lines as go through atomically.
+    A blocking write to a pipe cannot be left half way, or a line would be torn. So a write is only
+    begun when all of it has room: a full pipe's worth when the pipe is empty, and otherwise as many
+    whole lines as go through atomically.
     """
 
     def __init__(
@@ -175,7 +177,7 @@ class MessageWriter(SingerWriter):
             return None
         if self._stdout is None:
             sys.stdout.flush()
-            self._stdout = Stdout(descriptor, lambda: self._is_over())
+            self._stdout = Stdout(descriptor, self._is_over)
         return self._stdout
 
 

@@ -43,10 +43,11 @@ def _exponential(tries: int) -> float:
 class LookTimes:
     """When to look at a task again, with what the finished tasks of this run have taught.
 
-    A task is looked at after a fifth of its age, at least 0.25 s and at most `poll_interval_seconds`
-    later. Tasks of one run tend to take equally long; so the span of ages in which the latest one
-    was found to finish is remembered, and a task is also looked at in its middle and at its end.
-    Every finish narrows the span, and a task is rarely noticed late by more than a few percent.
+    A task is looked at after a fifth of its age, at least 0.25 s and at most
+    `poll_interval_seconds` later. Tasks of one run tend to take equally long; so the span of ages
+    in which the latest one was found to finish is remembered, and a task is also looked at in its
+    middle and at its end. Every finish narrows the span, and few tasks are noticed late by more
+    than a few percent.
     """
 
     poll_interval_seconds: float

@@ -100,7 +100,8 @@ COLUMNS: Final = (
 COLUMN_NAMES: Final = tuple(column.name for column in COLUMNS)
 
 # What the API groups by, in the order in which it enters `row_key`. `campaign` is a label that can
-# be renamed, and metrics are no identity. Changing this, or the rule's version, is a breaking change.
+# be renamed, and metrics are no identity. Changing this, or the rule's version, is a
+# breaking change.
 KEY_DIMENSIONS: Final = (
     "time",
     "aff_sub_id",

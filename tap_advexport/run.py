@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Generic, TypeVar
-
-from requests.adapters import BaseAdapter
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from tap_advexport.client import ApiClient, Clock, SystemClock
-from tap_advexport.errors import TapAdvexportError
 from tap_advexport.output import GraceAfterSignal
-from tap_advexport.pacing import Random
 from tap_advexport.runner import Health
-from tap_advexport.settings import Settings
-from tap_advexport.windows import DateWindow
 from tap_advexport.workers import ThreadWorkers, Workers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from datetime import datetime
+
+    from requests.adapters import BaseAdapter
+
+    from tap_advexport.errors import TapAdvexportError
+    from tap_advexport.pacing import Random
+    from tap_advexport.settings import Settings
+    from tap_advexport.windows import DateWindow
 
 IDLE_SECONDS = 1.0
 
@@ -198,4 +201,3 @@ def foreground(items: Iterable[_Item]) -> Iterator[list[_Item]]:
     """The items one at a time, each when it is asked for."""
     for item in items:
         yield [item]
-

@@ -14,11 +14,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from enum import Enum, auto
-from typing import BinaryIO, Protocol
-
-from typing_extensions import assert_never
+from typing import TYPE_CHECKING, BinaryIO, Protocol, assert_never, cast
 
 from tap_advexport.client import Clock, Downloaded, Finished, Unfinished
 from tap_advexport.errors import (
@@ -45,10 +42,14 @@ from tap_advexport.exports import (
 )
 from tap_advexport.pacing import LookTimes, Random, Throttle, retry_pause
 from tap_advexport.records import Converted
-from tap_advexport.reports import Interval
 from tap_advexport.spool import open_spool, spool_error
 from tap_advexport.windows import DateWindow
-from tap_advexport.workers import Outcome, Workers
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from tap_advexport.reports import Interval
+    from tap_advexport.workers import Outcome, Workers
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +89,7 @@ class Ready:
     release: Callable[[], None] = field(repr=False)
 
 
+_Answer = str | Unfinished | Finished | tuple[BinaryIO, Downloaded] | tuple[BinaryIO, Converted]
 Event = Submitted | Abandoned | Failed | Ready
 
 
@@ -176,7 +178,7 @@ class Flight:
 class Runner:
     """Brings windows from the API, several at once, and tells what happens as events."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - everything that is not the core comes from outside
         self,
         *,
         client: Client,
@@ -232,9 +234,11 @@ class Runner:
             IncompleteError: the API does not work; it is not asked a thousand times.
         """
         self._queue.extend(exports)
-        while not self._is_stopped and (self._queue or self._flights or self._events):
+        while not self._is_stopped:
             # `release` is called from another thread, which must not change the list itself.
             self._flights = [flight for flight in self._flights if not flight.is_released]
+            if not (self._queue or self._flights):
+                break
             self._begin_flights()
             self._begin_jobs()
             if not self._events:
@@ -421,17 +425,19 @@ class Runner:
             return
         if flight.phase in _AT_THE_API:
             self._throttle.answered()
-        match outcome.value:
+        match cast("_Answer", outcome.value):
             case str(task_id):
                 self._demanded(flight, task_id)
-            case Unfinished():
-                self._unfinished(flight, outcome.value)
-            case Finished():
-                self._finished(flight, outcome.value)
+            case Unfinished() as answer:
+                self._unfinished(flight, answer)
+            case Finished() as answer:
+                self._finished(flight, answer)
             case (spool, Downloaded() as download):
                 self._fetched(flight, spool, download)
             case (lines, Converted() as converted):
                 self._converted(flight, lines, converted)
+            case unreachable:
+                assert_never(unreachable)
 
     def _demanded(self, flight: Flight, task_id: str) -> None:
         now = self._clock.monotonic()
@@ -590,9 +596,8 @@ def _task_of(flight: Flight) -> Task:
 
 def _discard(outcome: Outcome) -> None:
     """Close what an abandoned job opened after all."""
-    match outcome.value:
-        case (spool, _):
-            _close(spool)
+    if isinstance(outcome.value, tuple):
+        _close(outcome.value[0])
 
 
 def _close(spool: BinaryIO) -> None:

@@ -33,7 +33,7 @@ def report_schema(interval: Interval) -> dict[str, Any]:
         "report_date": {
             "type": ["string"],
             "format": "date",
-            "description": f"The period the row belongs to: {_PERIOD_WORDS[interval]}, from `time`.",
+            "description": f"The row's period, from `time`: {_PERIOD_WORDS[interval]}.",
         },
         "row_key": {
             "type": ["string"],

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk import Stream
 from singer_sdk.helpers._util import load_json
-from singer_sdk.helpers.types import Context, Record
 from singer_sdk.mapper import SameRecordTransform
-from singer_sdk.metrics import Counter
 from typing_extensions import override
 
 if TYPE_CHECKING:
+    from singer_sdk.helpers.types import Context, Record
+    from singer_sdk.metrics import Counter
     from singer_sdk.tap_base import Tap
 
 __all__ = ["OwnStateStream", "load_json"]
@@ -53,7 +53,7 @@ class OwnStateStream(Stream, abc.ABC):
         """Nothing, as there are no progress markers."""
 
     @override
-    def get_record_counter(self, **kwargs: Any) -> Counter:  # noqa: ANN401 - the SDK's own
+    def get_record_counter(self, **kwargs: Any) -> Counter:
         """One counter of the stream's records, also for those that the SDK does not see."""
         if self._record_counter is None:
             self._record_counter = super().get_record_counter(**kwargs)
@@ -87,7 +87,7 @@ class OwnStateStream(Stream, abc.ABC):
         return bool(self.mask[("properties", name)])
 
     def is_mapped_as_it_is(self) -> bool:
-        """Whether the SDK's way would write each record once, unchanged, under the stream's name."""
+        """Whether the SDK's way writes each record once, unchanged, under the stream's name."""
         if len(self.stream_maps) != 1:
             return False
         only = self.stream_maps[0]

@@ -1,18 +1,21 @@
-"""The tap's settings: one table of them, their JSON schema, and their parsing into one frozen value."""
+"""The tap's settings: one table of them, its JSON schema, and the parsing into a frozen value."""
 
 from __future__ import annotations
 
 import difflib
 import math
 import re
-from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from tap_advexport.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
 
 API_URL: Final = "https://dashboard.instal.com/advertiser/api/v1/reports/exports/"
 SORTINGS: Final = ("time", "campaign", "aff_sub_id", "cr")
@@ -99,7 +102,9 @@ def settings_schema() -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": required}
 
 
-def unknown_settings(names: Collection[str], known: Collection[str]) -> list[tuple[str, str | None]]:
+def unknown_settings(
+    names: Collection[str], known: Collection[str]
+) -> list[tuple[str, str | None]]:
     """Pair every name that is no setting with the nearest one that is, if any is near."""
     unknown = sorted(set(names) - set(known))
     return [(name, next(iter(difflib.get_close_matches(name, known, 1)), None)) for name in unknown]
@@ -155,7 +160,9 @@ def _refresh_contradictions(values: Mapping[str, Any], now: datetime) -> list[st
     if first > last:
         problems.append(f"refresh_start_date: {first} lies after refresh_end_date {last}")
     if first < values["start_date"]:
-        problems.append(f"refresh_start_date: {first} lies before start_date {values['start_date']}")
+        problems.append(
+            f"refresh_start_date: {first} lies before start_date {values['start_date']}"
+        )
     if last > limit:
         problems.append(f"refresh_end_date: {last} lies after the last day of the range, {limit}")
     return problems
@@ -262,11 +269,11 @@ def _read_positive(value: object) -> float:
 
 
 def _number_of(value: object) -> float | None:
-    if isinstance(value, bool):
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
         return None
     try:
-        number = float(value)  # type: ignore[arg-type] - what float() refuses is caught
-    except (TypeError, ValueError, OverflowError):
+        number = float(value)
+    except (ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
 

@@ -5,13 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing
-from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-from singer_sdk.helpers.types import Context, Record
 from singer_sdk.singerlib.json import deserialize_json
 from typing_extensions import override
 
@@ -22,16 +18,9 @@ from tap_advexport.coverage import Coverage, Pending, Plan, Rules, Sent
 from tap_advexport.errors import TapAdvexportError
 from tap_advexport.exports import Export, Patience, Task
 from tap_advexport.output import RecordFrame, copy_spans
-from tap_advexport.records import Period
+from tap_advexport.ranges import within
 from tap_advexport.reports import ADDED_COLUMNS, COLUMN_NAMES, PERIODS_STREAM, Report
-from tap_advexport.run import (
-    Background,
-    FailedDays,
-    Halt,
-    Interrupted,
-    Run,
-    foreground,
-)
+from tap_advexport.run import Background, FailedDays, Halt, Run, foreground
 from tap_advexport.runner import (
     Abandoned,
     Event,
@@ -48,9 +37,15 @@ from tap_advexport.schemas import (
     report_schema,
 )
 from tap_advexport.sdk import OwnStateStream
-from tap_advexport.windows import DateWindow, periods, plan_windows
+from tap_advexport.windows import DateWindow, plan_windows
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from datetime import date
+
+    from singer_sdk.helpers.types import Context, Record
+
+    from tap_advexport.records import Period
     from tap_advexport.tap import TapAdvexport
 
 logger = logging.getLogger(__name__)
@@ -179,8 +174,8 @@ class ReportStream(OwnStateStream):
         if wanted is None:
             return
         tally = self._run.tally
-        unsettled = days.within(self._coverage.unsettled, wanted)
-        covered = days.within(self._coverage.covered(), wanted)
+        unsettled = within(self._coverage.unsettled, wanted)
+        covered = within(self._coverage.covered(), wanted)
         tally.days_covered += sum(window.days for window in covered)
         tally.days_unsettled += sum(window.days for window in unsettled)
 
@@ -232,9 +227,8 @@ class ReportStream(OwnStateStream):
         runner = self._runner()
         self._run.on_interrupt(runner.stop)
         try:
-            with closing(self._events(runner, exports)) as batches:
-                for batch in batches:
-                    yield from self._take(batch)
+            for batch in self._events(runner, exports):
+                yield from self._take(batch)
         finally:
             runner.stop()
         self._run.raise_if_interrupted()
@@ -400,7 +394,8 @@ class ReportStream(OwnStateStream):
     def _warn_of_columns(self, unknown: Iterable[str]) -> None:
         for name in sorted(set(unknown) - self._advexport.unknown_columns):
             self._advexport.unknown_columns.add(name)
-            logger.warning("The API's files have a column that is not known and not emitted: %s", self._run.client.shown(name))
+            shown = self._run.client.shown(name)
+            logger.warning("The API's files have an unknown column, emitted nowhere: %s", shown)
 
     # Dry runs.
 
@@ -510,6 +505,3 @@ def _writable(number: int) -> int | Decimal:
 def _first(records: Iterator[Record], most: int) -> Iterator[Record]:
     for _, record in zip(range(most), records, strict=False):
         yield record
-
-
-__all__ = ["Interrupted", "PeriodsStream", "ReportStream", "periods"]

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from types import FrameType
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
-import click
 from singer_sdk import Tap
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.singerlib.encoding.simple import StateMessage
@@ -20,16 +17,20 @@ from tap_advexport.errors import CatalogError, ConfigError, StateError, UserErro
 from tap_advexport.output import MessageWriter, OutputClosed
 from tap_advexport.reports import PERIODS_STREAM, REPORTS
 from tap_advexport.run import Machine, Run
+from tap_advexport.sdk import load_json
 from tap_advexport.settings import (
     TRUE_TEXTS,
     parse_settings,
     settings_schema,
     unknown_settings,
 )
-from tap_advexport.sdk import load_json
 from tap_advexport.streams import PeriodsStream, ReportStream
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from types import FrameType
+
+    import click
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
     from singer_sdk.plugin_base import _ConfigInput
 
@@ -57,12 +58,12 @@ class TapAdvexport(Tap):
     message_writer_class = MessageWriter
     message_writer: MessageWriter
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what the SDK takes, and the machine
         self,
         *,
         config: Mapping[str, Any] | None = None,
         catalog: Any = None,  # noqa: ANN401 - whatever the SDK takes
-        state: Mapping[str, Any] | None = None,
+        state: dict[str, Any] | None = None,
         parse_env_config: bool = False,
         validate_config: bool = True,
         setup_mapper: bool = True,
@@ -78,8 +79,7 @@ class TapAdvexport(Tap):
         if parse_env_config:
             given |= read_environment(self.complete_schema(), self.name)
         self._machine = machine or Machine()
-        self._run: Run | None = None
-        self._start(given, must_be_valid=validate_config)
+        self._run = self._started(given, must_be_valid=validate_config)
         self.unknown_columns: set[str] = set()
         super().__init__(
             config=_for_the_sdk(given, self.config_jsonschema),
@@ -115,7 +115,7 @@ class TapAdvexport(Tap):
             raise ConfigError(msg)
         return self._run
 
-    def _start(self, config: Mapping[str, Any], *, must_be_valid: bool) -> None:
+    def _started(self, config: Mapping[str, Any], *, must_be_valid: bool) -> Run | None:
         self._warn_of_unknown(config)
         try:
             settings = parse_settings(config, now=self._machine.clock.now())
@@ -123,8 +123,8 @@ class TapAdvexport(Tap):
             if must_be_valid:
                 raise
             logger.warning("The settings are not valid: %s", error)
-            return
-        self._run = Run(settings, self._machine, f"{self.name}/{self.get_plugin_version()}")
+            return None
+        return Run(settings, self._machine, f"{self.name}/{self.get_plugin_version()}")
 
     def _warn_of_unknown(self, config: Mapping[str, Any]) -> None:
         known = self.complete_schema()["properties"]
@@ -209,7 +209,8 @@ class TapAdvexport(Tap):
 
     @override
     @classmethod
-    def invoke(  # type: ignore[override] - narrower, as the SDK's own is
+    # Narrower than the base of taps and targets, as the SDK's own Tap.invoke is.
+    def invoke(  # type: ignore[override]
         cls,
         *,
         about: bool = False,
@@ -257,7 +258,7 @@ def _read_json(
 
 def _json_object(text: str, error_type: type[UserError], what: str) -> dict[str, Any]:
     try:
-        value = load_json(text)
+        value: object = load_json(text)
     except (ValueError, RecursionError) as error:
         # Where it fails, and never what stands there: it may be the token.
         place = f"line {getattr(error, 'lineno', '?')}"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import requests
 import urllib3
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # In the order in which they are looked for: the first that is found anywhere in the chain.
 _WORDS: Final = (
