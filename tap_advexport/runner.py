@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
-from typing import TYPE_CHECKING, BinaryIO, Protocol, assert_never, cast
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol, assert_never, cast
 
 from tap_advexport.client import Clock, Downloaded, Finished, Unfinished
 from tap_advexport.errors import (
@@ -89,7 +89,21 @@ class Ready:
     release: Callable[[], None] = field(repr=False)
 
 
-_Answer = str | Unfinished | Finished | tuple[BinaryIO, Downloaded] | tuple[BinaryIO, Converted]
+class Fetched(NamedTuple):
+    """A downloaded file."""
+
+    spool: BinaryIO
+    download: Downloaded
+
+
+class ConvertedFile(NamedTuple):
+    """A file of record lines."""
+
+    spool: BinaryIO
+    converted: Converted
+
+
+_Answer = str | Unfinished | Finished | Fetched | ConvertedFile
 Event = Submitted | Abandoned | Failed | Ready
 
 
@@ -335,10 +349,10 @@ class Runner:
             flight.job_alive_at = self._clock.monotonic()
             return self._is_stopped or flight.job != job
 
-        def fetch() -> tuple[BinaryIO, Downloaded]:
+        def fetch() -> Fetched:
             spool = open_spool()
             try:
-                return spool, self._client.download(url, spool, is_cancelled=is_cancelled)
+                return Fetched(spool, self._client.download(url, spool, is_cancelled=is_cancelled))
             except OSError as error:
                 _close(spool)
                 raise spool_error(error) from None
@@ -354,9 +368,9 @@ class Runner:
             msg = "an export is converted after its download"
             raise AssertionError(msg)
 
-        def convert() -> tuple[BinaryIO, Converted]:
+        def convert() -> ConvertedFile:
             try:
-                return self._convert(spool, flight.export.window, task, download)
+                return ConvertedFile(*self._convert(spool, flight.export.window, task, download))
             except OSError as error:
                 raise spool_error(error) from None
             finally:
@@ -432,9 +446,9 @@ class Runner:
                 self._unfinished(flight, answer)
             case Finished() as answer:
                 self._finished(flight, answer)
-            case (spool, Downloaded() as download):
+            case Fetched(spool, download):
                 self._fetched(flight, spool, download)
-            case (lines, Converted() as converted):
+            case ConvertedFile(lines, converted):
                 self._converted(flight, lines, converted)
             case unreachable:
                 assert_never(unreachable)
@@ -596,8 +610,8 @@ def _task_of(flight: Flight) -> Task:
 
 def _discard(outcome: Outcome) -> None:
     """Close what an abandoned job opened after all."""
-    if isinstance(outcome.value, tuple):
-        _close(outcome.value[0])
+    if isinstance(outcome.value, Fetched | ConvertedFile):
+        _close(outcome.value.spool)
 
 
 def _close(spool: BinaryIO) -> None:
