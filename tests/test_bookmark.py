@@ -124,6 +124,37 @@ def test_ranges_may_stand_in_any_order_and_touch() -> None:
     assert parse(value) == Coverage(settled=(window("2024-01-01", "2024-01-09"),))
 
 
+def test_ranges_in_any_order_are_read_whole_and_cut_to_today() -> None:
+    moment = "2024-04-02T03:00:00Z"
+    value = {
+        "settled": [["2024-04-04", "2024-04-05"], ["2024-02-01", "2024-02-01"]],
+        "unsettled": [
+            ["2024-04-06", "2024-04-08", moment],
+            ["2024-03-30", "2024-04-03", moment],
+            ["2024-03-20", "2024-03-21", moment],
+        ],
+        "sent": {"2024-03-20": ["task", "digest", moment]},
+    }
+    coverage = parse(value)
+    assert coverage.covered() == (
+        window("2024-02-01"),
+        window("2024-03-20", "2024-03-21"),
+        window("2024-03-30", "2024-04-02"),
+    )
+    assert list(coverage.sent) == [day("2024-03-20")]
+
+
+def test_moments_are_written_in_utc_and_to_the_second() -> None:
+    moment = datetime(2024, 4, 1, 5, 0, 0, 999_999, ZoneInfo("Europe/Berlin"))
+    coverage = Coverage(
+        unsettled=(Exported(day("2024-03-31"), day("2024-03-31"), moment),),
+        sent={day("2024-03-31"): Sent("task", "digest", moment)},
+        pending=(Pending("t", day("2024-04-01"), day("2024-04-01"), moment),),
+    )
+    rendered = json.dumps(render_bookmark(coverage, rules()))
+    assert rendered.count('"2024-04-01T03:00:00Z"') == 3
+
+
 def test_what_the_sdk_adds_to_a_bookmark_is_ignored() -> None:
     extra = {
         "starting_replication_value": "2024-01-01",
@@ -347,6 +378,10 @@ MOMENT = "2024-04-01T03:00:00Z"
             "two ranges",
         ),
         (edited(settled=[["2024-01-01", "2024-03-02"]]), "two ranges"),
+        (
+            edited(settled=[["2024-02-01", "2024-02-09"], ["2024-01-01"] * 2, ["2024-02-05"] * 2]),
+            "two ranges",
+        ),
         (edited(settled=[["2024-01-01", "2024-12-31"]]), "two ranges"),
         (edited(unsettled=[["2024-03-02", "2024-03-31"]]), r"unsettled\[0\]"),
         (edited(unsettled=[["2024-03-02", "2024-03-31", None]]), r"unsettled\[0\]"),
