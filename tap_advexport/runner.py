@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol, assert_never, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Protocol, assert_never, cast
 
 from tap_advexport.client import Clock, Downloaded, Finished, Unfinished
 from tap_advexport.errors import (
@@ -153,6 +153,10 @@ class Limits:
     request_timeout_seconds: float
 
 
+# How long a run that is to end waits for the task ids of demands that it has just sent.
+LAST_ANSWERS_SECONDS: Final = 1.0
+
+
 class Phase(Enum):
     """Where an export in flight is."""
 
@@ -260,7 +264,28 @@ class Runner:
                 self._take(self._workers.wait(self._pause()))
             while self._events:
                 yield self._events.popleft()
+        if self._is_stopped:
+            yield from self._last_submissions()
         self._close_spools()
+
+    def _last_submissions(self) -> Iterator[Event]:
+        """What the demands that were under way at a stop came to, if they are quick."""
+        ends_at = self._clock.monotonic() + LAST_ANSWERS_SECONDS
+        while self._demands_under_way() and (left := ends_at - self._clock.monotonic()) > 0:
+            for outcome in self._workers.wait(left):
+                flight = next((f for f in self._flights if f.job == outcome.token), None)
+                if flight is None or flight.phase is not Phase.DEMAND:
+                    _discard(outcome)
+                    continue
+                flight.job = None
+                if isinstance(outcome.value, str):
+                    self._demanded(flight, outcome.value)
+        yield from self._events
+
+    def _demands_under_way(self) -> bool:
+        return any(
+            flight.job is not None and flight.phase is Phase.DEMAND for flight in self._flights
+        )
 
     # What may begin.
 

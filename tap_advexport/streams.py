@@ -243,9 +243,10 @@ class ReportStream(OwnStateStream):
                 case Failed(window, reason):
                     self._failed(window, reason)
                 case Ready():
-                    self._advexport.write_state()
-                    self._run.raise_if_interrupted()
-                    yield from self._emit(event)
+                    # After a signal nothing new is begun, but what was demanded is still noted.
+                    if self._run.signal is None:
+                        self._advexport.write_state()
+                        yield from self._emit(event)
                     event.release()
         self._advexport.write_state()
 

@@ -155,10 +155,14 @@ class TapAdvexport(Tap):
 
     def set_bookmark(self, stream: str, bookmark: dict[str, object]) -> None:
         """Put a stream's bookmark into the state, in one assignment."""
-        bookmarks = self.state.setdefault("bookmarks", {})
-        if not bookmarks.get(PERIODS_STREAM, True):
-            del bookmarks[PERIODS_STREAM]
-        bookmarks[stream] = bookmark
+        self._drop_empty_bookmarks()
+        self.state.setdefault("bookmarks", {})[stream] = bookmark
+
+    def _drop_empty_bookmarks(self) -> None:
+        """The SDK leaves one for every stream that it has synced, also where there is no state."""
+        bookmarks = self.state.get("bookmarks", {})
+        for name in [name for name, bookmark in bookmarks.items() if not bookmark]:
+            del bookmarks[name]
 
     def write_state(self) -> None:
         """Write STATE, unless it is the one written last."""
@@ -166,7 +170,8 @@ class TapAdvexport(Tap):
 
     def write_last_state(self) -> None:
         """Write STATE once more when something followed the last one: targets lose it otherwise."""
-        if self.state and not self.message_writer.is_state_last:
+        self._drop_empty_bookmarks()
+        if self.state.get("bookmarks") and not self.message_writer.is_state_last:
             self.message_writer.write_message(StateMessage(value=self.state))
 
     def write_lines(self, lines: bytes) -> None:

@@ -1,0 +1,437 @@
+"""The command against the sandbox, over real HTTP: rows, STATE, faults, exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from advexport_sandbox import Interval, Match, Sandbox, SandboxConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+TEXTS = (
+    "aff_sub_id",
+    "campaign",
+    "country",
+    "creative_id",
+    "app_id",
+    "name_os",
+    "version_os",
+    "lang",
+)
+INTEGERS = ("campaign_id", "publisher_id", "clicks_aggr", "conversions_aggr")
+NUMBERS = ("cost_aggr", "cr")
+# Long ago, so that no day is unsettled but in the tests that are about those.
+FIRST, LAST = date(2024, 1, 30), date(2024, 2, 8)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run of the command printed, and how it ended."""
+
+    code: int
+    messages: list[dict[str, Any]]
+    log: str
+
+    def records(self, stream: str) -> list[dict[str, Any]]:
+        return [
+            message["record"]
+            for message in self.messages
+            if message["type"] == "RECORD" and message["stream"] == stream
+        ]
+
+    @property
+    def state(self) -> dict[str, Any]:
+        last = [message["value"] for message in self.messages if message["type"] == "STATE"][-1]
+        assert isinstance(last, dict)
+        return last
+
+
+@dataclass(frozen=True)
+class Command:
+    """The tap's command with a config, a state and a catalog."""
+
+    folder: Path
+    sandbox: Sandbox
+
+    def arguments(self, state: dict[str, Any] | None = None, **settings: object) -> list[str]:
+        config: dict[str, Any] = {
+            "auth_token": self.sandbox.token,
+            "api_url": self.sandbox.url,
+            "start_date": FIRST.isoformat(),
+            "end_date": LAST.isoformat(),
+            "window_days": 3,
+            "poll_interval_seconds": 0.05,
+            "request_timeout_seconds": 5,
+            **settings,
+        }
+        streams = config.pop("streams", None)
+        arguments = [sys.executable, "-m", "tap_advexport", "--config", self.save("c", config)]
+        if state is not None:
+            arguments += ["--state", self.save("s", state)]
+        if streams is not None:
+            arguments += ["--catalog", self.save("catalog", self.catalog(streams))]
+        return arguments
+
+    def run(self, state: dict[str, Any] | None = None, **settings: object) -> Result:
+        done = subprocess.run(
+            self.arguments(state, **settings), capture_output=True, check=False, timeout=120
+        )
+        lines = done.stdout.decode().split("\n")
+        assert lines.pop() == ""
+        messages = [json.loads(line, parse_float=Decimal) for line in lines]
+        return Result(done.returncode, messages, done.stderr.decode())
+
+    def catalog(self, streams: list[str]) -> dict[str, Any]:
+        found = subprocess.run(
+            [sys.executable, "-m", "tap_advexport", "--discover"], capture_output=True, check=True
+        )
+        catalog: dict[str, Any] = json.loads(found.stdout)
+        for stream in catalog["streams"]:
+            [root] = [entry for entry in stream["metadata"] if entry["breadcrumb"] == []]
+            root["metadata"]["selected"] = stream["tap_stream_id"] in streams
+        return catalog
+
+    def save(self, name: str, value: object) -> str:
+        path = self.folder / f"{name}.json"
+        path.write_text(json.dumps(value))
+        return str(path)
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    config = SandboxConfig(
+        now=datetime(2025, 1, 1, tzinfo=UTC), rows_per_day=12, repeat_share=0.1, seed=7
+    )
+    with Sandbox(config) as started:
+        yield started
+
+
+@pytest.fixture
+def command(tmp_path: Path, sandbox: Sandbox) -> Command:
+    return Command(tmp_path, sandbox)
+
+
+def typed(row: dict[str, str]) -> tuple[Any, ...]:
+    """A row of the API's truth, as a record holds it."""
+    return (
+        row["time"].replace(" ", "T") + ":00+00:00",
+        *(row[name] for name in TEXTS),
+        *(int(row[name]) if row[name] else None for name in INTEGERS),
+        *(Decimal(row[name]) if row[name] else None for name in NUMBERS),
+    )
+
+
+def emitted(record: dict[str, Any]) -> tuple[Any, ...]:
+    return (record["time"], *(record[name] for name in (*TEXTS, *INTEGERS, *NUMBERS)))
+
+
+def assert_is_truth(
+    result: Result, sandbox: Sandbox, interval: Interval = Interval.DAILY, first: date = FIRST
+) -> None:
+    records = result.records(f"report_{interval.value}")
+    truth = sandbox.truth(interval, first, LAST)
+    assert Counter(map(emitted, records)) == Counter(map(typed, truth))
+    assert len({record["row_key"] for record in records}) == len(records)
+
+
+@pytest.mark.parametrize("interval", list(Interval))
+def test_every_row_of_the_api_comes_out_once(command: Command, interval: Interval) -> None:
+    result = command.run(streams=[f"report_{interval.value}", "report_periods"])
+    assert result.code == 0, result.log
+    first = FIRST.replace(day=1) if interval is Interval.MONTHLY else FIRST
+    assert_is_truth(result, command.sandbox, interval, first)
+    assert "Summary: " in result.log.rstrip().splitlines()[-1]
+
+
+def test_periods_hold_the_totals_of_the_rows_also_of_empty_days(command: Command) -> None:
+    result = command.run()
+    rows = Counter(record["report_date"] for record in result.records("report_daily"))
+    costs: Counter[str] = Counter()
+    for record in result.records("report_daily"):
+        costs[record["report_date"]] += record["cost_aggr"] or 0
+    found = {
+        period["period"]: (period["row_count"], period["cost_aggr"])
+        for period in result.records("report_periods")
+    }
+    all_days = [(FIRST + timedelta(days=n)).isoformat() for n in range((LAST - FIRST).days + 1)]
+    assert found == {day: (rows[day], costs[day]) for day in all_days}
+
+
+def test_a_second_run_on_settled_days_sends_no_request(command: Command) -> None:
+    state = command.run().state
+    before = len(command.sandbox.requests)
+    again = command.run(state)
+    assert again.code == 0
+    assert len(command.sandbox.requests) == before
+    assert again.state == state
+
+
+def test_rows_are_out_before_the_state_that_covers_them(command: Command) -> None:
+    seen: set[str] = set()
+    for message in command.run().messages:
+        if message["type"] == "RECORD" and message["stream"] == "report_periods":
+            seen.add(message["record"]["period"])
+        if message["type"] == "STATE":
+            bookmark = message["value"]["bookmarks"]["report_daily"]
+            for first, last, *_ in [*bookmark["settled"], *bookmark["unsettled"]]:
+                day = date.fromisoformat(first)
+                while day <= date.fromisoformat(last):
+                    assert day.isoformat() in seen
+                    day += timedelta(days=1)
+
+
+def test_a_killed_run_leaves_tasks_that_the_next_one_adopts(tmp_path: Path) -> None:
+    config = SandboxConfig(now=datetime(2025, 1, 1, tzinfo=UTC), rows_per_day=5, latency=2)
+    with Sandbox(config) as sandbox:
+        command = Command(tmp_path, sandbox)
+        with subprocess.Popen(
+            command.arguments(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ) as tap:
+            assert tap.stdout
+            states = []
+            for line in tap.stdout:
+                message = json.loads(line)
+                states += [message["value"]] if message["type"] == "STATE" else []
+                if states and len(states[-1]["bookmarks"]["report_daily"]["pending"]) == 4:
+                    break
+            tap.kill()
+        result = command.run(states[-1])
+        assert result.code == 0
+        assert sandbox.demands == 4
+        assert_is_truth(result, sandbox)
+
+
+@pytest.mark.parametrize(
+    ("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["TERM", "INT"]
+)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_signal_ends_the_run_with_the_tasks_in_the_last_state(
+    tmp_path: Path, signum: signal.Signals, code: int, unbuffered: str
+) -> None:
+    config = SandboxConfig(now=datetime(2025, 1, 1, tzinfo=UTC), latency=60)
+    with Sandbox(config) as sandbox:
+        environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+        with subprocess.Popen(
+            Command(tmp_path, sandbox).arguments(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
+        ) as tap:
+            deadline = time.monotonic() + 20
+            while sandbox.demands < 4 and time.monotonic() < deadline:
+                time.sleep(0.05)
+            tap.send_signal(signum)
+            tap.send_signal(signal.SIGTERM)
+            out, log = tap.communicate(timeout=10)
+        assert tap.returncode in ({code} if signum is signal.SIGTERM else {code, 143})
+        last = json.loads(out.splitlines()[-1])
+        assert len(last["value"]["bookmarks"]["report_daily"]["pending"]) == 4
+        assert b"Traceback" not in log
+
+
+SURVIVED = [
+    "demand-error-result",
+    "demand-lost",
+    "status-500",
+    "status-503",
+    "status-429-date",
+    "task-failure",
+    "task-revoked",
+    "task-404",
+    "success-without-url",
+    "url-expired",
+    "download-404",
+    "download-410",
+    "truncated-json",
+    "not-json",
+    "huge-json",
+    "html-body",
+    "json-body",
+    "xml-body",
+    "zip-body",
+    "empty-body",
+    "cut",
+    "cut-chunked",
+    "cut-gzip",
+    "cut-gzip-member",
+    "cut-mid-row",
+    "cut-open-quote",
+    "reset",
+    "bad-cell",
+    "short-row",
+    "row-outside-window",
+    "off-grid-row",
+    "invalid-utf8",
+    "utf16",
+    "missing-column",
+    "duplicate-column",
+    "extra-column",
+    "crlf",
+    "bom",
+    "gzip",
+    "gzip-file",
+    "gzip-multi-member",
+    "reversed-columns",
+    "blank-lines",
+    "chunked",
+    "no-length",
+]
+
+
+@pytest.mark.parametrize("fault", SURVIVED)
+def test_a_fault_that_passes_costs_no_row(command: Command, fault: str) -> None:
+    injected = command.sandbox.inject(fault)
+    result = command.run(window_days=5)
+    assert injected.hits == 1
+    assert result.code == 0, result.log
+    assert_is_truth(result, command.sandbox)
+
+
+def test_a_day_that_fails_leaves_the_others_and_the_next_run_asks_for_just_it(
+    command: Command,
+) -> None:
+    bad = date(2024, 2, 4)
+    command.sandbox.inject("bad-cell", count=None, match=Match(day=bad))
+    result = command.run(window_days=4)
+    assert result.code == 1
+    assert "Traceback" not in result.log
+    assert f"Failed days: report daily, {bad}" in result.log
+    days = {record["report_date"] for record in result.records("report_daily")}
+    assert bad.isoformat() not in days
+    command.sandbox.clear_faults()
+    before = command.sandbox.demands
+    again = command.run(result.state, window_days=4)
+    assert again.code == 0
+    assert command.sandbox.demands == before + 1
+    both = Result(0, result.messages + again.messages, "")
+    assert_is_truth(both, command.sandbox)
+
+
+def test_an_api_that_answers_error_is_not_asked_for_ever(command: Command) -> None:
+    command.sandbox.inject("demand-error-result", count=None)
+    result = command.run(start_date="2020-01-01", window_days=7)
+    assert result.code == 1
+    assert len(command.sandbox.requests) <= 60
+    assert "Traceback" not in result.log
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"auth_token": "wrong"}, "auth_token"),
+        ({"auth_token": ""}, "auth_token"),
+        ({"start_date": "2024-13-01"}, "start_date"),
+        ({"end_date": "2020-01-01"}, "start_date"),
+        ({"window_days": 0}, "window_days"),
+        ({"timezone": "Mars/Base"}, "timezone"),
+        ({"refresh_start_date": "2024-02-01"}, "refresh_end_date"),
+    ],
+)
+def test_a_wrong_setting_is_one_line(
+    command: Command, settings: dict[str, Any], words: str
+) -> None:
+    result = command.run(**settings)
+    assert result.code == 1
+    errors = [line for line in result.log.splitlines() if "ERROR" in line]
+    assert len(errors) == 1
+    assert words in errors[0]
+    assert "Traceback" not in result.log
+    assert "wrong" not in result.log
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"bookmarks": {"report_daily": {"settled": [["2024-01-02", "2024-01-01"]]}}},
+        {"bookmarks": {"report_daily": {"replication_key_value": "yesterday"}}},
+        {"bookmarks": {"report_daily": {"setled": []}}},
+        {"bookmarks": []},
+    ],
+)
+def test_a_bad_state_is_one_line_and_no_silent_full_sync(
+    command: Command, state: dict[str, Any]
+) -> None:
+    result = command.run(state)
+    assert result.code == 1
+    [line] = [line for line in result.log.splitlines() if "ERROR" in line]
+    assert "state" in line
+    assert "Traceback" not in result.log
+    assert not command.sandbox.requests
+
+
+def test_stream_maps_and_ready_made_lines_give_equal_records(command: Command) -> None:
+    plain = command.run()
+    mapped = command.run(stream_maps={"report_daily": {"extra": "1"}}, skip_unchanged=False)
+    assert mapped.code == 0
+    key = lambda record: record["row_key"]  # noqa: E731 - a name for sorting
+    ours = sorted(plain.records("report_daily"), key=key)
+    theirs = sorted(mapped.records("report_daily"), key=key)
+    own = ("extra", "export_id", "exported_at")
+    assert [{k: v for k, v in record.items() if k not in own} for record in ours] == [
+        {k: v for k, v in record.items() if k not in own} for record in theirs
+    ]
+
+
+def test_unchanged_days_are_confirmed_and_restated_ones_sent_again(tmp_path: Path) -> None:
+    today = datetime.now(UTC)  # noqa: TID251 - the command reads the real clock
+    config = SandboxConfig(now=today, rows_per_day=8, maturing_days=4)
+    start = (today - timedelta(days=12)).date()
+    with Sandbox(config) as sandbox:
+        command = Command(tmp_path, sandbox)
+        settings: dict[str, Any] = {
+            "start_date": start.isoformat(),
+            "end_date": None,
+            "lookback_days": 20,
+        }
+        first = command.run(**settings)
+        again = command.run(first.state, **settings)
+        assert not again.records("report_daily")
+        assert len(again.records("report_periods")) == len(first.records("report_periods"))
+        sandbox.advance(days=2)
+        third = command.run(again.state, **settings)
+        days = {record["report_date"] for record in third.records("report_daily")}
+        assert 0 < len(days) < 8
+        held: dict[str, dict[str, Any]] = {}
+        current: dict[str, str] = {}
+        for run in (first, again, third):
+            held |= {record["row_key"]: record for record in run.records("report_daily")}
+            current |= {row["period"]: row["export_id"] for row in run.records("report_periods")}
+        live = [row for row in held.values() if current[row["report_date"]] == row["export_id"]]
+        truth = sandbox.truth(Interval.DAILY, start, (today - timedelta(days=1)).date())
+        assert Counter(map(emitted, live)) == Counter(map(typed, truth))
+
+
+def test_dry_run_takes_one_day_and_commits_nothing(command: Command) -> None:
+    config = command.save(
+        "c",
+        {
+            "auth_token": command.sandbox.token,
+            "api_url": command.sandbox.url,
+            "start_date": "2024-01-01",
+            "end_date": "2024-02-08",
+        },
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "tap_advexport", "--config", config, "--test"],
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    messages = [json.loads(line) for line in done.stdout.splitlines()]
+    assert not [message for message in messages if message["type"] == "STATE"]
+    assert command.sandbox.demands == 3
