@@ -39,7 +39,7 @@ def run_command(args: Sequence[str]) -> int:
 
     guard_logs()
     code = _code_of(Started, args, started)
-    if started and started[-1].has_run:
+    if started and (started[-1].has_begun or started[-1].has_failures()):
         code = _end(started[-1], code)
     return code
 

@@ -93,6 +93,7 @@ class ReportStream(OwnStateStream):
             self._run.raise_if_interrupted()
             if self.ABORT_AT_RECORD_COUNT is not None:
                 yield from self._dry_run(self.ABORT_AT_RECORD_COUNT)
+                self._advexport.echo_state()
             else:
                 yield from self._sync()
         except TapAdvexportError as error:

@@ -81,6 +81,8 @@ class TapAdvexport(Tap):
         self._machine = machine or Machine()
         self._run = self._started(given, must_be_valid=validate_config)
         self.unknown_columns: set[str] = set()
+        # Whether there is something to sum up: discovery and the like bring no days.
+        self.has_begun = False
         super().__init__(
             config=_for_the_sdk(given, self.config_jsonschema),
             catalog=catalog,
@@ -97,11 +99,6 @@ class TapAdvexport(Tap):
         """The schema of all settings, the SDK's own among them."""
         cls.append_builtin_config(cls.config_jsonschema)
         return cls.config_jsonschema
-
-    @property
-    def has_run(self) -> bool:
-        """Whether the settings were valid, so that there is something to sum up."""
-        return self._run is not None
 
     @property
     def run(self) -> Run:
@@ -164,9 +161,19 @@ class TapAdvexport(Tap):
         for name in [name for name, bookmark in bookmarks.items() if not bookmark]:
             del bookmarks[name]
 
+    def has_failures(self) -> bool:
+        """Whether days failed, in a dry run too."""
+        return self._run is not None and bool(self._run.failures)
+
     def write_state(self) -> None:
         """Write STATE, unless it is the one written last."""
         self.state_writer.write_state(self.state)
+
+    def echo_state(self) -> None:
+        """Write the state as it came in: a dry run ends like any other, and commits nothing."""
+        self._drop_empty_bookmarks()
+        self.state.setdefault("bookmarks", {})
+        self.write_state()
 
     def write_last_state(self) -> None:
         """Write STATE once more when something followed the last one: targets lose it otherwise."""
@@ -235,6 +242,7 @@ class TapAdvexport(Tap):
             state=_read_json(state, StateError, "state"),
             catalog=_read_json(catalog, CatalogError, "catalog"),
         )
+        tap.has_begun = True
         tap.sync_all()
 
 

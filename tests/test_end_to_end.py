@@ -433,5 +433,6 @@ def test_dry_run_takes_one_day_and_commits_nothing(command: Command) -> None:
     )
     assert done.returncode == 0, done.stderr.decode()
     messages = [json.loads(line) for line in done.stdout.splitlines()]
-    assert not [message for message in messages if message["type"] == "STATE"]
+    states = [message["value"] for message in messages if message["type"] == "STATE"]
+    assert states == [{"bookmarks": {}}]
     assert command.sandbox.demands == 3
