@@ -7,7 +7,6 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 import click
-from singer_sdk.exceptions import ConfigValidationError
 
 from tap_advexport.errors import ConfigError, TapAdvexportError
 from tap_advexport.output import OutputClosed, WriteInterrupted
@@ -51,8 +50,6 @@ def _code_of(  # noqa: PLR0911 - one for each way to end
         returned = command.cli.main(list(args), prog_name=command.name, standalone_mode=False)
     except click.ClickException as error:
         return _fail(ConfigError(f"command line: {error.format_message()}"))
-    except ConfigValidationError as error:
-        return _fail(ConfigError("; ".join(error.errors) or str(error)))
     except Halt as halt:
         return _fail(halt.error)
     except TapAdvexportError as error:

@@ -29,7 +29,7 @@ from tap_advexport.state import (
 from tap_advexport.windows import DateWindow, period_of, periods, plan_windows, whole_periods
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import date, datetime
 
 __all__ = [
@@ -130,9 +130,9 @@ def plan(
     adopted = adoptable(coverage, days, wanted, rules, refresh)
     rest = without(days, tuple(task.window for task in adopted))
     demanded = plan_windows(rest, interval=rules.interval, window_days=window_days, wanted=wanted)
-    return Plan(
-        adopted, demanded, _of_whole_periods(replace(coverage, pending=adopted), wanted, rules)
-    )
+    coverage = _of_whole_periods(replace(coverage, pending=adopted), wanted, rules)
+    exports = (*(task.window for task in adopted), *demanded)
+    return Plan(adopted, demanded, _without_cut_off(coverage, exports, rules))
 
 
 def submitted(coverage: Coverage, task: Pending) -> Coverage:
@@ -206,6 +206,24 @@ def _of_whole_periods(coverage: Coverage, wanted: DateWindow, rules: Rules) -> C
         if not touching(missing, period_of(day, interval=rules.interval))
     }
     return replace(coverage, sent=sent)
+
+
+def _without_cut_off(coverage: Coverage, exports: Iterable[DateWindow], rules: Rules) -> Coverage:
+    """Without the days of the exported months that the exports no longer reach.
+
+    `emitted` does so too, but a run that dies between the rows and their STATE must not leave one
+    that says that the month is there to its end.
+    """
+    rest = tuple(
+        day
+        for each in exports
+        for day in without((whole_periods(each, interval=rules.interval),), (each,))
+    )
+    return replace(
+        coverage,
+        settled=without(coverage.settled, rest),
+        unsettled=without(coverage.unsettled, rest),
+    )
 
 
 def _is_young(task: Pending, rules: Rules) -> bool:

@@ -135,10 +135,12 @@ class ReportStream(OwnStateStream):
         plan = self._plan(wanted)
         self._set_coverage(plan.coverage)
         self._log_plan(wanted, plan)
-        if plan.adopted or plan.demanded:
-            yield from self._bring(_exports(plan))
-        self._advexport.write_state()
-        self._tally_days(wanted)
+        try:
+            if plan.adopted or plan.demanded:
+                yield from self._bring(_exports(plan))
+            self._advexport.write_state()
+        finally:
+            self._tally_days(wanted)
 
     def _wanted(self) -> DateWindow | None:
         settings = self._run.settings

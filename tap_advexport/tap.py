@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Tap
+from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.singerlib.encoding.simple import StateMessage
 from typing_extensions import override
@@ -83,14 +84,17 @@ class TapAdvexport(Tap):
         self.unknown_columns: set[str] = set()
         # Whether there is something to sum up: discovery and the like bring no days.
         self.has_begun = False
-        super().__init__(
-            config=_for_the_sdk(given, self.config_jsonschema),
-            catalog=catalog,
-            state=dict(state) if state is not None else None,
-            validate_config=validate_config,
-            setup_mapper=setup_mapper,
-            message_writer=message_writer,
-        )
+        try:
+            super().__init__(
+                config=_for_the_sdk(given, self.config_jsonschema),
+                catalog=catalog,
+                state=dict(state) if state is not None else None,
+                validate_config=validate_config,
+                setup_mapper=setup_mapper,
+                message_writer=message_writer,
+            )
+        except ConfigValidationError as error:
+            raise ConfigError("; ".join(error.errors)) from None
         if self._run is not None:
             self.message_writer.end_when(self._run.grace.is_over)
 

@@ -318,6 +318,10 @@ class Life(RuleBasedStateMachine):
         if span and self.interval is Interval.MONTHLY:
             for day in set(days_of(span)) - self.ledger.days.keys():
                 self.ledger.sent.pop(key(day, self.interval), None)
+            cut_off = {month(day) for day in due}
+            for day in self.ledger.days.keys() - set(days_of(span)):
+                if month(day) in cut_off:
+                    del self.ledger.days[day]
         self.check_windows(span, due, [task.window for task in planned.adopted], planned.demanded)
         assert max((each.days for each in planned.demanded), default=0) <= max(window_days, 31)
         if self.interval is not Interval.MONTHLY:

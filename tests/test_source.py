@@ -87,7 +87,12 @@ def test_gzip_three_times_over_is_refused() -> None:
 # --- What it is --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("data", [b"", gzip.compress(b""), gzip.compress(gzip.compress(b""))])
+@pytest.mark.parametrize(
+    "data",
+    [b"", gzip.compress(b""), gzip.compress(gzip.compress(b""))],
+    # A packed file holds the time, which must not get into the name of a test.
+    ids=["plain", "packed", "packed twice"],
+)
 def test_no_bytes_at_all_are_a_cut_file(data: bytes) -> None:
     error = error_of(data)
     assert isinstance(error, CutFileError)
