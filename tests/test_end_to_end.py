@@ -79,11 +79,12 @@ class Command:
             **settings,
         }
         streams = config.pop("streams", None)
+        without = config.pop("without", ())
         arguments = [sys.executable, "-m", "tap_advexport", "--config", self.save("c", config)]
         if state is not None:
             arguments += ["--state", self.save("s", state)]
         if streams is not None:
-            arguments += ["--catalog", self.save("catalog", self.catalog(streams))]
+            arguments += ["--catalog", self.save("catalog", self.catalog(streams, without=without))]
         return arguments
 
     def run(self, state: dict[str, Any] | None = None, **settings: object) -> Result:
@@ -95,7 +96,7 @@ class Command:
         messages = [json.loads(line, parse_float=Decimal) for line in lines]
         return Result(done.returncode, messages, done.stderr.decode())
 
-    def catalog(self, streams: list[str]) -> dict[str, Any]:
+    def catalog(self, streams: list[str], *, without: tuple[str, ...] = ()) -> dict[str, Any]:
         found = subprocess.run(
             [sys.executable, "-m", "tap_advexport", "--discover"], capture_output=True, check=True
         )
@@ -103,6 +104,9 @@ class Command:
         for stream in catalog["streams"]:
             [root] = [entry for entry in stream["metadata"] if entry["breadcrumb"] == []]
             root["metadata"]["selected"] = stream["tap_stream_id"] in streams
+            for entry in stream["metadata"]:
+                if entry["breadcrumb"] and entry["breadcrumb"][1] in without:
+                    entry["metadata"]["selected"] = False
         return catalog
 
     def save(self, name: str, value: object) -> str:
@@ -384,6 +388,68 @@ def test_stream_maps_and_ready_made_lines_give_equal_records(command: Command) -
     assert [{k: v for k, v in record.items() if k not in own} for record in ours] == [
         {k: v for k, v in record.items() if k not in own} for record in theirs
     ]
+
+
+def test_deselected_columns_are_left_out_and_the_keys_stay(command: Command) -> None:
+    plain = command.run()
+    streams = ["report_daily", "report_periods"]
+    fewer = command.run(streams=streams, without=("country", "cr", "campaign"))
+    assert fewer.code == 0, fewer.log
+    keys = [
+        Counter(row["row_key"] for row in run.records("report_daily")) for run in (plain, fewer)
+    ]
+    assert keys[0] == keys[1]
+    assert all(
+        not {"country", "cr", "campaign"} & set(row) and "clicks_aggr" in row
+        for row in fewer.records("report_daily")
+    )
+
+
+def test_flattening_takes_the_way_of_the_sdk_and_gives_equal_records(command: Command) -> None:
+    own = ("export_id", "exported_at")
+    runs = [command.run(), command.run(flattening_enabled=True, flattening_max_depth=1)]
+    found = [
+        Counter(
+            tuple(sorted((k, str(v)) for k, v in row.items() if k not in own))
+            for row in run.records("report_daily")
+        )
+        for run in runs
+    ]
+    assert found[0] == found[1]
+    assert found[0]
+
+
+def test_settings_come_from_the_environment(command: Command) -> None:
+    variables = {
+        "TAP_ADVEXPORT_AUTH_TOKEN": command.sandbox.token,
+        "TAP_ADVEXPORT_API_URL": command.sandbox.url,
+        "TAP_ADVEXPORT_START_DATE": f"{LAST}T10:00:00Z",
+        "TAP_ADVEXPORT_END_DATE": LAST.isoformat(),
+        "TAP_ADVEXPORT_WINDOW_DAYS": "2",
+        "TAP_ADVEXPORT_SKIP_UNCHANGED": "no",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "tap_advexport", "--config=ENV"],
+        capture_output=True,
+        check=False,
+        timeout=60,
+        env=os.environ | variables,
+    )
+    assert done.returncode == 0, done.stderr
+    records = list(map(json.loads, done.stdout.splitlines()))
+    days = {
+        m["record"]["report_date"]
+        for m in records
+        if m.get("stream") == "report_daily" and m["type"] == "RECORD"
+    }
+    assert days <= {LAST.isoformat()}
+    assert command.sandbox.demands == 1
+
+
+def test_an_unknown_setting_is_told_with_the_nearest_one(command: Command) -> None:
+    result = command.run(lookback_day=3)
+    assert result.code == 0
+    assert "lookback_day is no setting of this tap; did you mean lookback_days?" in result.log
 
 
 def test_unchanged_days_are_confirmed_and_restated_ones_sent_again(tmp_path: Path) -> None:
