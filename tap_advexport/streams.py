@@ -6,16 +6,17 @@ import hashlib
 import json
 import logging
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from singer_sdk.singerlib.json import deserialize_json
 from typing_extensions import override
 
 from tap_advexport import coverage as days
+from tap_advexport.batch import check_batch_config, write_batch_files
 from tap_advexport.bookmark import parse_bookmark, render_bookmark
 from tap_advexport.conversion import converter, rfc3339
 from tap_advexport.coverage import Coverage, Pending, Plan, Rules, Sent
-from tap_advexport.errors import TapAdvexportError
+from tap_advexport.errors import ConfigError, TapAdvexportError
 from tap_advexport.exports import Export, Patience, Task
 from tap_advexport.output import RecordFrame, copy_spans
 from tap_advexport.ranges import within
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from datetime import date
 
+    from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
     from singer_sdk.helpers.types import Context, Record
 
     from tap_advexport.records import Period
@@ -80,7 +82,7 @@ class ReportStream(OwnStateStream):
         self.replication_key = "time"
         self._advexport = tap
         self._coverage = Coverage()
-        self._unreported_columns: set[str] = set()
+        self._batch_config: BatchConfig | None = None
 
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
@@ -96,6 +98,25 @@ class ReportStream(OwnStateStream):
                 self._advexport.echo_state()
             else:
                 yield from self._sync()
+        except TapAdvexportError as error:
+            raise Halt(error) from None
+
+    @override
+    def get_batches(
+        self, batch_config: BatchConfig, context: Context | None = None
+    ) -> Iterable[tuple[BaseBatchFileEncoding, list[str]]]:
+        """The files of each export, then its periods, then the STATE that covers them."""
+        try:
+            self._run.raise_if_interrupted()
+            check_batch_config(batch_config)
+            if not self._is_ready_made():
+                msg = (
+                    f"batch_config: cannot be combined with stream maps or flattening ({self.name})"
+                )
+                raise ConfigError(msg)
+            self._batch_config = batch_config
+            with self.record_counter:
+                yield from cast("Iterator[tuple[BaseBatchFileEncoding, list[str]]]", self._sync())
         except TapAdvexportError as error:
             raise Halt(error) from None
 
@@ -130,7 +151,7 @@ class ReportStream(OwnStateStream):
             path=f"state: bookmarks.{self.name}",
         )
 
-    def _sync(self) -> Iterator[Record]:
+    def _sync(self) -> Iterator[Any]:
         wanted = self._wanted()
         plan = self._plan(wanted)
         self._set_coverage(plan.coverage)
@@ -226,7 +247,7 @@ class ReportStream(OwnStateStream):
     def _on_idle(self) -> None:
         self._advexport.raise_if_reader_has_gone()
 
-    def _bring(self, exports: Iterable[Export]) -> Iterator[Record]:
+    def _bring(self, exports: Iterable[Export]) -> Iterator[Any]:
         runner = self._runner()
         self._run.on_interrupt(runner.stop)
         try:
@@ -236,7 +257,7 @@ class ReportStream(OwnStateStream):
             runner.stop()
         self._run.raise_if_interrupted()
 
-    def _take(self, batch: list[Event]) -> Iterator[Record]:
+    def _take(self, batch: list[Event]) -> Iterator[Any]:
         for event in batch:
             match event:
                 case Submitted(window, task):
@@ -267,14 +288,16 @@ class ReportStream(OwnStateStream):
 
     # One export.
 
-    def _emit(self, ready: Ready) -> Iterator[Record]:
+    def _emit(self, ready: Ready) -> Iterator[Any]:
         """Rows, then periods, then the STATE that covers them."""
         self._warn_of_columns(ready.converted.unknown_columns)
         digests = {period.first: self._shaped(period.digest) for period in ready.converted.periods}
         unchanged = self._unchanged(ready, digests)
         changed = [period for period in ready.converted.periods if period.first not in unchanged]
         self._forget_sent(changed)
-        if self._is_ready_made():
+        if self._batch_config is not None:
+            yield from self._write_batch(ready, changed, self._batch_config)
+        elif self._is_ready_made():
             self._write_lines(ready, changed)
         else:
             yield from _records(ready, changed)
@@ -316,6 +339,15 @@ class ReportStream(OwnStateStream):
         spans = _merged(span for period in changed for span in period.spans)
         for lines in copy_spans(ready.lines, spans):
             self._advexport.write_lines(frame.wrap(lines))
+
+    def _write_batch(
+        self, ready: Ready, changed: Iterable[Period], config: BatchConfig
+    ) -> Iterator[tuple[BaseBatchFileEncoding, list[str]]]:
+        spans = _merged(span for period in changed for span in period.spans)
+        pieces = copy_spans(ready.lines, spans)
+        files = write_batch_files(config, self.name, ready.task.task_id, pieces)
+        if files:
+            yield config.encoding, files
 
     def _emit_periods(self, ready: Ready, unchanged: Mapping[date, Sent]) -> None:
         exported_at = ready.task.submitted_at

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,7 +22,6 @@ from advexport_sandbox import Interval, Match, Sandbox, SandboxConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 TEXTS = (
     "aff_sub_id",
@@ -502,3 +503,39 @@ def test_dry_run_takes_one_day_and_commits_nothing(command: Command) -> None:
     states = [message["value"] for message in messages if message["type"] == "STATE"]
     assert states == [{"bookmarks": {}}]
     assert command.sandbox.demands == 3
+
+
+def test_batch_files_come_before_the_periods_and_the_state_that_covers_them(
+    command: Command, tmp_path: Path
+) -> None:
+    plain = command.run()
+    folder = tmp_path / "batches"
+    result = command.run(
+        batch_config={
+            "encoding": {"format": "jsonl", "compression": "gzip"},
+            "storage": {"root": folder.as_uri()},
+            "batch_size": 10,
+        }
+    )
+    assert result.code == 0, result.log
+    rows: list[dict[str, Any]] = []
+    held: set[str] = set()
+    for message in result.messages:
+        if message["type"] == "BATCH":
+            for url in message["manifest"]:
+                path = Path(url.removeprefix("file://"))
+                lines = gzip.decompress(path.read_bytes()).splitlines()
+                assert len(lines) <= 10
+                rows += [json.loads(line, parse_float=Decimal) for line in lines]
+            held = {row["report_date"] for row in rows}
+        if message["type"] == "STATE":
+            bookmark = message["value"]["bookmarks"]["report_daily"]
+            covered = [
+                row["report_date"]
+                for row in plain.records("report_daily")
+                for first, last in bookmark["settled"]
+                if first <= row["report_date"] <= last
+            ]
+            assert set(covered) <= held
+    records = Counter(map(emitted, plain.records("report_daily")))
+    assert Counter(map(emitted, rows)) == records
