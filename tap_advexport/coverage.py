@@ -21,6 +21,7 @@ from tap_advexport.state import (
     Pending,
     Rules,
     Sent,
+    counting,
     join_in,
     settle,
     settled_part,
@@ -216,14 +217,12 @@ def _without_cut_off(coverage: Coverage, exports: Iterable[DateWindow], rules: R
     """
     rest = tuple(
         day
-        for each in exports
+        for each in sorted(exports)
         for day in without((whole_periods(each, interval=rules.interval),), (each,))
     )
-    return replace(
-        coverage,
-        settled=without(coverage.settled, rest),
-        unsettled=without(coverage.unsettled, rest),
-    )
+    settled = without(coverage.settled, rest)
+    unsettled = without(coverage.unsettled, rest)
+    return counting(replace(coverage, settled=settled, unsettled=unsettled), rules)
 
 
 def _is_young(task: Pending, rules: Rules) -> bool:

@@ -585,6 +585,41 @@ def test_a_month_that_grew_is_sent_whole() -> None:
     assert same.coverage.sent == coverage.sent
 
 
+def test_a_month_that_will_be_cut_off_loses_its_other_days_before_its_rows_go_out() -> None:
+    coverage = Coverage(
+        settled=(window("2024-01-01", "2024-03-02"),),
+        unsettled=(exported("2024-03-03", "2024-04-01"),),
+        sent={day("2024-03-01"): sent(), day("2024-04-01"): sent()},
+    )
+    planned = plan(coverage, window("2024-01-01", "2024-03-10"), MONTHLY, 7)
+    assert planned.demanded == (window("2024-03-01", "2024-03-10"),)
+    assert planned.coverage.covered() == (
+        window("2024-01-01", "2024-03-10"),
+        window("2024-04-01"),
+    )
+    # Of a day, nothing is ever cut off.
+    daily = plan(coverage, window("2024-01-01", "2024-03-10"), rules(), 7)
+    assert daily.coverage.covered() == coverage.covered()
+
+
+def test_a_month_that_will_be_cut_off_to_settled_days_is_sent_whole() -> None:
+    coverage = Coverage(
+        settled=(window("2024-03-01", "2024-03-02"),),
+        unsettled=(exported("2024-03-03", "2024-04-01"),),
+        sent={day("2024-03-01"): sent()},
+    )
+    raised = replace(MONTHLY, lookback_days=31)
+    planned = plan(coverage, window("2024-03-01", "2024-03-02"), raised, 7)
+    assert planned.demanded == (window("2024-03-01", "2024-03-02"),)
+    assert planned.coverage.sent == {}
+
+
+def test_a_settled_month_keeps_its_days_whatever_is_wanted_of_it() -> None:
+    coverage = Coverage(settled=(window("2024-01-01", "2024-01-31"),))
+    planned = plan(coverage, window("2024-01-01", "2024-01-10"), MONTHLY, 7)
+    assert planned == Plan((), (), coverage)
+
+
 def test_a_refresh_is_planned_with_the_rest() -> None:
     coverage = Coverage(
         settled=(window("2024-01-01", "2024-01-31"),),

@@ -322,6 +322,7 @@ class Life(RuleBasedStateMachine):
             for day in self.ledger.days.keys() - set(days_of(span)):
                 if month(day) in cut_off:
                     del self.ledger.days[day]
+            self.ledger.prune(rules)
         self.check_windows(span, due, [task.window for task in planned.adopted], planned.demanded)
         assert max((each.days for each in planned.demanded), default=0) <= max(window_days, 31)
         if self.interval is not Interval.MONTHLY:
