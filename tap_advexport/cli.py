@@ -28,8 +28,10 @@ def main(args: Sequence[str] | None = None) -> None:
 
     code = run_command(sys.argv[1:] if args is None else list(args))
     logging.shutdown()
-    with suppress(Exception):
-        sys.stderr.flush()
+    # Closed, gone or never there: whoever is not there to read needs no answer.
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
     # Requests that are under way in threads are not waited for, and the interpreter's own end
     # might: there is nothing left to write.
     os._exit(code)
