@@ -37,7 +37,7 @@ _LONGEST_ECHO: Final = 60
 
 
 def parse_bookmark(
-    value: object, *, start_date: date, rules: Rules, path: str = "bookmark"
+    value: object, *, start_date: date, rules: Rules, path: str = "state: bookmark"
 ) -> Coverage:
     """The state that `value` holds, brought up to date and freed of what was edited away.
 
@@ -124,9 +124,9 @@ def _unsettled(value: object, path: str) -> Iterator[Exported]:
 
 def _sent(value: object, interval: Interval, path: str) -> Iterator[tuple[date, Sent]]:
     for key, item in _mapping(value, path).items():
-        day = _day(key, f"a key of {path}")
+        day = _day(key, f"{path}: a key")
         if period_of(day, interval=interval).first != day:
-            raise _error(f"a key of {path}", key, "the first day of a month")
+            raise _error(f"{path}: a key", key, "the first day of a month")
         at = f"{path}.{day}"
         export_id, digest, moment = _fields(
             item, 3, '["<export id>", "<digest>", "<exported at>"]', at
@@ -169,7 +169,7 @@ def _replication_key_value(bookmark: Mapping[str, object], path: str) -> date | 
 def _check_keys(value: Mapping[str, object], known: Sequence[str], path: str) -> None:
     for key in value:
         if key not in known:
-            raise _error(f"a key of {path}", key, f"one of {', '.join(known)}")
+            raise _error(f"{path}: a key", key, f"one of {', '.join(known)}")
 
 
 def _check_disjoint(ranges: list[DateWindow], path: str) -> None:
@@ -235,7 +235,7 @@ def _error(path: str, value: object, expected: str) -> StateError:
     if len(shown) > _LONGEST_ECHO:
         shown = f"{shown[:_LONGEST_ECHO]}..."
     return StateError(
-        f"state: {path} is {shown}, not {expected}; correct it, or remove the stream's bookmark "
+        f"{path} is {shown}, not {expected}; correct it, or remove the stream's bookmark "
         "to export everything again"
     )
 

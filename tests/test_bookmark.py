@@ -60,7 +60,9 @@ def exported(first: str, last: str, text: str) -> Exported:
 
 
 def parse(value: object, rules: Rules = rules(), start: date = START) -> Coverage:  # noqa: B008 - a value
-    return parse_bookmark(value, start_date=start, rules=rules, path="bookmarks.report_daily")
+    return parse_bookmark(
+        value, start_date=start, rules=rules, path="state: bookmarks.report_daily"
+    )
 
 
 def edited(**changes: object) -> dict[str, object]:
@@ -418,8 +420,7 @@ def test_a_bad_state_is_one_line_that_names_the_place(value: object, where: str)
     with pytest.raises(StateError, match=where) as caught:
         parse(value)
     message = str(caught.value)
-    assert message.startswith("state: ")
-    assert "bookmarks.report_daily" in message
+    assert message.startswith("state: bookmarks.report_daily")
     assert len(message.splitlines()) == 1
     assert len(message) < 400
 
