@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Protocol, assert_
 from tap_advexport.client import Clock, Downloaded, Finished, Unfinished
 from tap_advexport.errors import (
     CutFileError,
-    FileError,
     IncompleteError,
     RequestError,
     TapAdvexportError,
@@ -42,6 +41,7 @@ from tap_advexport.exports import (
 )
 from tap_advexport.pacing import LookTimes, Random, Throttle, retry_pause
 from tap_advexport.records import Converted
+from tap_advexport.redaction import excerpt
 from tap_advexport.spool import open_spool, spool_error
 from tap_advexport.windows import DateWindow
 
@@ -225,6 +225,7 @@ class Runner:
         self._looks = LookTimes(limits.poll_interval_seconds)
         self._throttle = Throttle(limits.max_concurrent_exports)
         self._is_stopped = False
+        self._ended_by: TapAdvexportError | None = None
         self._last_reason = ""
         self._unknown_states: set[str] = set()
 
@@ -252,7 +253,7 @@ class Runner:
             IncompleteError: the API does not work; it is not asked a thousand times.
         """
         self._queue.extend(exports)
-        while not self._is_stopped:
+        while not self._is_stopped and self._ended_by is None:
             # `release` is called from another thread, which must not change the list itself.
             self._flights = [flight for flight in self._flights if not flight.is_released]
             if not (self._queue or self._flights):
@@ -264,12 +265,14 @@ class Runner:
                 self._take(self._workers.wait(self._pause()))
             while self._events:
                 yield self._events.popleft()
-        if self._is_stopped:
+        if self._is_stopped or self._ended_by:
             yield from self._last_submissions()
         self._close_spools()
+        if self._ended_by:
+            raise self._ended_by
 
     def _last_submissions(self) -> Iterator[Event]:
-        """What the demands that were under way at a stop came to, if they are quick."""
+        """What the demands that were under way at the end came to, if they are quick."""
         ends_at = self._clock.monotonic() + LAST_ANSWERS_SECONDS
         while self._demands_under_way() and (left := ends_at - self._clock.monotonic()) > 0:
             for outcome in self._workers.wait(left):
@@ -298,12 +301,12 @@ class Runner:
             if export.task:
                 age = (self._clock.now() - export.task.submitted_at).total_seconds()
                 flight.began_at -= max(age, 0.0)
-                logger.info("%s: adopting task %s", export.window, export.task.task_id)
+                logger.info("%s: adopting task %s", export.window, excerpt(export.task.task_id))
             self._flights.append(flight)
 
     def _has_room(self) -> bool:
         most = self._limits.max_concurrent_exports
-        at_the_api = sum(flight.phase in _AT_THE_API for flight in self._flights)
+        at_the_api = len(self._at_the_api())
         is_adopted = self._queue[0].task is not None
         if not is_adopted and self._health.is_broken(most):
             return False
@@ -323,7 +326,7 @@ class Runner:
     def _begin_jobs(self) -> None:
         now = self._clock.monotonic()
         is_open = self._throttle.seconds_until_open(now) <= 0
-        requests = sum(f.job is not None and f.phase in _AT_THE_API for f in self._flights)
+        requests = self._requests_under_way()
         conversions = sum(f.job is not None and f.phase is Phase.CONVERT for f in self._flights)
         for flight in self._flights:
             if flight.job is not None or flight.due_at > now:
@@ -332,9 +335,26 @@ class Runner:
                 if conversions < self._limits.conversions_at_once:
                     conversions += 1
                     self._begin_job(flight)
-            elif flight.phase in _AT_THE_API and is_open and requests < self._throttle.at_once:
+            elif is_open and requests < self._throttle.at_once and self._may_ask(flight):
                 requests += 1
                 self._begin_job(flight)
+
+    def _may_ask(self, flight: Flight) -> bool:
+        return flight.phase in _AT_THE_API and (
+            flight.phase is not Phase.DEMAND or self._may_demand()
+        )
+
+    def _may_demand(self) -> bool:
+        """Whether one more task may be open at the API.
+
+        An export whose file turned out to be wrong comes back to be demanded anew, and another may
+        have taken its place there.
+        """
+        is_open = (f.export.task is not None or f.job is not None for f in self._at_the_api())
+        return sum(is_open) < self._limits.max_concurrent_exports
+
+    def _at_the_api(self) -> list[Flight]:
+        return [flight for flight in self._flights if flight.phase in _AT_THE_API]
 
     def _begin_job(self, flight: Flight) -> None:
         flight.job = next(self._jobs)
@@ -419,11 +439,13 @@ class Runner:
         if flight.phase in _AT_THE_API:
             opens_at = now + self._throttle.seconds_until_open(now)
             is_full = self._requests_under_way() >= self._throttle.at_once
-            return float("inf") if is_full else max(flight.due_at, opens_at)
+            if is_full or not self._may_ask(flight):
+                return float("inf")
+            return max(flight.due_at, opens_at)
         return float("inf") if flight.due_at <= now else flight.due_at
 
     def _requests_under_way(self) -> int:
-        return sum(f.job is not None and f.phase in _AT_THE_API for f in self._flights)
+        return sum(flight.job is not None for flight in self._at_the_api())
 
     def _deadline(self, flight: Flight) -> float:
         """When a job is given up that no time-out of the HTTP library ends."""
@@ -487,12 +509,12 @@ class Runner:
         flight.began_at = flight.waits_since = now
         flight.unfinished_age = 0.0
         flight.phase, flight.due_at = Phase.LOOK, now + self._looks.pause(0.0)
-        logger.info("%s: task %s submitted", export.window, task_id)
+        logger.info("%s: task %s submitted", export.window, excerpt(task_id))
         self._events.append(Submitted(export.window, task))
 
     def _unfinished(self, flight: Flight, answer: Unfinished) -> None:
         now = self._clock.monotonic()
-        task = _task_of(flight)
+        shown = excerpt(_task_of(flight).task_id)
         flight.export = replace(flight.export, tries=0)
         flight.unfinished_age = now - flight.began_at
         if not answer.is_known and answer.state not in self._unknown_states:
@@ -500,13 +522,13 @@ class Runner:
             logger.warning(
                 "%s: task %s is in a state that is not documented, %s; waiting",
                 flight.export.window,
-                task.task_id,
+                shown,
                 answer.state,
             )
         ends_at = flight.waits_since + self._limits.export_timeout_seconds
         if now >= ends_at:
             msg = (
-                f"task {task.task_id} is still {answer.state} after "
+                f"task {shown} is still {answer.state} after "
                 f"{self._limits.export_timeout_seconds:g} s"
             )
             self._take_error(flight, TaskError(msg))
@@ -558,7 +580,7 @@ class Runner:
         if isinstance(step, SendAgain) and isinstance(error, RequestError):
             self._send_again(flight, error, now)
             return
-        if isinstance(step, Split) and isinstance(error, TaskError | FileError):
+        if isinstance(step, Split):
             self._health.is_doubtful = True
         self._follow(flight, step, str(error))
 
@@ -606,10 +628,12 @@ class Runner:
                 self._flights.remove(flight)
                 self._events.append(Failed(window, reason))
             case EndRun(error):
-                raise error
+                # Raised when all that is known beside it has been told.
+                self._ended_by = self._ended_by or error
+                self._flights.remove(flight)
             case _:
                 assert_never(step)
-        is_kept = isinstance(step, SendAgain | LookAgain) or (
+        is_kept = isinstance(step, SendAgain | LookAgain | EndRun) or (
             isinstance(step, GiveUp) and step.keeps_task
         )
         if task and not is_kept:
