@@ -8,6 +8,8 @@ the HTTP library's own exception behind it (which carries the URL).
 from __future__ import annotations
 
 import time
+import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -20,6 +22,7 @@ import msgspec
 import requests
 import urllib3
 from requests.adapters import BaseAdapter, HTTPAdapter
+from typing_extensions import override
 
 from tap_advexport.errors import (
     AuthorizationError,
@@ -33,7 +36,7 @@ from tap_advexport.errors import (
 )
 from tap_advexport.origins import Origin, UrlRefused, checked_origin
 from tap_advexport.redaction import excerpt, place_of, redact
-from tap_advexport.transport import fault_of
+from tap_advexport.transport import fault_of, is_without_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,6 +59,7 @@ _Answer = TypeVar("_Answer")
 _TRANSIENT = frozenset(
     {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 )
+_GZIP_WBITS: Final = 31
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -162,7 +166,7 @@ class ApiClient:
             "csv_headers": True,
             "interval": interval.value,
         }
-        with self._send(what, "POST", self._api_url, body) as response:
+        with self._send(what, "POST", self._api_url, body=body) as response:
             self._refuse_redirected_demand(response)
             self._refuse_status(what, response, rejected=RejectedError)
             answer = self._answer(what, response, DemandAnswer)
@@ -221,7 +225,13 @@ class ApiClient:
         self._session.close()
 
     def _send(
-        self, what: str, method: str, url: str, body: dict[str, object] | None = None
+        self,
+        what: str,
+        method: str,
+        url: str,
+        *,
+        body: dict[str, object] | None = None,
+        encoding: str = "identity",
     ) -> requests.Response:
         """Send one request; what the HTTP library raises becomes ours, and leaves no trace."""
         is_ours = False
@@ -231,6 +241,7 @@ class ApiClient:
                 method,
                 url,
                 json=body,
+                headers={"Accept-Encoding": encoding},
                 auth=_TokenAuth(self._token) if is_ours else _NoAuth(),
                 timeout=(self._timeout, self._timeout),
                 allow_redirects=False,
@@ -245,18 +256,24 @@ class ApiClient:
             OSError,
         ) as fault:
             words = f"{what}: {redact(fault_of(fault), self._token)}"
-            is_bad_url = isinstance(fault, ValueError) and not is_ours
-            error = FileError(words) if is_bad_url else RequestError(words)
+            if is_without_bundle(fault):
+                error = ConfigError(words)
+            elif isinstance(fault, ValueError) and not is_ours:
+                error = FileError(words)
+            else:
+                error = RequestError(words)
         raise error
 
     def _follow(self, what: str, url: str, *, is_api: bool) -> requests.Response:
         """GET, following redirects by hand: the token goes to the API's origin and nowhere else."""
         for _ in range(MOST_REDIRECTS + 1):
-            response = self._send(what, "GET", url)
+            # Packed, a file comes sooner; it is spooled as it comes, and unpacked when it is read.
+            encoding = "identity" if is_api else "gzip"
+            response = self._send(what, "GET", url, encoding=encoding)
             if response.status_code not in _REDIRECTS:
                 return response
             response.close()
-            url = urljoin(url, response.headers.get("Location", ""))
+            url = _redirected(url, response)
             if is_api:
                 self._refuse_redirect_elsewhere(what, url)
         msg = f"{what}: redirected more than {MOST_REDIRECTS} times"
@@ -275,7 +292,7 @@ class ApiClient:
 
     def _refuse_redirected_demand(self, response: requests.Response) -> None:
         if response.status_code in _REDIRECTS:
-            url = urljoin(self._api_url, response.headers.get("Location", ""))
+            url = _redirected(self._api_url, response)
             msg = (
                 f"api_url: the API redirects demands (HTTP {response.status_code}): "
                 f"set api_url to {place_of(url)}"
@@ -319,7 +336,7 @@ class ApiClient:
             return float(text[:9])
         try:
             moment = parsedate_to_datetime(text)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
@@ -342,9 +359,11 @@ class ApiClient:
         """An answer of the API, at most one chunk over the limit and one time-out long."""
         deadline = self._clock.monotonic() + self._timeout
         byte_count = 0
-        for chunk in self._chunks("answer of the API", response, RequestError):
+        unpack = _unpacking(response)
+        for wire in self._chunks("answer of the API", response, RequestError):
+            chunk = unpack(wire)
             yield chunk
-            byte_count += len(chunk)
+            byte_count += max(len(chunk), len(wire))
             if byte_count > LONGEST_ANSWER_BYTES:
                 return
             if self._clock.monotonic() > deadline:
@@ -427,11 +446,18 @@ class _NoAuth(requests.auth.AuthBase):
         return request
 
 
+class _Session(requests.Session):
+    """Never looks where a redirect leads: that reads the whole body, however long it is."""
+
+    @override
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        return None
+
+
 def _session(user_agent: str, adapter: BaseAdapter) -> requests.Session:
-    session = requests.Session()
+    session = _Session()
     session.headers.clear()
-    # gzip as a transfer saves much; what comes is spooled as it is and unpacked when it is read.
-    session.headers.update({"User-Agent": user_agent, "Accept-Encoding": "gzip", "Accept": "*/*"})
+    session.headers.update({"User-Agent": user_agent, "Accept": "*/*"})
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.mount("http://", adapter)
     session.mount("https://", adapter)
@@ -440,6 +466,33 @@ def _session(user_agent: str, adapter: BaseAdapter) -> requests.Session:
 
 def _adapter(pool_size: int) -> HTTPAdapter:
     return HTTPAdapter(pool_connections=pool_size, pool_maxsize=pool_size, max_retries=0)
+
+
+def _redirected(url: str, response: requests.Response) -> str:
+    """Where a redirect leads; what cannot be a URL stays as it is, and is refused as one."""
+    location = response.headers.get("Location", "")
+    with suppress(UnicodeError):
+        location = location.encode("latin-1").decode()
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        return location
+
+
+def _unpacking(response: requests.Response) -> Callable[[bytes], bytes]:
+    """What unpacks an answer that came packed although that was not asked for."""
+    if response.headers.get("Content-Encoding", "").strip().lower() not in {"gzip", "x-gzip"}:
+        return lambda wire: wire
+    unpacker = zlib.decompressobj(_GZIP_WBITS)
+
+    def unpack(wire: bytes) -> bytes:
+        try:
+            return unpacker.decompress(wire, LONGEST_ANSWER_BYTES + 1)
+        except zlib.error:
+            msg = "the API's answer is damaged: its gzip stream is invalid"
+            raise RequestError(msg) from None
+
+    return unpack
 
 
 def _bounded(chunks: Iterator[bytes], most: int) -> Iterator[bytes]:

@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 
 LONGEST_EXCERPT: Final = 200
 
-_URL_SECRETS = re.compile(r"(?i)\b(https?://)(?:[^\s/?#\"'<>]*@)?([^\s?#\"'<>]*)[?#][^\s\"'<>]*")
-_QUERY = re.compile(r"\?[^\s\"'<>]+")
-_LOGGED_QUERY = re.compile(r"\?[^\s\"']*")
+# A query may hold apostrophes, and in a log also quotation marks.
+_URL_SECRETS = re.compile(r"(?i)\b(https?://)(?:[^\s/?#\"'<>]*@)?([^\s?#\"'<>]*)[?#][^\s\"<>]*")
+_QUERY = re.compile(r"\?[^\s\"<>]+")
+_LOGGED_QUERY = re.compile(r"\?\S*")
 _UNPRINTABLE = re.compile(r"[^\S ]+|[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
@@ -20,7 +21,12 @@ def redact(text: str, secret: str = "") -> str:
     if secret:
         text = text.replace(secret, "***")
     text = _URL_SECRETS.sub(r"\1\2?***", text)
-    return _UNPRINTABLE.sub(" ", text).strip()
+    text = _UNPRINTABLE.sub(" ", text).strip()
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
+    )
 
 
 def excerpt(text: str, secret: str = "") -> str:

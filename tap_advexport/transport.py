@@ -16,6 +16,7 @@ _WORDS: Final = (
     (urllib3.exceptions.NameResolutionError, "the host's name cannot be resolved"),
     (socket.gaierror, "the host's name cannot be resolved"),
     (urllib3.exceptions.ProxyError, "the proxy does not connect"),
+    (ConnectionRefusedError, "the connection is refused"),
     (urllib3.exceptions.ConnectTimeoutError, "no connection within the time-out"),
     (requests.ConnectTimeout, "no connection within the time-out"),
     (urllib3.exceptions.ReadTimeoutError, "no answer within the time-out"),
@@ -32,6 +33,8 @@ _WORDS: Final = (
 
 def fault_of(fault: BaseException) -> str:
     """Say in a few words what a library's exception means, without what it carries."""
+    if is_without_bundle(fault):
+        return "the CA bundle that REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names cannot be found"
     chain = list(_chain(fault))
     for kind, words in _WORDS:
         if any(isinstance(link, kind) for link in chain):
@@ -40,6 +43,11 @@ def fault_of(fault: BaseException) -> str:
         if isinstance(link, OSError) and link.strerror and not _is_library(link):
             return f"the connection failed: {link.strerror}"
     return f"the connection failed ({type(fault).__name__})"
+
+
+def is_without_bundle(fault: BaseException) -> bool:
+    """Whether the file of trusted certificates is missing, so that no request can work."""
+    return type(fault) is OSError and "CA certificate bundle" in str(fault)
 
 
 def _is_library(link: BaseException) -> bool:
