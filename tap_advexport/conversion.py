@@ -1,11 +1,14 @@
-"""Turns a downloaded file into a spool of record lines."""
+"""Turns a downloaded file into a spool of record lines: a large one in a process of its own."""
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Final
 
+from tap_advexport.converters import ConversionProcesses, NoProcessError
 from tap_advexport.records import Conversion, Converted, convert
+from tap_advexport.source import is_packed
 from tap_advexport.spool import open_spool
 
 if TYPE_CHECKING:
@@ -17,9 +20,64 @@ if TYPE_CHECKING:
     from tap_advexport.reports import Interval
     from tap_advexport.windows import DateWindow
 
+logger = logging.getLogger(__name__)
+
+# Smaller files are converted before a process has started (benchmarks/break_even.py).
+PROCESS_BYTES: Final = 3_000_000
+# A packed file is taken to hold so many times its bytes.
+PACKED_FACTOR: Final = 8
+
+
+class Conversions:
+    """Converts files, small ones in the thread that asks, large ones in processes."""
+
+    def __init__(
+        self, process_bytes: int = PROCESS_BYTES, processes: ConversionProcesses | None = None
+    ) -> None:
+        self._process_bytes = process_bytes
+        self._processes = processes or ConversionProcesses()
+        self._has_processes = True
+
+    @property
+    def process_ids(self) -> tuple[int, ...]:
+        """The processes that were started and not ended."""
+        return self._processes.process_ids
+
+    def convert(
+        self, source: BinaryIO, lines: BinaryIO, conversion: Conversion, byte_count: int
+    ) -> Converted:
+        """Convert a file of so many bytes.
+
+        Raises:
+            FileError, InvalidFileError: the file is not what it should be.
+            OSError: the lines cannot be written.
+            OutputError: a process was killed, and so was its successor.
+        """
+        source.seek(0)
+        if self._has_processes and self._is_large(source, byte_count):
+            try:
+                return self._processes.convert(source, lines, conversion)
+            except NoProcessError as error:
+                self._has_processes = False
+                logger.warning(
+                    "Files are converted one after the other: no process can be started for them "
+                    "(%s)",
+                    error,
+                )
+        return convert(source, lines, conversion)
+
+    def close(self) -> None:
+        """End the processes."""
+        self._processes.close()
+
+    def _is_large(self, source: BinaryIO, byte_count: int) -> bool:
+        if byte_count * PACKED_FACTOR < self._process_bytes:
+            return False
+        return byte_count * (PACKED_FACTOR if is_packed(source) else 1) >= self._process_bytes
+
 
 def converter(
-    *, interval: Interval, zone: ZoneInfo, columns: tuple[str, ...]
+    conversions: Conversions, *, interval: Interval, zone: ZoneInfo, columns: tuple[str, ...]
 ) -> Callable[[BinaryIO, DateWindow, Task, Downloaded], tuple[BinaryIO, Converted]]:
     """The conversion of one report's files; `columns` are those that are emitted."""
 
@@ -36,10 +94,9 @@ def converter(
             columns=columns,
             is_end_proven=downloaded.is_end_proven,
         )
-        source.seek(0)
         lines = open_spool()
         try:
-            return lines, convert(source, lines, conversion)
+            return lines, conversions.convert(source, lines, conversion, downloaded.byte_count)
         except BaseException:
             lines.close()
             raise

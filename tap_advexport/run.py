@@ -9,6 +9,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from tap_advexport.client import ApiClient, Clock, SystemClock
+from tap_advexport.conversion import Conversions
 from tap_advexport.output import GraceAfterSignal
 from tap_advexport.runner import Health
 from tap_advexport.workers import ThreadWorkers, Workers
@@ -104,6 +105,7 @@ class Run:
         self.health = Health()
         self.tally = Tally()
         self.failures: list[FailedDays] = []
+        self.conversions = Conversions()
         self.grace = GraceAfterSignal(monotonic=machine.clock.monotonic)
         self.signal: int | None = None
         self._user_agent = settings.user_agent or user_agent
@@ -142,6 +144,10 @@ class Run:
     def on_interrupt(self, stop: Callable[[], None]) -> None:
         """Have `stop` called when a signal comes; it must be safe in a signal handler."""
         self._stoppers.append(stop)
+
+    def close(self) -> None:
+        """End what may still be under way."""
+        self.conversions.close()
 
     def seconds(self) -> float:
         """How long the run has taken so far."""

@@ -110,6 +110,14 @@ class Feed(io.RawIOBase):
             raise RowTooLongError
 
 
+def is_packed(source: BinaryIO) -> bool:
+    """Whether a file is packed with gzip; it is left at its start."""
+    source.seek(0)
+    start = source.read(len(_GZIP_MAGIC))
+    source.seek(0)
+    return start == _GZIP_MAGIC
+
+
 def open_feed(source: BinaryIO) -> Feed:
     """Open what was downloaded as the bytes of one CSV file.
 

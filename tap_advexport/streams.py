@@ -15,6 +15,7 @@ from tap_advexport import coverage as days
 from tap_advexport.batch import check_batch_config, write_batch_files
 from tap_advexport.bookmark import parse_bookmark, render_bookmark
 from tap_advexport.conversion import converter, rfc3339
+from tap_advexport.converters import usable_cores
 from tap_advexport.coverage import Coverage, Pending, Plan, Rules, Sent
 from tap_advexport.errors import ConfigError, TapAdvexportError
 from tap_advexport.exports import Export, Patience, Task
@@ -211,14 +212,17 @@ class ReportStream(OwnStateStream):
         return Runner(
             client=run.client,
             convert=converter(
-                interval=self.report.interval, zone=settings.timezone, columns=self._columns()
+                run.conversions,
+                interval=self.report.interval,
+                zone=settings.timezone,
+                columns=self._columns(),
             ),
             workers=run.machine.new_workers(),
             clock=run.machine.clock,
             random=run.machine.random,
             limits=Limits(
                 max_concurrent_exports=settings.max_concurrent_exports,
-                conversions_at_once=2,
+                conversions_at_once=min(usable_cores(), settings.max_concurrent_exports),
                 poll_interval_seconds=settings.poll_interval_seconds,
                 export_timeout_seconds=settings.export_timeout_seconds,
                 request_timeout_seconds=settings.request_timeout_seconds,

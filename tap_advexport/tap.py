@@ -169,6 +169,11 @@ class TapAdvexport(Tap):
         """Whether days failed, in a dry run too."""
         return self._run is not None and bool(self._run.failures)
 
+    def close(self) -> None:
+        """End what the run may have left behind."""
+        if self._run is not None:
+            self._run.close()
+
     def write_state(self) -> None:
         """Write STATE, unless it is the one written last."""
         self.state_writer.write_state(self.state)
