@@ -48,6 +48,7 @@ __all__ = [
     "forget_sent",
     "is_final",
     "is_settled",
+    "is_young",
     "plan",
     "refreshed",
     "settle",
@@ -110,7 +111,7 @@ def adoptable(
     for each in sorted(coverage.pending, key=lambda task: task.submitted_at, reverse=True):
         taken = [other.window for other in adopted] + ([refresh] if refresh else [])
         is_free = not any(each.window.overlaps(other) for other in taken)
-        if is_free and _is_young(each, rules) and _is_due_whole(each.window, days, wanted, rules):
+        if is_free and is_young(each, rules) and _is_due_whole(each.window, days, wanted, rules):
             adopted.append(each)
     return tuple(sorted(adopted, key=lambda task: task.window))
 
@@ -198,6 +199,11 @@ def is_final(period: date, exported_at: datetime, window: DateWindow, rules: Rul
     return part is not None and not unsettled_part(part, exported_at, rules)
 
 
+def is_young(task: Pending, rules: Rules) -> bool:
+    """Whether a run that starts now may still take the task over."""
+    return -MAX_CLOCK_SKEW <= rules.now - task.submitted_at < MAX_PENDING_AGE
+
+
 def _of_whole_periods(coverage: Coverage, wanted: DateWindow, rules: Rules) -> Coverage:
     """Without what was sent of periods that have wanted days that are not covered."""
     missing = without((wanted,), coverage.covered())
@@ -223,10 +229,6 @@ def _without_cut_off(coverage: Coverage, exports: Iterable[DateWindow], rules: R
     settled = without(coverage.settled, rest)
     unsettled = without(coverage.unsettled, rest)
     return counting(replace(coverage, settled=settled, unsettled=unsettled), rules)
-
-
-def _is_young(task: Pending, rules: Rules) -> bool:
-    return -MAX_CLOCK_SKEW <= rules.now - task.submitted_at < MAX_PENDING_AGE
 
 
 def _is_due_whole(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
@@ -93,6 +93,27 @@ def parse_settings(config: Mapping[str, object], *, now: datetime) -> Settings:
     if problems:
         raise ConfigError("; ".join(problems))
     return Settings(**values)
+
+
+def parse_some(config: Mapping[str, object], names: Collection[str]) -> dict[str, Any]:
+    """Check the named settings alone, none of which is required: what other commands share.
+
+    Raises:
+        ConfigError: one line that names every wrong setting.
+    """
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    for setting in SETTINGS:
+        if setting.name in names:
+            try:
+                values[setting.name] = _read(
+                    replace(setting, is_required=False), config.get(setting.name)
+                )
+            except _Invalid as invalid:
+                problems.append(f"{setting.name}: {invalid}")
+    if problems:
+        raise ConfigError("; ".join(problems))
+    return values
 
 
 def settings_schema() -> dict[str, Any]:
