@@ -209,10 +209,14 @@ def _tasks(coverages: Sequence[Coverage]) -> list[Pending]:
 
 
 def _useful(tasks: Iterable[Pending], claims: _Claims, rules: Rules) -> Iterable[Pending]:
-    """The tasks that bring a day that nobody has, or has only of an earlier date."""
+    """The tasks that bring a day that nobody has, or has only of an earlier date.
+
+    Of months all stay: a state that is merged later may cut one that is whole by now. What is due
+    of them is found out by the run that reads the state.
+    """
     for task in tasks:
         date_of_task = local_date(task.submitted_at, rules.zone)
-        if any(
+        if rules.interval is Interval.MONTHLY or any(
             day not in claims or _is_of_earlier_date(claims[day], date_of_task, rules)
             for day in _days([task.window])
         ):
