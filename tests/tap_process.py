@@ -1,0 +1,131 @@
+"""The command as a process, and what its output proves."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COMMAND = [sys.executable, "-m", "tap_advexport"]
+
+
+@dataclass(frozen=True)
+class Tap:
+    """Starts the command with a config (and a state) that it writes into a folder."""
+
+    folder: Path
+    settings: dict[str, Any]
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def arguments(self, state: dict[str, Any] | None = None, **settings: object) -> list[str]:
+        arguments = [*COMMAND, "--config", self._save("config", self.settings | settings)]
+        return arguments if state is None else [*arguments, "--state", self._save("state", state)]
+
+    def start(
+        self, state: dict[str, Any] | None = None, **settings: object
+    ) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            self.arguments(state, **settings),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=os.environ | self.environment,
+        )
+
+    def run(self, state: dict[str, Any] | None = None, **settings: object) -> Told:
+        with self.start(state, **settings) as process:
+            out, log = process.communicate(timeout=120)
+        return Told(process.returncode, out, log.decode())
+
+    def _save(self, name: str, value: object) -> str:
+        path = self.folder / f"{name}.json"
+        path.write_text(json.dumps(value))
+        return str(path)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a process wrote and how it ended."""
+
+    code: int
+    out: bytes
+    log: str
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        """All messages; there is none that is not whole."""
+        lines = self.out.split(b"\n")
+        assert lines.pop() == b"", "the last line is torn"
+        return [json.loads(line, parse_float=Decimal) for line in lines]
+
+    def records(self, stream: str) -> list[dict[str, Any]]:
+        return [
+            message["record"]
+            for message in self.messages
+            if message["type"] == "RECORD" and message["stream"] == stream
+        ]
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """The last STATE."""
+        states = [message["value"] for message in self.messages if message["type"] == "STATE"]
+        assert states, self.log
+        last = states[-1]
+        assert isinstance(last, dict)
+        return last
+
+    @property
+    def errors(self) -> list[str]:
+        return [line for line in self.log.splitlines() if "ERROR" in line]
+
+    def assert_is_quiet(self) -> None:
+        """No traceback, and nothing that Python itself complains about."""
+        for word in ("Traceback", "Exception ignored", "Fatal Python error", "Warning:"):
+            assert word not in self.log, self.log
+
+    def assert_states_are_true(self, known: dict[str, Any] | None = None) -> None:
+        """Every STATE covers only days whose rows and period went out before it, or were known."""
+        out = covered_days(known or {})
+        open_days: set[str] = set()
+        for message in self.messages:
+            match message:
+                case {"type": "RECORD", "stream": "report_daily", "record": record}:
+                    open_days.add(record["report_date"])
+                case {"type": "RECORD", "stream": "report_periods", "record": record}:
+                    out.add(record["period"])
+                    open_days.discard(record["period"])
+                case {"type": "STATE", "value": state}:
+                    assert covered_days(state) <= out
+                case _:
+                    pass
+
+
+def bookmark(state: dict[str, Any]) -> dict[str, Any]:
+    found = state.get("bookmarks", {}).get("report_daily", {})
+    assert isinstance(found, dict)
+    return found
+
+
+def covered_days(state: dict[str, Any]) -> set[str]:
+    days = set()
+    for first, last, *_ in [
+        *bookmark(state).get("settled", []),
+        *bookmark(state).get("unsettled", []),
+    ]:
+        start, end = date.fromisoformat(first), date.fromisoformat(last)
+        days |= {(start + timedelta(days=n)).isoformat() for n in range((end - start).days + 1)}
+    return days
+
+
+def send_pair(process: subprocess.Popen[bytes], first: signal.Signals) -> None:
+    """What Meltano sends: one signal, and at once another."""
+    process.send_signal(first)
+    process.send_signal(signal.SIGTERM)
