@@ -191,6 +191,15 @@ def test_nothing_changes_after_the_day_without_maturing() -> None:
     assert rows(Interval.DAILY, SOON_AFTER, config) == rows(Interval.DAILY, LONG_AFTER, config)
 
 
+def test_a_day_under_way_has_rows_without_maturing_too() -> None:
+    noon = datetime.fromisoformat("2024-03-10T12:00")
+    config = replace(CONFIG, maturing_days=0, rows_per_day=40)
+    today = rows(Interval.DAILY, noon, config, first=LAST)
+    whole = rows(Interval.DAILY, LONG_AFTER, config, first=LAST)
+    assert sum(int(cell(row, "clicks_aggr")) for row in today) > 0
+    assert len(today) <= len(whole)
+
+
 def test_days_after_today_have_no_rows() -> None:
     now = datetime.fromisoformat("2024-03-01T23:00")
     for interval in Interval:

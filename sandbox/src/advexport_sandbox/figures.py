@@ -258,7 +258,7 @@ def _changed_hours(day: date, zone: ZoneInfo) -> tuple[dict[int, int], set[int]]
 
 def _maturity(age: int, limit: int) -> int:
     """Tell how many of 1024 conversions are known at an age."""
-    if age >= limit:
+    if age >= limit or not limit:
         return _WHOLE
     return int(_WHOLE * (_YOUNG + (1 - _YOUNG) * sqrt(max(age, 0) / limit)))
 
