@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from tap_advexport.settings import Setting
 
 ROOT = Path(__file__).resolve().parent.parent
-KINDS = {"string": "string", "boolean": "boolean", "integer": "integer", "number": "decimal"}
+# Meltano 4.4 ends with a traceback when a setting of kind `decimal` comes from the environment or
+# from `meltano config set`; as a string the same number gets through.
+KINDS = {"string": "string", "boolean": "boolean", "integer": "integer", "number": "string"}
 
 
 def main(arguments: list[str]) -> int:
