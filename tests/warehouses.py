@@ -122,9 +122,11 @@ def run(
     env: dict[str, str] | None = None,
     text: str | None = None,
     ok: Sequence[int] = (0,),
+    cwd: Path | None = None,
 ) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
         command,
+        cwd=cwd,
         env={**os.environ, **(env or {})},
         input=text,
         capture_output=True,
