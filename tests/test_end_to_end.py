@@ -539,3 +539,13 @@ def test_batch_files_come_before_the_periods_and_the_state_that_covers_them(
             assert set(covered) <= held
     records = Counter(map(emitted, plain.records("report_daily")))
     assert Counter(map(emitted, rows)) == records
+
+
+def test_no_more_tasks_run_than_allowed_also_when_files_are_demanded_anew(tmp_path: Path) -> None:
+    config = SandboxConfig(now=datetime(2025, 1, 1, tzinfo=UTC), rows_per_day=5, latency=0.6)
+    with Sandbox(config) as sandbox:
+        sandbox.inject("bad-cell", count=3)
+        result = Command(tmp_path, sandbox).run(window_days=1, max_concurrent_exports=2)
+        assert result.code == 0, result.log
+        assert_is_truth(result, sandbox)
+        assert sandbox.max_running == 2
