@@ -38,8 +38,8 @@ def run_command(args: Sequence[str]) -> int:
 
     guard_logs()
     code = _code_of(Started, args, started)
-    if started:
-        started[-1].close()
+    for tap in started:
+        tap.close()
     if started and (started[-1].has_begun or started[-1].has_failures()):
         code = _end(started[-1], code)
     return code

@@ -12,6 +12,7 @@ from tap_advexport.client import ApiClient, Clock, SystemClock
 from tap_advexport.conversion import Conversions
 from tap_advexport.output import GraceAfterSignal
 from tap_advexport.runner import Health
+from tap_advexport.watch import Watch, show_on_terminal
 from tap_advexport.workers import ThreadWorkers, Workers
 
 if TYPE_CHECKING:
@@ -106,6 +107,9 @@ class Run:
         self.tally = Tally()
         self.failures: list[FailedDays] = []
         self.conversions = Conversions()
+        self.watch = Watch(
+            machine.clock.monotonic, show_on_terminal, is_simulated=not machine.is_threaded
+        )
         self.grace = GraceAfterSignal(monotonic=machine.clock.monotonic)
         self.signal: int | None = None
         self._user_agent = settings.user_agent or user_agent
@@ -146,8 +150,9 @@ class Run:
         self._stoppers.append(stop)
 
     def close(self) -> None:
-        """End what may still be under way."""
+        """End what may still be under way, and show no progress any more."""
         self.conversions.close()
+        self.watch.end()
 
     def seconds(self) -> float:
         """How long the run has taken so far."""

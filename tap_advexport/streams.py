@@ -42,7 +42,7 @@ from tap_advexport.sdk import OwnStateStream
 from tap_advexport.windows import DateWindow, plan_windows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import date
 
     from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
@@ -159,7 +159,7 @@ class ReportStream(OwnStateStream):
         self._log_plan(wanted, plan)
         try:
             if plan.adopted or plan.demanded:
-                yield from self._bring(_exports(plan))
+                yield from self._bring(tuple(_exports(plan)))
             self._advexport.write_state()
         finally:
             self._tally_days(wanted)
@@ -251,9 +251,11 @@ class ReportStream(OwnStateStream):
     def _on_idle(self) -> None:
         self._advexport.raise_if_reader_has_gone()
 
-    def _bring(self, exports: Iterable[Export]) -> Iterator[Any]:
+    def _bring(self, exports: Sequence[Export]) -> Iterator[Any]:
         runner = self._runner()
         self._run.on_interrupt(runner.stop)
+        days_total = sum(export.window.days for export in exports)
+        self._run.watch.begin(self.report.label, runner, days_total)
         try:
             for batch in self._events(runner, exports):
                 yield from self._take(batch)
@@ -285,6 +287,7 @@ class ReportStream(OwnStateStream):
     def _failed(self, window: DateWindow, reason: str) -> None:
         self._run.failures.append(FailedDays(self.report.label, window, reason))
         self._run.tally.days_failed += window.days
+        self._run.watch.failed(window)
 
     def _set_coverage(self, coverage: Coverage) -> None:
         self._coverage = coverage
@@ -343,6 +346,7 @@ class ReportStream(OwnStateStream):
         spans = _merged(span for period in changed for span in period.spans)
         for lines in copy_spans(ready.lines, spans):
             self._advexport.write_lines(frame.wrap(lines))
+            self._run.watch.sent(lines.count(b"\n"))
 
     def _write_batch(
         self, ready: Ready, changed: Iterable[Period], config: BatchConfig
@@ -400,6 +404,9 @@ class ReportStream(OwnStateStream):
         tally.byte_count += ready.byte_count
         if self._is_ready_made():
             self.record_counter.increment(rows)
+        if self._batch_config is not None or not self._is_ready_made():
+            self._run.watch.sent(rows)
+        self._run.watch.emitted(ready.window)
         logger.info(
             "%s: %s is done, %d rows of %d sent, %d of %d periods unchanged",
             self.name,
