@@ -11,6 +11,7 @@ import sys
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
+from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from tap_advexport.cli import main
@@ -73,6 +74,41 @@ def _run(arguments: list[str], out: str, log: str) -> None:
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(file, descriptor)
         os.close(file)
+    main(arguments)
+
+
+class Forked:
+    """A tap in a fork, which looks like a `Popen` with stdout as a pipe."""
+
+    def __init__(self, arguments: list[str], log: Path) -> None:
+        log.touch()
+        reading, writing = os.pipe()
+        self.stdout = os.fdopen(reading, "rb")
+        with Connection(writing, readable=False) as end:
+            names = (arguments[len(COMMAND) :], end, str(log))
+            self._process = FORKS.Process(target=_run_piped, args=names)
+            self._process.start()
+
+    def send_signal(self, signum: int) -> None:
+        if self._process.is_alive() and self._process.pid:
+            os.kill(self._process.pid, signum)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def wait(self) -> int:
+        self._process.join()
+        self.stdout.close()
+        code = self._process.exitcode
+        assert code is not None
+        return code
+
+
+def _run_piped(arguments: list[str], end: Connection, log: str) -> None:
+    os.dup2(end.fileno(), 1)
+    end.close()
+    with open(log, "wb") as file:  # noqa: PTH123 - a name that came as a text
+        os.dup2(file.fileno(), 2)
     main(arguments)
 
 
