@@ -122,7 +122,7 @@ def test_state_of_the_docs_is_one_that_the_tap_reads_and_writes() -> None:
 
 
 def test_readme_leads_to_every_page_of_the_docs() -> None:
-    linked = set(re.findall(r"\]\((docs/[^)#]+)\)", README))
+    linked = set(re.findall(r"\]\((docs/[^)#]+\.md)", README))
     assert {str(document) for document in DOCUMENTS if document.parts[0] == "docs"} == linked
 
 
