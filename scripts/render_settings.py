@@ -65,7 +65,7 @@ def _markdown() -> Iterator[str]:
     for setting in SETTINGS:
         default = "required" if setting.is_required else _default(setting)
         kind = "date" if _is_date(setting) else setting.type
-        meaning = setting.description.replace("<", "&lt;").replace("|", "\\|")
+        meaning = setting.description.replace("|", "\\|")
         yield f"| `{setting.name}` | {kind} | {default} | {meaning} |"
 
 

@@ -55,11 +55,19 @@ LEAST_PROGRESS_BYTES: Final = 1024
 UNFINISHED_STATES: Final = frozenset({"PENDING", "STARTED", "RETRY"})
 FAILED_STATES: Final = frozenset({"FAILURE", "REVOKED"})
 
+# What a person can do when the API cannot even be asked for an export.
+NOTHING_ANSWERS: Final = (
+    "nothing answers there: check api_url and the network (proxy, firewall), or try again later"
+)
+OUT_OF_ORDER: Final = "the API is there and out of order or overloaded: try again later"
+NOT_THE_API: Final = "what answers there is not the API: check api_url"
+
 _Answer = TypeVar("_Answer")
 _TRANSIENT = frozenset(
     {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 )
 _GZIP_WBITS: Final = 31
+_NO_SUCH_PLACE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.GONE})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -261,7 +269,7 @@ class ApiClient:
             elif isinstance(fault, ValueError) and not is_ours:
                 error = FileError(words)
             else:
-                error = RequestError(words)
+                error = RequestError(words, advice=NOTHING_ANSWERS)
         raise error
 
     def _follow(self, what: str, url: str, *, is_api: bool) -> requests.Response:
@@ -316,11 +324,16 @@ class ApiClient:
                 said,
                 retry_after_seconds=self._retry_after(response),
                 is_throttled=status == HTTPStatus.TOO_MANY_REQUESTS,
+                advice=NOT_THE_API if status == HTTPStatus.NOT_IMPLEMENTED else OUT_OF_ORDER,
             )
         if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN} and not forbidden:
-            msg = f"auth_token: the API refuses the token, {said}"
+            msg = (
+                f"auth_token: the API refuses the token, {said}; "
+                "take the token from the advertiser's user profile"
+            )
             raise AuthorizationError(msg, status=status)
-        raise rejected(said)
+        is_elsewhere = rejected is RejectedError and status in _NO_SUCH_PLACE
+        raise rejected(said, advice=NOT_THE_API if is_elsewhere else "")
 
     def _words(self, response: requests.Response) -> str:
         """What an error answer says, cut and redacted."""
@@ -353,7 +366,7 @@ class ApiClient:
                 f"is not as documented: {excerpt(body.decode('utf-8', 'replace'), self._token)}"
             )
         msg = f"{what}: the answer {problem}"
-        raise RequestError(msg)
+        raise RequestError(msg, advice=NOT_THE_API)
 
     def _body(self, response: requests.Response) -> Iterator[bytes]:
         """An answer of the API, at most one chunk over the limit and one time-out long."""

@@ -37,25 +37,29 @@ def run_command(args: Sequence[str]) -> int:
             started.append(self)
 
     guard_logs()
-    code = _code_of(Started, args, started)
+    reasons: list[str] = []
+    code = _code_of(Started, args, started, reasons)
     for tap in started:
         tap.close()
     if started and (started[-1].has_begun or started[-1].has_failures()):
-        code = _end(started[-1], code)
+        code = _end(started[-1], code, reasons)
     return code
 
 
 def _code_of(  # noqa: PLR0911 - one for each way to end
-    command: type[TapAdvexport], args: Sequence[str], started: list[TapAdvexport]
+    command: type[TapAdvexport],
+    args: Sequence[str],
+    started: list[TapAdvexport],
+    reasons: list[str],
 ) -> int:
     try:
         returned = command.cli.main(list(args), prog_name=command.name, standalone_mode=False)
     except click.ClickException as error:
-        return _fail(ConfigError(f"command line: {error.format_message()}"))
+        return _fail(ConfigError(f"command line: {error.format_message()}"), reasons)
     except Halt as halt:
-        return _fail(halt.error)
+        return _fail(halt.error, reasons)
     except TapAdvexportError as error:
-        return _fail(error)
+        return _fail(error, reasons)
     except (Interrupted, WriteInterrupted, click.Abort, KeyboardInterrupt):
         return 128 + (started[-1].run.signal or 2) if started else 130
     except OutputClosed:
@@ -66,14 +70,18 @@ def _code_of(  # noqa: PLR0911 - one for each way to end
     return returned if isinstance(returned, int) else 0
 
 
-def _fail(error: TapAdvexportError) -> int:
+def _fail(error: TapAdvexportError, reasons: list[str]) -> int:
     is_debugging = logging.getLogger().isEnabledFor(logging.DEBUG)
     logger.error("%s", error, exc_info=error if is_debugging else None)
+    reasons.append(str(error))
     return FAILED
 
 
-def _end(tap: TapAdvexport, code: int) -> int:
-    """Write what is left to write: the last STATE, what failed, the summary."""
+def _end(tap: TapAdvexport, code: int, reasons: list[str]) -> int:
+    """Write what is left to write: the last STATE, what failed, the summary.
+
+    The summary says why the run failed: `meltano config test` shows the last line and no other.
+    """
     run = tap.run
     if code != READER_GONE or not tap.message_writer.is_closed():
         run.grace.extend(LAST_STATE_SECONDS)
@@ -82,11 +90,13 @@ def _end(tap: TapAdvexport, code: int) -> int:
         except (OutputClosed, WriteInterrupted):
             code = code or READER_GONE
         except TapAdvexportError as error:
-            code = _fail(error)
+            code = _fail(error, reasons)
     for line in _failed_ranges(run.failures):
         logger.error("%s", line)
+        reasons.append(line)
         code = code or FAILED
-    logger.info("%s", run.tally.line(run.seconds()))
+    why = f"; failed: {reasons[0]}" if reasons else ""
+    logger.info("%s%s", run.tally.line(run.seconds()), why)
     return code
 
 

@@ -63,7 +63,19 @@ class IncompleteError(UserError):
 
 
 class ExportError(TapAdvexportError):
-    """One export did not work; the text says what was attempted and what came back."""
+    """One export did not work; the text says what was attempted and what came back.
+
+    Attributes:
+        advice: what a person can do about it when trying again does not help; may be empty.
+    """
+
+    def __init__(self, message: str, *, advice: str = "") -> None:
+        super().__init__(message)
+        self.advice = advice
+
+    def with_advice(self) -> str:
+        """The text, and what a person can do about it."""
+        return f"{self}; {self.advice}" if self.advice else str(self)
 
 
 class RequestError(ExportError):
@@ -75,9 +87,14 @@ class RequestError(ExportError):
     """
 
     def __init__(
-        self, message: str, *, retry_after_seconds: float | None = None, is_throttled: bool = False
+        self,
+        message: str,
+        *,
+        retry_after_seconds: float | None = None,
+        is_throttled: bool = False,
+        advice: str = "",
     ) -> None:
-        super().__init__(message)
+        super().__init__(message, advice=advice)
         self.retry_after_seconds = retry_after_seconds
         self.is_throttled = is_throttled
 

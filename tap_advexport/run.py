@@ -132,6 +132,10 @@ class Run:
             )
         return self._client
 
+    def hurry(self) -> None:
+        """Try less often and less long: a person waits. To be said before the first request."""
+        self.settings = self.settings.in_a_hurry()
+
     def interrupt(self, signum: int) -> None:
         """A signal came: begin nothing new, and end soon. The first signal decides."""
         if self.signal is None:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Protocol, assert_
 from tap_advexport.client import Clock, Downloaded, Finished, Unfinished
 from tap_advexport.errors import (
     CutFileError,
+    ExportError,
     IncompleteError,
     RequestError,
     TapAdvexportError,
@@ -582,7 +583,10 @@ class Runner:
             return
         if isinstance(step, Split):
             self._health.is_doubtful = True
-        self._follow(flight, step, str(error))
+        reason = str(error)
+        if isinstance(step, GiveUp) and isinstance(error, ExportError):
+            reason = error.with_advice()
+        self._follow(flight, step, reason)
 
     def _send_again(self, flight: Flight, error: RequestError, now: float) -> None:
         pause = 0.0
@@ -623,7 +627,8 @@ class Runner:
                 self._flights.remove(flight)
                 self._queue.extendleft(reversed(parts))
             case GiveUp():
-                logger.error("%s: %s; these days fail in this run", window, reason)
+                # No error yet: the run ends with one line for all that failed.
+                logger.warning("%s: %s; these days fail in this run", window, reason)
                 self._health.failed += 1
                 self._flights.remove(flight)
                 self._events.append(Failed(window, reason))

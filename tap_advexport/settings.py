@@ -66,6 +66,15 @@ class Settings:
     api_url: str
     user_agent: str | None
 
+    def in_a_hurry(self) -> Settings:
+        """For a person who waits for a yes or no: fewer tries, and shorter ones."""
+        return replace(
+            self,
+            request_attempts=min(self.request_attempts, 2),
+            request_timeout_seconds=min(self.request_timeout_seconds, 10),
+            export_attempts=1,
+        )
+
 
 class _Invalid(Exception):  # noqa: N818 - never leaves this module
     """What is wrong with one value, without the setting's name."""
@@ -483,7 +492,7 @@ SETTINGS: Final = (
     Setting(
         "user_agent",
         "string",
-        "User-Agent header of every request; tap-advexport/<version> unless set.",
+        "User-Agent header of every request; `tap-advexport/<version>` unless set.",
         _read_header_text,
     ),
 )

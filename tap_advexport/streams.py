@@ -17,7 +17,7 @@ from tap_advexport.bookmark import parse_bookmark, render_bookmark
 from tap_advexport.conversion import converter, rfc3339
 from tap_advexport.converters import usable_cores
 from tap_advexport.coverage import Coverage, Pending, Plan, Rules, Sent
-from tap_advexport.errors import ConfigError, TapAdvexportError
+from tap_advexport.errors import ConfigError, IncompleteError, TapAdvexportError
 from tap_advexport.exports import Export, Patience, Task
 from tap_advexport.output import RecordFrame, copy_spans
 from tap_advexport.ranges import within
@@ -448,6 +448,7 @@ class ReportStream(OwnStateStream):
 
     def _dry_run(self, most: int) -> Iterator[Record]:
         """At most so many records of one period, and nothing remembered."""
+        self._run.hurry()
         wanted = self._wanted()
         if wanted is None:
             return
@@ -463,7 +464,7 @@ class ReportStream(OwnStateStream):
             for batch in self._events(runner, [Export(window) for window in last]):
                 for event in batch:
                     if isinstance(event, Failed):
-                        self._failed(event.window, event.reason)
+                        raise IncompleteError(event.reason)
                     if isinstance(event, Ready):
                         yield from _first(_records(event, event.converted.periods), most)
                         event.release()

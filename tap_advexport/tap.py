@@ -39,10 +39,9 @@ logger = logging.getLogger(__name__)
 
 
 class TapAdvexport(Tap):
-    """Brings an advertiser's performance reports from the Advertiser Report Export API.
+    """Advertiser reports over an asynchronous export API, exact and restatable."""
 
-    Incrementally by date, many exports at once, restated figures followed exactly.
-    """
+    # The line above is one line because the SDK spoils `--about --format=markdown` otherwise.
 
     name = "tap-advexport"
     config_jsonschema: ClassVar[dict[str, Any]] = settings_schema()

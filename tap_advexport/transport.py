@@ -37,7 +37,7 @@ def fault_of(fault: BaseException) -> str:
         return "the CA bundle that REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names cannot be found"
     chain = list(_chain(fault))
     for kind, words in _WORDS:
-        if any(isinstance(link, kind) for link in chain):
+        if any(_is(link, kind) for link in chain):
             return words
     for link in chain:
         if isinstance(link, OSError) and link.strerror and not _is_library(link):
@@ -48,6 +48,13 @@ def fault_of(fault: BaseException) -> str:
 def is_without_bundle(fault: BaseException) -> bool:
     """Whether the file of trusted certificates is missing, so that no request can work."""
     return type(fault) is OSError and "CA certificate bundle" in str(fault)
+
+
+def _is(link: BaseException, kind: type[BaseException]) -> bool:
+    # A refused connection is no time-out, though urllib3 derives the one from the other.
+    is_refused = isinstance(link, urllib3.exceptions.NewConnectionError)
+    is_time_out = kind is urllib3.exceptions.ConnectTimeoutError
+    return isinstance(link, kind) and not (is_refused and is_time_out)
 
 
 def _is_library(link: BaseException) -> bool:

@@ -216,15 +216,18 @@ class Meltano:
     def __call__(self, settings: Mapping[str, Any], *, kill_after_demands: int = 0) -> int:
         """Run once; gives the exit code."""
         assert not kill_after_demands
-        if not self.is_installed:
-            # One folder for each target: two runs of one tap collide in a shared one.
-            with locked(CACHE / f"meltano-{self.target}.lock"):
-                plugins = ["tap-advexport", self.target]
-                self.meltano("--log-level=warning", "install", *plugins)
-            self.is_installed = True
+        self.install()
         done = self.meltano("run", "tap-advexport", self.target, settings=settings, ok=(0, 1))
         (self.folder / "log").write_text(done.stderr, "utf-8")
         return done.returncode
+
+    def install(self) -> None:
+        """Install the tap and the target, once."""
+        if not self.is_installed:
+            # One folder for each target: two runs of one tap collide in a shared one.
+            with locked(CACHE / f"meltano-{self.target}.lock"):
+                self.meltano("--log-level=warning", "install", "tap-advexport", self.target)
+            self.is_installed = True
 
     def meltano(
         self, *arguments: str, settings: Mapping[str, Any] | None = None, ok: tuple[int, ...] = (0,)
