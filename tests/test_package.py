@@ -55,6 +55,38 @@ def test_wheel_alone_describes_itself_and_syncs(wheel: Path, tmp_path: Path) -> 
     assert len(daily) == len(truth) > 0
 
 
+def test_wheel_runs_as_the_container_runs_it(wheel: Path, tmp_path: Path) -> None:
+    """No home, a working folder that is not its own, and room in TMPDIR alone."""
+    python = _environment_with(wheel, tmp_path)
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    with Sandbox(SandboxConfig()) as sandbox:
+        config = {
+            "auth_token": "sandbox-token",
+            "api_url": sandbox.url,
+            "start_date": "2024-01-01",
+            "end_date": "2024-01-03",
+        }
+        (tmp_path / "config.json").write_text(json.dumps(config), "utf-8")
+        finished = subprocess.run(
+            [python.parent / "tap-advexport", "--config", tmp_path / "config.json"],
+            env={
+                "PATH": "/usr/bin:/bin",
+                "HOME": "/nonexistent",
+                "PYTHONUNBUFFERED": "1",
+                "PYTHONDONTWRITEBYTECODE": "1",
+                "TMPDIR": str(spool),
+            },
+            cwd="/",
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert finished.stdout.count('"RECORD"') > 0
+    assert list(spool.iterdir()) == []
+
+
 def _environment_with(wheel: Path, folder: Path) -> Path:
     """Install the wheel and what it needs, in the locked versions; return the interpreter."""
     uv = shutil.which("uv", path=f"{ROOT / '.cache/uv/bin'}{os.pathsep}{os.environ['PATH']}")
