@@ -77,9 +77,18 @@ class Conversions:
 
 
 def converter(
-    conversions: Conversions, *, interval: Interval, zone: ZoneInfo, columns: tuple[str, ...]
+    conversions: Conversions,
+    *,
+    interval: Interval,
+    zone: ZoneInfo,
+    columns: tuple[str, ...],
+    is_digested: Callable[[DateWindow, datetime], bool],
 ) -> Callable[[BinaryIO, DateWindow, Task, Downloaded], tuple[BinaryIO, Converted]]:
-    """The conversion of one report's files; `columns` are those that are emitted."""
+    """The conversion of one report's files; `columns` are those that are emitted.
+
+    Args:
+        is_digested: whether the digests of a window that was demanded at that moment are of use.
+    """
 
     def convert_file(
         source: BinaryIO, window: DateWindow, task: Task, downloaded: Downloaded
@@ -93,6 +102,7 @@ def converter(
             exported_at=rfc3339(task.submitted_at),
             columns=columns,
             is_end_proven=downloaded.is_end_proven,
+            is_digested=is_digested(window, task.submitted_at),
         )
         lines = open_spool()
         try:

@@ -52,6 +52,7 @@ __all__ = [
     "plan",
     "refreshed",
     "settle",
+    "settles",
     "submitted",
     "wanted",
 ]
@@ -202,6 +203,11 @@ def is_final(period: date, exported_at: datetime, window: DateWindow, rules: Rul
 def is_young(task: Pending, rules: Rules) -> bool:
     """Whether a run that starts now may still take the task over."""
     return -MAX_CLOCK_SKEW <= rules.now - task.submitted_at < MAX_PENDING_AGE
+
+
+def settles(window: DateWindow, exported_at: datetime, rules: Rules) -> bool:
+    """Whether the export of `window` settles all of its days: nobody will compare its rows."""
+    return not unsettled_part(window, exported_at, rules)
 
 
 def _of_whole_periods(coverage: Coverage, wanted: DateWindow, rules: Rules) -> Coverage:

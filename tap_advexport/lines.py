@@ -37,7 +37,7 @@ class Run:
     """Consecutive rows of one period, ready to go out.
 
     Attributes:
-        content_sum: the sum of the hashes of what the rows hold.
+        content_sum: the sum of the hashes of what the rows hold, 0 if they are not wanted.
     """
 
     period: date
@@ -51,7 +51,11 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """A block of rows, converted: every sequence has one item for each row."""
+    """A block of rows, converted: every sequence has one item for each row.
+
+    Attributes:
+        contents: empty if they are not wanted.
+    """
 
     lines: Sequence[bytes]
     contents: Sequence[bytes]
@@ -64,7 +68,12 @@ class Encoder:
     """Converts the rows of one export to lines of the selected columns."""
 
     def __init__(
-        self, calendar: Calendar, columns: Sequence[str], constants: Mapping[str, str]
+        self,
+        calendar: Calendar,
+        columns: Sequence[str],
+        constants: Mapping[str, str],
+        *,
+        is_digested: bool = True,
     ) -> None:
         """Build the caches.
 
@@ -72,7 +81,9 @@ class Encoder:
             calendar: what `time` may be.
             columns: the columns that go out, in canonical order, `row_key` among them.
             constants: the added columns whose value is the same in all rows.
+            is_digested: whether the hashes of what the rows hold are wanted.
         """
+        self._is_digested = is_digested
         self._periods = Cache(calendar.period)
         self._clicks = Cache(integer_value)
         self._conversions = Cache(integer_value)
@@ -132,7 +143,7 @@ class Encoder:
         fragments = {name: fragment(columns[name]) for name, fragment in self._fragments.items()}
         return _Rows(
             lines=self._lines(columns, fragments, digits),
-            contents=self._content_hashes(key_hashes, fragments),
+            contents=self._content_hashes(key_hashes, fragments) if self._is_digested else (),
             clicks=self._clicks.read(columns["clicks_aggr"]),
             conversions=self._conversions.read(columns["conversions_aggr"]),
             costs=costs,

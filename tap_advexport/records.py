@@ -24,16 +24,17 @@ from tap_advexport.table import RaggedRowsError, Table
 
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from datetime import date
     from typing import BinaryIO
 
     from tap_advexport.periods import Tally
 
-# Rows at a time: few enough for a processor's cache, many enough for the cost of a block.
-_BLOCK_ROWS: Final = 128
+# Some hundred rows at a time: few enough for a processor's cache, many enough for the cost of a
+# block.
+_BLOCK_BYTES: Final = 1 << 14
 # More of them where a block is sorted by period, so that a period's rows in it are not few.
-_UNORDERED_BLOCK_ROWS: Final = 2048
+_UNORDERED_BLOCK_BYTES: Final = 1 << 18
 
 # Part of every digest: raise it when lines are to be sent anew though no figure changed.
 _LINES_VERSION: Final = "1"
@@ -57,6 +58,7 @@ class Conversion:
         exported_at: when the export was demanded, RFC 3339.
         columns: the columns to emit, `row_key` among them; the order is always the canonical one.
         is_end_proven: the transport proved that the file's last byte is its last.
+        is_digested: whether anybody will ask for the digests, each of which costs a hash a row.
     """
 
     interval: Interval
@@ -67,6 +69,7 @@ class Conversion:
     exported_at: str
     columns: tuple[str, ...]
     is_end_proven: bool
+    is_digested: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ class Period:
     Attributes:
         cost_aggr: the exact total, as digits without an exponent.
         digest: of the rows as emitted, in whatever order, without `export_id`, `exported_at` and
-            `row_key`, and of the shape that they have.
+            `row_key`, and of the shape that they have; empty if the conversion is not to have it.
         spans: where the period's lines are, as ranges of bytes: start included, stop not.
     """
 
@@ -150,11 +153,11 @@ def _convert_once(
     calendar = Calendar(conversion.interval, conversion.first, conversion.last, zone)
     constants = {"export_id": conversion.export_id, "exported_at": conversion.exported_at}
     table = Table(source, is_end_proven=conversion.is_end_proven)
-    encoder = Encoder(calendar, columns, constants)
+    encoder = Encoder(calendar, columns, constants, is_digested=conversion.is_digested)
     ledger = Ledger(out, calendar.periods(), is_time_ordered=is_time_ordered)
-    for block in table.blocks(_BLOCK_ROWS if is_time_ordered else _UNORDERED_BLOCK_ROWS):
+    for block in table.blocks(_BLOCK_BYTES if is_time_ordered else _UNORDERED_BLOCK_BYTES):
         try:
-            cells = table.columns(block.rows, sort_key=None if is_time_ordered else _day)
+            cells = table.columns(block, sort_key=None if is_time_ordered else _day)
             for run in encoder.runs(cells, repetitions) if cells else ():
                 ledger.add(run)
         except (InvalidCellError, RaggedRowsError):
@@ -162,7 +165,10 @@ def _convert_once(
     ledger.flush()
     shape = (_LINES_VERSION, conversion.interval, conversion.timezone, *columns)
     return Converted(
-        periods=tuple(_period(first, tally, shape) for first, tally in ledger.tallies.items()),
+        periods=tuple(
+            _period(first, tally, tally.digest(shape) if conversion.is_digested else "")
+            for first, tally in ledger.tallies.items()
+        ),
         row_count=sum(tally.row_count for tally in ledger.tallies.values()),
         byte_count=ledger.byte_count,
         unknown_columns=table.unknown_columns,
@@ -180,14 +186,14 @@ def _day(time: str) -> str:
     return time[:10]
 
 
-def _period(first: date, tally: Tally, shape: Sequence[str]) -> Period:
+def _period(first: date, tally: Tally, digest: str) -> Period:
     return Period(
         first=first,
         row_count=tally.row_count,
         clicks_aggr=tally.clicks,
         conversions_aggr=tally.conversions,
         cost_aggr=f"{tally.cost:f}",
-        digest=tally.digest(shape),
+        digest=digest,
         spans=tuple(tally.spans),
     )
 

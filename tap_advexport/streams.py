@@ -216,6 +216,7 @@ class ReportStream(OwnStateStream):
                 interval=self.report.interval,
                 zone=settings.timezone,
                 columns=self._columns(),
+                is_digested=lambda window, at: not days.settles(window, at, self.rules),
             ),
             workers=run.machine.new_workers(),
             clock=run.machine.clock,

@@ -7,16 +7,17 @@ import io
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from tap_advexport.cells import excerpt
 from tap_advexport.errors import CutFileError, FileError, InvalidHeaderError, InvalidRowError
+from tap_advexport.pieces import Pieces, lines_of, split_columns
 from tap_advexport.reports import COLUMN_NAMES
 from tap_advexport.source import BLOCK_BYTES, CHUNK_BYTES, ROW_BYTES, RowTooLongError, open_feed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import BinaryIO
 
 # What `csv` and the UTF-8 decoder say at an end that comes too early.
@@ -30,14 +31,22 @@ class RaggedRowsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Consecutive rows of the file; blank lines are rows without cells.
+    """Consecutive rows of the file.
 
     Attributes:
         first_line: the file's line on which the first row starts, counted from 1.
+        read: the rows as `csv.reader` gave them, blank lines as rows without cells...
+        columns: ...or the columns of them all, none of which is blank or has a line feed in it.
     """
 
-    rows: list[list[str]]
     first_line: int
+    read: Sequence[Sequence[str]] = ()
+    columns: Sequence[Sequence[str]] = ()
+
+    @property
+    def rows(self) -> Sequence[Sequence[str]]:
+        """The rows; blank lines are rows without cells."""
+        return self.read or list(zip(*self.columns, strict=True))
 
     def line(self, index: int) -> int:
         """Give the file's line on which a row starts."""
@@ -47,6 +56,8 @@ class Block:
 
 class Table:
     """The header and the rows of one CSV file.
+
+    Lines without quotes are split by hand, a piece at a time, and all others by `csv.reader`.
 
     Attributes:
         width: how many cells a row has.
@@ -59,18 +70,19 @@ class Table:
         csv.field_size_limit(max(csv.field_size_limit(), 2 * (BLOCK_BYTES + ROW_BYTES)))
         self._feed = open_feed(source)
         self._is_end_proven = is_end_proven or self._feed.is_packed
-        # Lines end with "\n" here, so a "\r" in a cell is no line end, quoted or not.
-        text = io.TextIOWrapper(
-            io.BufferedReader(self._feed, CHUNK_BYTES), encoding="utf-8-sig", newline="\n"
-        )
-        self._reader = csv.reader(text, strict=True)
+        self._pieces = Pieces(self._feed)
+        # What the reader is to read, how many lines it was given, and how many it never saw.
+        self._unread = ""
+        self._given_lines = 0
+        self._split_lines = 0
+        self._reader = csv.reader(chain.from_iterable(self._texts()), strict=True)
         header = self._read_header()
         self.width = len(header)
         self.positions = {name: header.index(name) for name in COLUMN_NAMES}
         self.unknown_columns = tuple(name for name in header if name not in COLUMN_NAMES)
 
     def blocks(self, size: int) -> Iterator[Block]:
-        """Give all rows, in blocks of at most `size`.
+        """Give all rows, in blocks of about `size` bytes.
 
         Raises:
             FileError: the file is cut or damaged.
@@ -80,18 +92,18 @@ class Table:
             yield block
 
     def columns(
-        self, rows: Sequence[Sequence[str]], *, sort_key: Callable[[str], str] | None = None
+        self, block: Block, *, sort_key: Callable[[str], str] | None = None
     ) -> Mapping[str, Sequence[str]]:
-        """Give the rows' columns by their names; none if all rows are blank lines.
+        """Give a block's columns by their names; none if all rows are blank lines.
 
         Args:
-            rows: of one block.
+            block: one of this table's.
             sort_key: of `time`, to sort the rows by; those that are equal keep their order.
 
         Raises:
             RaggedRowsError: a row has more cells than the header, or fewer.
         """
-        columns = _transposed(rows, self.width)
+        columns = block.columns or _transposed(block.read, self.width)
         if columns and sort_key:
             times = list(map(sort_key, columns[self.positions["time"]]))
             order = sorted(range(len(times)), key=times.__getitem__)
@@ -103,22 +115,51 @@ class Table:
         with self._translated():
             return not any(self._reader)
 
+    @property
+    def _line(self) -> int:
+        """The line of the file that was read last."""
+        return self._reader.line_num + self._split_lines
+
+    def _texts(self) -> Iterator[Iterable[str]]:
+        """What the reader reads. It takes a text with each row that goes beyond the one before."""
+        while text := self._unread or self._pieces.read(CHUNK_BYTES):
+            self._unread = ""
+            self._given_lines += lines_of(text)
+            # Lines end with "\n" here, so a "\r" in a cell is no line end, quoted or not.
+            yield io.StringIO(text, newline="\n")
+
+    def _has_unread_lines(self) -> bool:
+        """Whether the reader has begun a text; else it is at the end of a row."""
+        return self._reader.line_num < self._given_lines
+
     def _read_block(self, size: int) -> Block | None:
-        rows: list[list[str]] = []
-        first_line = self._reader.line_num + 1
         self._feed.start_block()
         with self._translated():
-            for row in islice(self._reader, size):
-                rows.append(row)
-                if self._feed.is_full:
-                    break
+            if not self._has_unread_lines():
+                text = self._pieces.read(size)
+                self._refuse_cut_end()
+                first_line = self._line + 1
+                if columns := split_columns(text, self.width):
+                    self._split_lines += len(columns[0])
+                    return Block(first_line, columns=columns)
+                self._unread = text
+            return self._read_rows()
+
+    def _read_rows(self) -> Block | None:
+        """Let the reader read what it was given, and as much more as ends its last row."""
+        first_line = self._line + 1
+        rows: list[list[str]] = []
+        for row in self._reader:
+            rows.append(row)
+            if self._feed.is_full or not self._has_unread_lines():
+                break
         self._refuse_cut_end()
-        return Block(rows, first_line) if rows else None
+        return Block(first_line, rows) if rows else None
 
     def _refuse_cut_end(self) -> None:
         if self._feed.is_line_open and not self._is_end_proven:
             raise CutFileError(
-                f"the file is cut: line {self._reader.line_num}, its last, has no line end, "
+                f"the file is cut: line {self._pieces.line_count}, its last, has no line end, "
                 "and nothing proves that it ends there"
             )
 
@@ -146,17 +187,16 @@ class Table:
             raise self._decode_error(error) from None
         except RowTooLongError:
             text = f"a row of more than {ROW_BYTES >> 20} MiB is no row of a report"
-            raise _invalid(self._reader.line_num + 1, text) from None
+            raise _invalid(self._line + 1, text) from None
 
     def _csv_error(self, text: str) -> FileError | InvalidRowError:
-        line = self._reader.line_num
+        line = self._line
         if text == _OPEN_QUOTE:
             return CutFileError(f"the file is cut: a quote is still open at its end, line {line}")
         return _invalid(line, f"the quoting is no valid CSV ({excerpt(text)})")
 
     def _decode_error(self, error: UnicodeDecodeError) -> FileError | InvalidRowError:
-        # The reader has had every whole line before the piece that could not be decoded.
-        line = self._reader.line_num + 1 + error.object.count(b"\n", 0, error.start)
+        line = self._pieces.line_count + 1 + error.object.count(b"\n", 0, error.start)
         if error.reason == _CUT_CHARACTER and self._feed.is_at_end:
             return CutFileError(f"the file is cut in the middle of a character, line {line}")
         shown = error.object[error.start : error.start + 8]

@@ -7,6 +7,7 @@ from __future__ import annotations
 import io
 import pickle
 import sys
+from dataclasses import replace
 from datetime import date
 from decimal import ROUND_UP, Context, Decimal, localcontext
 from typing import TYPE_CHECKING, Any
@@ -104,6 +105,16 @@ def test_the_only_line_feed_of_a_line_is_its_end(line_end: str) -> None:
     lines = run(csv_bytes([row(campaign="a\nb\r\nc\rd")], line_end=line_end)).lines
     assert lines.count(b"\n") == 1
     assert b'"campaign":"a\\nb\\r\\nc\\rd"' in lines
+
+
+def test_digests_are_made_only_where_they_are_wanted() -> None:
+    with_digests = run_rows([row(), row(lang="de")])
+    without = run_rows([row(), row(lang="de")], is_digested=False)
+    assert without.lines == with_digests.lines
+    assert all(period.digest for period in with_digests.converted.periods)
+    assert without.converted.periods == tuple(
+        replace(period, digest="") for period in with_digests.converted.periods
+    )
 
 
 # --- Cells -------------------------------------------------------------------------------------

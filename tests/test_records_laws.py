@@ -102,6 +102,7 @@ wire_forms: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
+@settings(deadline=None)
 @given(
     tables,
     st.permutations([*COLUMNS, "new", ""]),
@@ -148,6 +149,7 @@ def test_a_table_becomes_the_records_of_the_reference(  # noqa: PLR0913, PLR0917
     assert len({record["row_key"] for record in result.records}) == len(rows)
 
 
+@settings(deadline=None)
 @given(tables)
 def test_spans_cover_the_lines_once_and_are_one_each_in_time_order(
     table: tuple[Interval, list[dict[str, str]]],
@@ -165,6 +167,7 @@ def test_spans_cover_the_lines_once_and_are_one_each_in_time_order(
     assert all(len(period.spans) == (period.row_count > 0) for period in ordered.converted.periods)
 
 
+@settings(deadline=None)
 @given(tables, st.randoms(use_true_random=False))
 def test_digests_do_not_depend_on_the_order_of_rows_or_the_export(
     table: tuple[Interval, list[dict[str, str]]],
@@ -182,6 +185,7 @@ def test_digests_do_not_depend_on_the_order_of_rows_or_the_export(
     assert all(len(p.digest) == 32 for p in one.converted.periods)
 
 
+@settings(deadline=None)
 @given(
     rows_of(Interval.DAILY).filter(bool),
     st.data(),
@@ -211,6 +215,7 @@ def test_one_changed_cell_changes_the_digest_of_its_period_and_no_other(
 records_integers = {"clicks_aggr", "campaign_id", "conversions_aggr", "publisher_id"}
 
 
+@settings(deadline=None)
 @given(rows_of(Interval.DAILY).filter(bool), st.integers(1, 3))
 def test_one_more_of_the_same_row_changes_the_digest(rows: list[dict[str, str]], more: int) -> None:
     index = period_of(rows[0], Interval.DAILY).day - 1
@@ -219,6 +224,7 @@ def test_one_more_of_the_same_row_changes_the_digest(rows: list[dict[str, str]],
     assert before.digest != after.digest
 
 
+@settings(deadline=None)
 @given(st.lists(texts, min_size=9, max_size=9), st.lists(texts, min_size=9, max_size=9))
 @example(["1:a,", "", *[""] * 7], ["1:a", ",", *[""] * 7])
 def test_different_dimensions_never_have_one_image(one: list[str], other: list[str]) -> None:
@@ -239,6 +245,7 @@ def promised(data: bytes, *, is_end_proven: bool = False) -> list[dict[str, obje
     return None
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300), st.booleans())
 def test_arbitrary_bytes_raise_nothing_but_our_errors(data: bytes, is_end_proven: bool) -> None:  # noqa: FBT001
     promised(data, is_end_proven=is_end_proven)
@@ -246,6 +253,7 @@ def test_arbitrary_bytes_raise_nothing_but_our_errors(data: bytes, is_end_proven
     promised(gzip.compress(data), is_end_proven=is_end_proven)
 
 
+@settings(deadline=None)
 @given(st.sampled_from([VALID, gzip.compress(VALID)]), st.data())
 def test_a_damaged_file_raises_nothing_but_our_errors(valid: bytes, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(valid)))
@@ -284,7 +292,7 @@ def test_a_cut_before_a_proven_end_is_an_error_or_has_all_cells() -> None:
                 run(whole[:stop], is_end_proven=True)
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(st.integers(0, 40), min_size=200, max_size=400), st.integers(0, 2))
 def test_long_files_convert_the_same_in_any_order(ids: list[int], days: int) -> None:
     rows = [

@@ -35,7 +35,11 @@ def manifest() -> dict[str, Any]:
     token = {
         "type": "ApiKeyAuthenticator",
         "api_token": "Token {{ config['auth_token'] }}",
-        "inject_into": {"type": "RequestOption", "inject_into": "header", "field_name": "Authorization"},
+        "inject_into": {
+            "type": "RequestOption",
+            "inject_into": "header",
+            "field_name": "Authorization",
+        },
     }
     retriever = {
         "type": "AsyncRetriever",

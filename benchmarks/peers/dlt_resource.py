@@ -44,7 +44,7 @@ def main() -> None:
 
 def _print_rows(folder: Path) -> None:
     for path in folder.rglob("normalized/**/report_daily.*.jsonl*"):
-        opened = gzip.open(path) if path.suffix == ".gz" else path.open("rb")
+        opened = gzip.open(path) if path.suffix == ".gz" else path.open("rb")  # noqa: SIM115 - closed below
         with opened as file:
             for line in file:
                 record = json.loads(line)
