@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
+from statistics import median_low
 from typing import Final
 
 import backoff
@@ -14,6 +16,14 @@ LONGEST_RETRY_SECONDS: Final = 30.0
 LONGEST_RETRY_AFTER_SECONDS: Final = 600.0
 SHORTEST_LOOK_PAUSE_SECONDS: Final = 0.25
 LOOK_PAUSE_SHARE_OF_AGE: Final = 5
+# What is learned makes for no looks that are closer to each other than this...
+LEAST_LEARNED_SECONDS: Final = 0.01
+LEAST_LEARNED_SHARE: Final = 0.02
+# ...nor, where tasks do not agree, than this share of their age.
+LEARNED_STEP: Final = 0.05
+LOOKS_REMEMBERED: Final = 16
+# Tasks that take no more than so many times as long as others are of one kind with them.
+NEAR_FACTOR: Final = 1.5
 
 # A fraction between 0 and 1, as random.random gives it.
 Random = Callable[[], float]
@@ -39,20 +49,27 @@ def _exponential(tries: int) -> float:
     return next(islice(waits, min(tries, 64) - 1, None))
 
 
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """A task was unfinished at one age and found finished at the other (in seconds)."""
+
+    unfinished_age: float
+    finished_age: float
+
+
 @dataclass(slots=True)
 class LookTimes:
     """When to look at a task again, with what the finished tasks of this run have taught.
 
     A task is looked at after a fifth of its age, at least 0.25 s and at most
-    `poll_interval_seconds` later. Tasks of one run tend to take equally long; so the span of ages
-    in which the latest one was found to finish is remembered, and a task is also looked at in its
-    middle and at its end. Every finish narrows the span, and few tasks are noticed late by more
-    than a few percent.
+    `poll_interval_seconds` later. Tasks of one run tend to take equally long, but for some that
+    take many times as long. So the latest finishes are remembered, and those near their median
+    tell when to look besides: where they agree on a span of ages, in its middle and at its end, so
+    that every finish narrows it; where they do not, in small steps from the earliest to the latest.
     """
 
     poll_interval_seconds: float
-    _unfinished_age: float = 0.0
-    _finished_age: float | None = None
+    _finishes: deque[Finish] = field(default_factory=lambda: deque(maxlen=LOOKS_REMEMBERED))
 
     def pause(self, age_seconds: float) -> float:
         """Seconds until the next look at a task that was demanded `age_seconds` ago."""
@@ -60,18 +77,31 @@ class LookTimes:
         ladder = min(ladder, self.poll_interval_seconds)
         return min([ladder, *self._learned_pauses(age_seconds, ladder)])
 
-    def _learned_pauses(self, age: float, ladder: float) -> Iterator[float]:
-        if self._finished_age is None:
-            return
-        least = min(0.02 * self._finished_age + 0.01, ladder)
-        for expected in ((self._unfinished_age + self._finished_age) / 2, self._finished_age):
-            if expected - age >= least:
-                yield expected - age
-
     def learn(self, unfinished_age: float, finished_age: float) -> None:
         """A task was unfinished at the one age and found finished at the other (in seconds)."""
-        self._unfinished_age = unfinished_age
-        self._finished_age = finished_age
+        self._finishes.append(Finish(unfinished_age, finished_age))
+
+    def _learned_pauses(self, age: float, ladder: float) -> Iterator[float]:
+        if not self._finishes:
+            return
+        middle = median_low(each.finished_age for each in self._finishes)
+        near = [each for each in self._finishes if _is_near(each.finished_age, middle)]
+        least = min(LEAST_LEARNED_SHARE * middle + LEAST_LEARNED_SECONDS, ladder)
+        earliest = min(each.finished_age for each in near)
+        unfinished = max(each.unfinished_age for each in near)
+        if unfinished < earliest:
+            looks = ((unfinished + earliest) / 2, earliest)
+        else:
+            latest = max(each.finished_age for each in near)
+            step = max(age * LEARNED_STEP, least)
+            looks = (earliest, min(age + step, latest) if age >= earliest else latest)
+        for look in looks:
+            if look > age:
+                yield max(look - age, least)
+
+
+def _is_near(age: float, other: float) -> bool:
+    return other / NEAR_FACTOR <= age <= other * NEAR_FACTOR
 
 
 @dataclass(slots=True)
