@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +24,8 @@ _WORDS: Final = (
     (requests.ReadTimeout, "no answer within the time-out"),
     (TimeoutError, "no answer within the time-out"),
     (urllib3.exceptions.IncompleteRead, "the answer was cut"),
+    (http.client.IncompleteRead, "the answer was cut"),
+    (http.client.RemoteDisconnected, "the connection was closed without an answer"),
     (requests.exceptions.ChunkedEncodingError, "the answer was cut"),
     (requests.TooManyRedirects, "redirected for ever"),
     (requests.exceptions.InvalidURL, "the URL is malformed"),
