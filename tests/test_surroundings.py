@@ -273,7 +273,7 @@ def test_neither_is_it_in_a_traceback_at_debug(tap: Tap, sandbox: Sandbox) -> No
     assert sandbox.token not in told.log + told.out.decode()
 
 
-def test_the_tap_starts_no_other_process(tap: Tap, tmp_path: Path) -> None:
+def test_a_run_over_small_files_starts_no_other_process(tap: Tap, tmp_path: Path) -> None:
     """So that nothing of its environment or arguments can be seen in one."""
     site = tmp_path / "site"
     site.mkdir()
