@@ -354,7 +354,14 @@ class ReportStream(OwnStateStream):
     ) -> Iterator[tuple[BaseBatchFileEncoding, list[str]]]:
         spans = _merged(span for period in changed for span in period.spans)
         pieces = copy_spans(ready.lines, spans)
-        files = write_batch_files(config, self.name, ready.task.task_id, pieces)
+        files = write_batch_files(
+            config,
+            self.name,
+            ready.task.task_id,
+            pieces,
+            columns=self._columns(),
+            timezone=self._run.settings.timezone.key,
+        )
         if files:
             yield config.encoding, files
 
