@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 READ_BYTES = 1 << 20
-PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
+# Memory is looked at each time that so many pieces were read.
+LOOK_PIECES = 16
 
 
 class FailedRunError(Exception):
@@ -38,15 +39,12 @@ class Run:
     byte_count: int
 
 
-def measure(
-    command: Sequence[str], *, log: Path, copy: BinaryIO | None = None, watch: bool = False
-) -> Run:
+def measure(command: Sequence[str], *, log: Path, copy: BinaryIO | None = None) -> Run:
     """Run a command to its end, reading its stdout through a pipe.
 
     Args:
         log: where its stderr goes.
         copy: gets all that it prints.
-        watch: look at its children's memory all the while.
 
     Raises:
         FailedRunError: its exit code is not 0.
@@ -58,15 +56,17 @@ def measure(
         )
     if process.stdout is None:
         raise FailedRunError("no pipe")
-    lines = byte_count = 0
-    children_mb = 0.0
+    lines = byte_count = pieces = 0
+    own_mb = children_mb = 0.0
     with process.stdout as pipe:
         while chunk := os.read(pipe.fileno(), READ_BYTES):
             lines += chunk.count(b"\n")
             byte_count += len(chunk)
             if copy:
                 copy.write(chunk)
-            if watch:
+            pieces += 1
+            if pieces % LOOK_PIECES == 1:
+                own_mb = max(own_mb, _peak_mb(process.pid))
                 children_mb = max(children_mb, _children_mb(process.pid))
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -77,7 +77,8 @@ def measure(
     return Run(
         seconds=seconds,
         cpu_seconds=usage.ru_utime + usage.ru_stime,
-        peak_mb=usage.ru_maxrss / 1024,
+        # What the kernel counted holds the forked copy of this process too.
+        peak_mb=own_mb or usage.ru_maxrss / 1024,
         children_mb=children_mb,
         lines=lines,
         byte_count=byte_count,
@@ -91,14 +92,19 @@ def _environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _children_mb(process_id: int) -> float:
-    """The largest memory that a child of a process has resident at this moment."""
-    found = 0.0
-    for task in Path(f"/proc/{process_id}/task").iterdir():
-        try:
-            for child in (task / "children").read_text().split():
-                status = Path(f"/proc/{child}/status").read_text()
-                peak = status.partition("VmHWM:")[2].split()
-                found = max(found, int(peak[0]) / 1024 if peak else 0.0)
-        except OSError:
-            continue
-    return found
+    """The most memory that a child of a process has had resident so far."""
+    try:
+        tasks = list(Path(f"/proc/{process_id}/task").iterdir())
+        texts = [(task / "children").read_text() for task in tasks]
+    except OSError:
+        return 0.0
+    return max((_peak_mb(int(child)) for text in texts for child in text.split()), default=0.0)
+
+
+def _peak_mb(process_id: int) -> float:
+    try:
+        status = Path(f"/proc/{process_id}/status").read_text()
+    except OSError:
+        return 0.0
+    peak = status.partition("VmHWM:")[2].split()
+    return int(peak[0]) / 1024 if peak else 0.0

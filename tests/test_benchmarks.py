@@ -1,0 +1,85 @@
+"""The benchmarks measure what they say, and refuse a contender whose rows are not the API's."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from dataclasses import replace
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from benchmarks.chart import bar_chart
+from benchmarks.contenders import CONVENTIONAL, TAP, Contender
+from benchmarks.processes import FailedRunError, measure
+from benchmarks.throughput import compare
+from benchmarks.truth import Sums, WrongOutputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TRUTH = Sums(rows=3, clicks=30, conversions=4, cost=Decimal("12.34"))
+
+
+def test_the_tap_and_the_conventional_tap_bring_the_same_sums() -> None:
+    tap, conventional = compare((TAP, CONVENTIONAL), rows_per_export=20, rounds=1)
+    assert tap.rows == conventional.rows > 20
+    assert conventional.ratios == [1.0]
+    assert tap.rows_per_second > 0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        replace(TRUTH, rows=2),
+        replace(TRUTH, clicks=31),
+        replace(TRUTH, conversions=3),
+        replace(TRUTH, cost=Decimal("12.35")),
+    ],
+)
+def test_a_wrong_output_is_refused(wrong: Sums) -> None:
+    with pytest.raises(WrongOutputError, match="who gave"):
+        TRUTH.check(wrong, "who", is_exact=False)
+
+
+def test_only_what_is_exact_has_to_keep_the_last_digit() -> None:
+    nearly = replace(TRUTH, cost=Decimal("12.34000000000001"))
+    TRUTH.check(nearly, "floats", is_exact=False)
+    with pytest.raises(WrongOutputError):
+        TRUTH.check(nearly, "decimals", is_exact=True)
+
+
+def test_a_contender_that_omits_rows_fails_the_benchmark() -> None:
+    class Idle(Contender):
+        def command(self, config: Path, *, is_printed: bool = False) -> list[str]:
+            del config, is_printed
+            return [sys.executable, "-c", 'print(\'{"type": "STATE"}\')']
+
+    with pytest.raises(WrongOutputError, match="idle gave Sums"):
+        compare((Idle("idle", "idle"), CONVENTIONAL), rows_per_export=5, rounds=1)
+
+
+def test_a_program_that_fails_is_told_with_its_log(tmp_path: Path) -> None:
+    with pytest.raises(FailedRunError, match="exit code 3\nwhy"):
+        measure(
+            [sys.executable, "-c", "import sys; print('why', file=sys.stderr); sys.exit(3)"],
+            log=tmp_path / "log",
+        )
+
+
+def test_what_is_printed_is_counted(tmp_path: Path) -> None:
+    lines = [json.dumps({"n": number}) for number in range(1000)]
+    program = f"print({chr(10).join(lines)!r})"
+    run = measure([sys.executable, "-c", program], log=tmp_path / "log")
+    assert run.lines == 1000
+    assert run.byte_count == sum(map(len, lines)) + 1000
+    assert run.seconds > 0
+
+
+def test_the_longest_bar_of_a_chart_is_the_fastest() -> None:
+    chart = bar_chart("Rows & more", [("one", 10.0, "10"), ("two", 5.0, "5")])
+    assert "Rows &amp; more" in chart
+    widths = [float(width) for width in re.findall(r'<rect [^>]*width="([0-9.]+)"', chart)]
+    assert widths[0] == 2 * widths[1]
