@@ -8,16 +8,18 @@ import signal
 import subprocess
 import sys
 import tempfile
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 import pytest
 
+from advexport_sandbox import Sandbox, SandboxConfig
 from tap_advexport.conversion import PACKED_FACTOR, Conversions
 from tap_advexport.converters import CHILD_COMMAND, ConversionProcesses, NoProcessError
 from tap_advexport.errors import CutFileError, InvalidHeaderError, InvalidRowError, OutputError
 from tests.records_reference import conversion, csv_bytes, row, run
+from tests.test_end_to_end import Command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -218,3 +220,42 @@ def test_only_large_files_start_a_process(head: bytes, byte_count: int, *, is_la
         with pytest.raises(Exception, match=r"file|header"):
             conversions.convert(source, lines, conversion(), byte_count)
         assert len(conversions.process_ids) == is_large
+
+
+# --- The command -------------------------------------------------------------------------------
+
+
+def children_of(process_id: int) -> list[int]:
+    found: list[int] = []
+    for task in Path(f"/proc/{process_id}/task").iterdir():
+        # A thread may end while it is looked at.
+        with suppress(OSError):
+            found += map(int, (task / "children").read_text().split())
+    return found
+
+
+@pytest.mark.parametrize(
+    ("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
+)
+def test_a_signal_to_the_whole_group_ends_the_run_without_a_trace(
+    tmp_path: Path, signum: signal.Signals, code: int
+) -> None:
+    day = "2024-02-01"
+    with Sandbox(SandboxConfig(rows_per_day=32_000, rows_spread=0, empty_day_share=0)) as sandbox:
+        arguments = Command(tmp_path, sandbox).arguments(
+            start_date=day, end_date=day, poll_interval_seconds=0.05
+        )
+        with subprocess.Popen(
+            arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        ) as tap:
+            while not (found := children_of(tap.pid)):
+                assert tap.poll() is None
+            child = os.pidfd_open(found[0])
+            os.killpg(tap.pid, signum)
+            _, log = tap.communicate(timeout=60)
+    with open(child, closefd=True):  # noqa: PTH123 - a descriptor
+        ended, _, _ = select.select([child], [], [], 20)
+    assert ended
+    assert tap.returncode == code
+    assert b"Traceback" not in log
+    assert b"ERROR" not in log
