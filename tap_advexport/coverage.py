@@ -11,8 +11,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from tap_advexport.dates import DAY, whole_second
-from tap_advexport.edits import refreshed
-from tap_advexport.ranges import join_adjacent, splice, touching, within, without
+from tap_advexport.edits import refreshed, reopened
+from tap_advexport.ranges import join_adjacent, splice, touching, union, within, without
 from tap_advexport.reports import Interval
 from tap_advexport.state import (
     MAX_CLOCK_SKEW,
@@ -49,6 +49,7 @@ __all__ = [
     "is_final",
     "is_settled",
     "is_young",
+    "overwriting",
     "plan",
     "refreshed",
     "settle",
@@ -179,6 +180,19 @@ def emitted(  # noqa: PLR0913, PLR0917 - one event, and all that is known of it
         sent={**forgot.sent, **kept},
         pending=dropped(coverage, task_id).pending,
     )
+
+
+def overwriting(coverage: Coverage, periods: Collection[date], rules: Rules) -> Coverage:
+    """The rows of `periods` are about to go out, over those that the target holds.
+
+    A run that dies then leaves periods that have to come once more, whatever the settings are by
+    that time: what was sent of them is no longer known, and none of their days may be settled by
+    its earlier export (as it is, or will be once `lookback_days` is lowered).
+    """
+    coverage = forget_sent(coverage, periods)
+    for each in union(period_of(day, interval=rules.interval) for day in periods):
+        coverage = reopened(coverage, each, rules)
+    return coverage
 
 
 def forget_sent(coverage: Coverage, periods: Collection[date]) -> Coverage:

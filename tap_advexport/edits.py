@@ -1,4 +1,4 @@
-"""What a person does to the state by hand: days taken out of coverage, claimed, or made due."""
+"""Days taken out of coverage, claimed, or made due, by hand or because they will be overwritten."""
 
 from __future__ import annotations
 
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 
 def refreshed(coverage: Coverage, window: DateWindow, rules: Rules) -> Coverage:
+    """The covered days of `window` are to be exported again, by whatever task comes from now on."""
+    return _without_traces(reopened(coverage, window, rules), window, rules)
+
+
+def reopened(coverage: Coverage, window: DateWindow, rules: Rules) -> Coverage:
     """The covered days of `window` count as exported when they began; and stay covered."""
     days = (
         day
@@ -24,12 +29,11 @@ def refreshed(coverage: Coverage, window: DateWindow, rules: Rules) -> Coverage:
         for day in periods(run, interval=Interval.DAILY)
     )
     begun = [Exported(day, day, _beginning(day, rules)) for day in days]
-    coverage = replace(
+    return replace(
         coverage,
         settled=without(coverage.settled, (window,)),
         unsettled=splice(coverage.unsettled, window, begun, join_in(rules)),
     )
-    return _without_traces(coverage, window, rules)
 
 
 def forgotten(coverage: Coverage, window: DateWindow, rules: Rules) -> Coverage:

@@ -302,7 +302,7 @@ class ReportStream(OwnStateStream):
         digests = {period.first: self._shaped(period.digest) for period in ready.converted.periods}
         unchanged = self._unchanged(ready, digests)
         changed = [period for period in ready.converted.periods if period.first not in unchanged]
-        self._forget_sent(changed)
+        self._note_overwriting(changed)
         if self._batch_config is not None:
             yield from self._write_batch(ready, changed, self._batch_config)
         elif self._is_ready_made():
@@ -327,15 +327,17 @@ class ReportStream(OwnStateStream):
             and not days.is_final(first, at, ready.window, self.rules)
         }
 
-    def _forget_sent(self, changed: Iterable[Period]) -> None:
+    def _note_overwriting(self, changed: Iterable[Period]) -> None:
         """Before rows are overwritten, no STATE may say any more that the target holds them.
 
         Else a run that dies after overwriting, followed by figures that go back to what they were,
-        would skip rows that the warehouse no longer holds under their old export_id.
+        would skip rows that the warehouse no longer holds under their old export_id; and days that
+        the next run's `lookback_days` settles would stay overwritten in part.
         """
-        firsts = [period.first for period in changed if period.first in self._coverage.sent]
-        if firsts:
-            self._set_coverage(days.forget_sent(self._coverage, firsts))
+        firsts = [period.first for period in changed]
+        coverage = days.overwriting(self._coverage, firsts, self.rules)
+        if coverage != self._coverage:
+            self._set_coverage(coverage)
             self._advexport.write_state()
 
     def _write_lines(self, ready: Ready, changed: Iterable[Period]) -> None:

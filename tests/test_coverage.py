@@ -23,6 +23,7 @@ from tap_advexport.coverage import (
     forget_sent,
     is_final,
     is_settled,
+    overwriting,
     plan,
     refreshed,
     settle,
@@ -352,6 +353,50 @@ def test_what_was_sent_of_given_periods_can_be_forgotten() -> None:
     )
     assert forget_sent(coverage, [day("2024-03-03"), day("2024-01-01")]) == replace(
         coverage, sent={day("2024-03-04"): sent()}
+    )
+
+
+def test_settled_days_that_are_overwritten_are_due_until_their_new_rows_are_out() -> None:
+    before = Coverage(settled=(window("2024-03-01", "2024-03-10"),))
+    after = overwriting(before, [day("2024-03-05")], rules())
+    assert after == Coverage(
+        settled=(window("2024-03-01", "2024-03-04"), window("2024-03-06", "2024-03-10")),
+        unsettled=(exported("2024-03-05", "2024-03-05", at("2024-03-05T00:00:00Z")),),
+    )
+
+
+@pytest.mark.parametrize("interval", [Interval.DAILY, Interval.MONTHLY])
+def test_no_lookback_of_a_later_run_settles_what_was_overwritten_in_part(
+    interval: Interval,
+) -> None:
+    days = window("2024-03-01", "2024-03-10")
+    before = Coverage(
+        settled=(window("2024-03-01", "2024-03-02"),),
+        unsettled=(exported("2024-03-03", "2024-03-10"),),
+    )
+    first = day("2024-03-01")
+    changed = [first] if interval is Interval.MONTHLY else [first, day("2024-03-03")]
+    lowered = rules(interval, lookback_days=0)
+    after = settle(overwriting(before, changed, rules(interval)), lowered)
+    assert after.covered() == before.covered()
+    assert due(after, days, lowered) == (
+        (days,) if interval is Interval.MONTHLY else tuple(window(str(each)) for each in changed)
+    )
+
+
+def test_overwriting_leaves_other_periods_and_tasks_alone() -> None:
+    before = Coverage(
+        unsettled=(exported("2024-03-03", "2024-03-04"),),
+        sent={day("2024-03-03"): sent(), day("2024-03-04"): sent()},
+        pending=(pending("a", "2024-03-03", "2024-03-05"),),
+    )
+    assert overwriting(before, [day("2024-03-04"), day("2024-03-05")], rules()) == Coverage(
+        unsettled=(
+            exported("2024-03-03", "2024-03-03"),
+            exported("2024-03-04", "2024-03-04", at("2024-03-04T00:00:00Z")),
+        ),
+        sent={day("2024-03-03"): sent()},
+        pending=before.pending,
     )
 
 
