@@ -16,7 +16,7 @@ from tap_advexport.tap import TapAdvexport
 from tap_advexport.windows import DateWindow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 logger = logging.getLogger("tap-advexport")
 
@@ -36,9 +36,22 @@ def run_command(args: Sequence[str]) -> int:
             super().__init__(**kwargs)
             started.append(self)
 
+    def begin() -> object:
+        return Started.cli.main(list(args), prog_name=Started.name, standalone_mode=False)
+
     guard_logs()
+    return run_to_the_end(begin, started)
+
+
+def run_to_the_end(begin: Callable[[], object], started: list[TapAdvexport]) -> int:
+    """Run a tap, write what is left to write however that ends, and return the exit code.
+
+    Args:
+        begin: runs the tap.
+        started: the taps that `begin` has made so far.
+    """
     reasons: list[str] = []
-    code = _code_of(Started, args, started, reasons)
+    code = _code_of(begin, started, reasons)
     for tap in started:
         tap.close()
     if started and (started[-1].has_begun or started[-1].has_failures()):
@@ -47,13 +60,10 @@ def run_command(args: Sequence[str]) -> int:
 
 
 def _code_of(  # noqa: PLR0911 - one for each way to end
-    command: type[TapAdvexport],
-    args: Sequence[str],
-    started: list[TapAdvexport],
-    reasons: list[str],
+    begin: Callable[[], object], started: list[TapAdvexport], reasons: list[str]
 ) -> int:
     try:
-        returned = command.cli.main(list(args), prog_name=command.name, standalone_mode=False)
+        returned = begin()
     except click.ClickException as error:
         return _fail(ConfigError(f"command line: {error.format_message()}"), reasons)
     except Halt as halt:

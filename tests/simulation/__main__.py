@@ -1,0 +1,80 @@
+"""Lives through any number of seeds: python -m tests.simulation --seeds 1000 --first 0."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from typing import TYPE_CHECKING
+
+from tests.simulation.seeds import live_all
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.simulation.life import Account
+
+CHUNK = 50
+
+
+def main() -> int:
+    """Run the command; the exit code is 1 when a seed failed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=1000, help="how many")
+    parser.add_argument("--first", type=int, default=0, help="the first of them")
+    parser.add_argument("--jobs", type=int, default=1, help="processes side by side")
+    parser.add_argument("--verbose", action="store_true", help="show the tap's logs")
+    parser.add_argument("--digests", action="store_true", help="print what tells replays apart")
+    args = parser.parse_args()
+    if args.verbose:
+        logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.INFO)
+    began = time.monotonic()
+    chunks = [
+        range(at, min(at + CHUNK, args.first + args.seeds))
+        for at in range(args.first, args.first + args.seeds, CHUNK)
+    ]
+    failed = 0
+    total: Counter[str] = Counter()
+    faults: Counter[str] = Counter()
+    for accounts, failures in _results(chunks, args.jobs, is_verbose=args.verbose):
+        for failure in failures:
+            print(failure, flush=True)  # noqa: T201
+        failed += len(failures)
+        for seed, account in accounts:
+            if args.digests:
+                print(seed, account.digest)  # noqa: T201
+            total.update(_sums(account))
+            faults.update(account.faults)
+    print(f"{args.seeds} seeds, {failed} failed; {dict(total)}")  # noqa: T201
+    took = f"{time.monotonic() - began:.1f} s; {dict(faults.most_common())}"
+    print(took, file=sys.stderr)  # noqa: T201
+    return 1 if failed else 0
+
+
+def _results(
+    chunks: list[range], jobs: int, *, is_verbose: bool
+) -> Iterator[tuple[list[tuple[int, Account]], list[str]]]:
+    if jobs == 1:
+        for chunk in chunks:
+            yield live_all(chunk, is_verbose=is_verbose)
+        return
+    with ProcessPoolExecutor(jobs, max_tasks_per_child=40) as pool:
+        yield from pool.map(live_all, chunks)
+
+
+def _sums(account: Account) -> dict[str, int]:
+    return {
+        "runs": account.runs,
+        "requests": account.requests,
+        "messages": account.messages,
+        "kills": account.kills,
+        "signals": account.signals,
+        "days": round(account.days),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

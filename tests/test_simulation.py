@@ -1,0 +1,88 @@
+"""Lives of the whole tap in virtual time, and bugs planted to see that they would be found."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.simulation.bugs import PLANTED
+from tests.simulation.fate import LawBrokenError
+from tests.simulation.faults import DOWN, FAULTS
+from tests.simulation.life import SeedFailedError, live
+from tests.simulation.seeds import live_all, quick, silence
+
+CHECKOUT: Final = Path(__file__).parent.parent
+SEEDS: Final = 1000
+CHUNK: Final = 50
+# The least that finds each planted bug is far below.
+SEEDS_FOR_A_BUG: Final = 300
+
+# A killed run leaves its spools open, as the operating system would close them.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
+def test_no_life_breaks_a_law(first: int) -> None:
+    accounts, failures = live_all(range(first, first + CHUNK))
+    assert failures == []
+    assert len(accounts) == CHUNK
+
+
+@pytest.mark.parametrize("call", FAULTS)
+def test_each_fault_on_its_own_breaks_no_law(call: str) -> None:
+    for number, kind in enumerate(FAULTS[call]):
+        seeds = iter(range(10_000 + 50 * number, 10_050 + 50 * number))
+        with silence(), quick():
+            while kind not in live(next(seeds), frozenset({kind})).faults:
+                pass
+
+
+def test_every_request_of_an_api_that_is_down_fails_and_there_are_few_of_them() -> None:
+    # How few is one of the laws; here is only whether it was tried.
+    accounts, failures = live_all(range(20_000, 20_100))
+    assert failures == []
+    assert any(account.down in DOWN for _, account in accounts)
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_planted_bug_is_found(name: str) -> None:
+    plant, kinds = PLANTED[name]
+    with plant(), silence(), quick():
+        assert any(_fails(seed, kinds) for seed in range(SEEDS_FOR_A_BUG))
+
+
+def test_a_seed_replays_exactly_in_another_process() -> None:
+    first, second = (_digests(hash_seed) for hash_seed in ("1", "2"))
+    assert first == second
+    assert len(first.splitlines()) == 10 + 1
+
+
+def _fails(seed: int, kinds: frozenset[str]) -> bool:
+    try:
+        live(seed, kinds)
+    except SeedFailedError as failure:
+        # Anything else would be a fault of the planting.
+        assert isinstance(failure.__cause__, LawBrokenError)
+        return True
+    return False
+
+
+def _digests(hash_seed: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.simulation", "--seeds", "10", "--first", "50", "--digests"],
+        cwd=CHECKOUT,
+        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+        timeout=200,
+    )
+    return done.stdout
