@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import random
 import signal
 from collections import Counter
 from contextlib import contextmanager, redirect_stdout
@@ -16,7 +17,7 @@ from tap_advexport.run import Machine
 from tap_advexport.tap import TapAdvexport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from advexport_sandbox import Interval, Sandbox
 
@@ -52,6 +53,7 @@ class Output:
     """What a run of the tap wrote."""
 
     messages: list[dict[str, Any]]
+    summary: str
 
     def records(self, stream: str) -> list[dict[str, Any]]:
         return [
@@ -83,10 +85,13 @@ class Account:
     sandbox: Sandbox
     wall: Wall
     zone: str
+    # What pauses are drawn with; always 0 is none.
+    chance: Callable[[], float] = random.random
 
-    def run(
+    def tap(
         self, start: str, *streams: str, state: dict[str, Any] | None = None, **settings: object
-    ) -> Output:
+    ) -> TapAdvexport:
+        """The tap, ready to begin."""
         config = {
             "auth_token": self.sandbox.token,
             "api_url": self.sandbox.url,
@@ -96,15 +101,24 @@ class Account:
             **settings,
         }
         selected = {*(streams or ("report_daily",)), "report_periods"}
-        machine = Machine(clock=TapClock(self.wall))
-        printed = io.StringIO()
-        with handlers_of_signals(), redirect_stdout(printed):
+        machine = Machine(clock=TapClock(self.wall), random=self.chance)
+        with handlers_of_signals():
             catalog = TapAdvexport(config=config, validate_config=False).catalog_dict
             for stream in catalog["streams"]:
                 [root] = [entry for entry in stream["metadata"] if not entry["breadcrumb"]]
                 root["metadata"]["selected"] = stream["tap_stream_id"] in selected
-            TapAdvexport(config=config, catalog=catalog, state=state, machine=machine).sync_all()
-        return Output([json.loads(line) for line in printed.getvalue().splitlines()])
+            return TapAdvexport(config=config, catalog=catalog, state=state, machine=machine)
+
+    def run(
+        self, start: str, *streams: str, state: dict[str, Any] | None = None, **settings: object
+    ) -> Output:
+        """Run it to its end."""
+        tap = self.tap(start, *streams, state=state, **settings)
+        printed = io.StringIO()
+        with handlers_of_signals(), redirect_stdout(printed):
+            tap.sync_all()
+        messages = [json.loads(line) for line in printed.getvalue().splitlines()]
+        return Output(messages, tap.run.tally.line(tap.run.seconds()))
 
     def truth(self, interval: Interval, first: str, last: str) -> list[dict[str, str]]:
         return self.sandbox.truth(interval, date.fromisoformat(first), date.fromisoformat(last))

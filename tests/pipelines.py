@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -17,10 +18,11 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import pytest
 import yaml
 
-from tests.warehouses import CACHE, ROOT, environment, locked, run
+from tests.warehouses import CACHE, ROOT, environment, locked, postgres, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from contextlib import ExitStack
 
     from advexport_sandbox import Sandbox
 
@@ -29,6 +31,24 @@ LOADERS: Final[dict[str, dict[str, Any]]] = {
     for loader in yaml.safe_load((ROOT / "meltano.yml").read_text("utf-8"))["plugins"]["loaders"]
 }
 SCHEMA: Final = "main"
+TEXTS: Final = (
+    "aff_sub_id",
+    "campaign",
+    "country",
+    "creative_id",
+    "app_id",
+    "name_os",
+    "version_os",
+    "lang",
+)
+NUMBERS: Final = (
+    "campaign_id",
+    "publisher_id",
+    "clicks_aggr",
+    "conversions_aggr",
+    "cost_aggr",
+    "cr",
+)
 
 # What a target's own driver answers, as JSON that keeps every digit.
 READ: Final = """
@@ -49,9 +69,9 @@ json.dump([dict(zip(names, row)) for row in rows], sys.stdout)
 """
 # The query of the README.
 TRUE_ROWS: Final = """
-    select r.* from {schema}.report_daily r
+    select r.* from {schema}.report_{report} r
     join {schema}.report_periods p
-      on p.report = 'daily' and p.period = r.report_date and p.export_id = r.export_id
+      on p.report = '{report}' and p.period = r.report_date and p.export_id = r.export_id
 """
 
 Rows = list[dict[str, Any]]
@@ -89,12 +109,12 @@ class Database:
         return dict(self.given)
 
     def rows(self, stream: str) -> Rows:
-        return self._read(f"select * from {self.schema}.{stream}")  # noqa: S608  # ours
+        return self.query(f"select * from {self.schema}.{stream}")  # noqa: S608  # ours
 
-    def true_rows(self) -> Rows:
-        return self._read(TRUE_ROWS.format(schema=self.schema))
+    def true_rows(self, report: str = "daily") -> Rows:
+        return self.query(TRUE_ROWS.format(schema=self.schema, report=report))
 
-    def _read(self, query: str) -> Rows:
+    def query(self, query: str) -> Rows:
         python = str(programs_of(self.target) / "python")
         answer = run([python, "-c", READ], text=json.dumps([self.url, query])).stdout
         rows: Rows = json.loads(answer)
@@ -134,6 +154,24 @@ class Files:
         return list(held.values())
 
 
+def place_of(target: str, folder: Path, stack: ExitStack) -> Place:
+    """An empty place for a target, with the settings that docs/targets.md recommends."""
+    if target == "target-postgres":
+        url = stack.enter_context(postgres())
+        # Times come out in the zone of the session, whatever that of the server.
+        sqlalchemy_url = f"{url.replace(':', '+psycopg:', 1)}?options=-c%20timezone%3DUTC"
+        given = {"sqlalchemy_url": sqlalchemy_url}
+        return Database(target, url, given, schema="tap_advexport")
+    if target == "target-duckdb":
+        path = str(folder / "warehouse.duckdb")
+        return Database(target, path, {"filepath": path})
+    out = folder / "out"
+    out.mkdir()
+    if target == "target-jsonl":
+        return Files(out, {"destination_path": str(out)}, read_json_lines, "jsonl")
+    return Files(out, {"output_path": str(out)}, read_csv, "csv")
+
+
 def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
     for line in path.read_text("utf-8").splitlines():
         yield json.loads(line, parse_float=Decimal)
@@ -144,6 +182,19 @@ def read_csv(path: Path) -> Iterator[dict[str, Any]]:
         yield from csv.DictReader(file)
 
 
+def canonical(row: dict[str, Any]) -> tuple[str, ...]:
+    """Cells that can be compared: a moment in UTC, an empty text for null, plain numbers."""
+    moment = datetime.fromisoformat(row["time"])
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    texts = (moment.astimezone(UTC).isoformat(), *(row[name] or "" for name in TEXTS))
+    return *texts, *(canonical_number(row[name]) for name in NUMBERS)
+
+
+def canonical_number(value: object) -> str:
+    return "" if value in {None, ""} else f"{Decimal(str(value)).normalize():f}"
+
+
 # --- The programs --------------------------------------------------------------------------------
 
 
@@ -151,6 +202,14 @@ def programs_of(target: str) -> Path:
     """The programs of a target's environment, as `meltano.yml` says to install it."""
     requirements = LOADERS[target]["pip_url"].replace(" ", "\n") + "\n"
     return environment(target, requirements)
+
+
+def loader(target: str, place: Place, folder: Path) -> list[str]:
+    """The command that loads into a place, with its settings in a file of the folder."""
+    config = folder / "target.json"
+    given = LOADERS[target].get("config", {}) | place.settings()
+    config.write_text(json.dumps(given), "utf-8")
+    return [str(programs_of(target) / target), "--config", str(config)]
 
 
 @dataclass
@@ -172,7 +231,8 @@ class Bare:
         log = self.folder / "log"
         with states.open("wb") as out, log.open("ab") as err:
             tap = subprocess.Popen(self._tap(settings), stdout=subprocess.PIPE, stderr=err)
-            loading = subprocess.Popen(self._loader(), stdin=tap.stdout, stdout=out, stderr=err)
+            command = loader(self.target, self.place, self.folder)
+            loading = subprocess.Popen(command, stdin=tap.stdout, stdout=out, stderr=err)
             assert tap.stdout
             tap.stdout.close()
             if kill_after_demands:
@@ -188,14 +248,6 @@ class Bare:
         config = self._save("tap.json", settings)
         state = ["--state", str(self.state)] if self.state.exists() else []
         return [sys.executable, "-m", "tap_advexport", "--config", config, *state]
-
-    def _loader(self) -> list[str]:
-        given = LOADERS[self.target].get("config", {}) | self.place.settings()
-        return [
-            str(programs_of(self.target) / self.target),
-            "--config",
-            self._save("target.json", given),
-        ]
 
     def _save(self, name: str, value: object) -> str:
         path = self.folder / name

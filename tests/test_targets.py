@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
@@ -16,14 +15,12 @@ from advexport_sandbox import Interval, Match, Options, Sandbox, SandboxConfig
 from tests.pipelines import (
     LOADERS,
     Bare,
-    Database,
-    Files,
     Meltano,
     Place,
-    read_csv,
-    read_json_lines,
+    canonical,
+    place_of,
 )
-from tests.warehouses import ROOT, postgres
+from tests.warehouses import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,43 +31,7 @@ pytestmark = pytest.mark.targets
 # With an offset that is no whole number of hours, so that it cannot be overlooked.
 ZONE: Final = ZoneInfo("Asia/Kolkata")
 TARGETS: Final = ("target-postgres", "target-duckdb", "target-jsonl", "target-csv")
-TEXTS: Final = (
-    "aff_sub_id",
-    "campaign",
-    "country",
-    "creative_id",
-    "app_id",
-    "name_os",
-    "version_os",
-    "lang",
-)
-NUMBERS: Final = (
-    "campaign_id",
-    "publisher_id",
-    "clicks_aggr",
-    "conversions_aggr",
-    "cost_aggr",
-    "cr",
-)
 LONG_NUMBER: Final = "12345678901234567.12345678901"
-
-
-def place_of(target: str, folder: Path, stack: ExitStack) -> Place:
-    """An empty place for a target, with the settings that docs/targets.md recommends."""
-    if target == "target-postgres":
-        url = stack.enter_context(postgres())
-        # Times come out in the zone of the session, whatever that of the server.
-        sqlalchemy_url = f"{url.replace(':', '+psycopg:', 1)}?options=-c%20timezone%3DUTC"
-        given = {"sqlalchemy_url": sqlalchemy_url}
-        return Database(target, url, given, schema="tap_advexport")
-    if target == "target-duckdb":
-        path = str(folder / "warehouse.duckdb")
-        return Database(target, path, {"filepath": path})
-    out = folder / "out"
-    out.mkdir()
-    if target == "target-jsonl":
-        return Files(out, {"destination_path": str(out)}, read_json_lines, "jsonl")
-    return Files(out, {"output_path": str(out)}, read_csv, "csv")
 
 
 @pytest.fixture
@@ -165,19 +126,6 @@ def days_with_rows(sandbox: Sandbox, first: date, last: date) -> set[str]:
 
 def with_offset(wall_clock: str) -> str:
     return datetime.fromisoformat(wall_clock).replace(tzinfo=ZONE).isoformat()
-
-
-def canonical(row: dict[str, Any]) -> tuple[str, ...]:
-    """Cells that can be compared: a moment in UTC, an empty text for null, plain numbers."""
-    moment = datetime.fromisoformat(row["time"])
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    texts = (moment.astimezone(UTC).isoformat(), *(row[name] or "" for name in TEXTS))
-    return *texts, *(canonical_number(row[name]) for name in NUMBERS)
-
-
-def canonical_number(value: object) -> str:
-    return "" if value in {None, ""} else f"{Decimal(str(value)).normalize():f}"
 
 
 # --- What each target keeps ----------------------------------------------------------------------
