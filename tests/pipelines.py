@@ -276,16 +276,16 @@ class Meltano:
     def install(self) -> None:
         """Install the tap and the target, once."""
         if not self.is_installed:
-            # One folder for each target: two runs of one tap collide in a shared one.
-            with locked(CACHE / f"meltano-{self.target}.lock"):
-                self.meltano("--log-level=warning", "install", "tap-advexport", self.target)
+            self.meltano("--log-level=warning", "install", "tap-advexport", self.target)
             self.is_installed = True
 
     def meltano(
         self, *arguments: str, settings: Mapping[str, Any] | None = None, ok: tuple[int, ...] = (0,)
     ) -> subprocess.CompletedProcess[str]:
         command = [str(meltano_program()), *arguments]
-        return run(command, env=self._variables(settings or {}), cwd=ROOT, ok=ok)
+        # One folder for each target, and one command at a time in it: two runs of one tap collide.
+        with locked(CACHE / f"meltano-{self.target}.lock"):
+            return run(command, env=self._variables(settings or {}), cwd=ROOT, ok=ok)
 
     def _variables(self, settings: Mapping[str, Any]) -> dict[str, str]:
         loader = self.target.upper().replace("-", "_")

@@ -60,7 +60,8 @@ def assert_says(answer: Answer, *words: str) -> None:
     [error] = answer.errors
     assert [word for word in words if word not in error] == []
     assert "Traceback" not in answer.log
-    assert answer.seconds < 30
+    # Two seconds on an idle machine; eight tries of each request take minutes.
+    assert answer.seconds < 45
 
 
 def test_good_settings_bring_records(tmp_path: Path, sandbox: Sandbox) -> None:

