@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -37,6 +38,21 @@ with open("loaded.jsonl", "a") as loaded:
         message = json.loads(line)
         if message["type"] == "STATE":
             print(json.dumps(message["value"]))
+"""
+# Meltano's state store, as far as pages use it; what Meltano itself prints and takes is tested
+# with Meltano in tests/test_meltano.py and in scripts/demo.
+MELTANO: Final = """\
+#!{python}
+import json, pathlib, sys
+match sys.argv[1:]:
+    case ["state", "get", _]:
+        state = json.loads(pathlib.Path("state.json").read_text())
+        print(json.dumps({{"singer_state": state}}))
+    case ["state", "set", _, "--input-file", name]:
+        state = json.loads(pathlib.Path(name).read_text())["singer_state"]
+        pathlib.Path("state.json").write_text(json.dumps(state))
+    case _:
+        sys.exit("no such command")
 """
 
 
@@ -72,6 +88,9 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     target.parent.mkdir()
     target.write_text(TARGET.format(python=sys.executable))
     target.chmod(0o755)
+    meltano = target.with_name("meltano")
+    meltano.write_text(MELTANO.format(python=sys.executable))
+    meltano.chmod(0o755)
     (tmp_path / "target.json").write_text("{}")
     now = datetime(2025, 1, 1, tzinfo=UTC)
     with Sandbox(SandboxConfig(now=now, rows_per_day=5)) as sandbox:
@@ -89,6 +108,8 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
             "tail -n 1 states.jsonl > state.json"
         )
         assert first.returncode == 0, first.stderr
+        for year in (2022, 2023, 2024):
+            shutil.copy(tmp_path / "state.json", tmp_path / f"{year}.json")
         yield desk
 
 
