@@ -37,11 +37,6 @@ def excerpt(text: str, secret: str = "") -> str:
     return shown if len(shown) <= LONGEST_EXCERPT else shown[: LONGEST_EXCERPT - 3] + "..."
 
 
-def without_query(path: str) -> str:
-    """A path or URL as a log may show it."""
-    return path.split("?", 1)[0].split("#", 1)[0]
-
-
 def place_of(url: str) -> str:
     """Scheme, host and path of a URL, as a message may show them."""
     try:

@@ -601,6 +601,24 @@ def test_of_two_tasks_for_one_day_the_younger_is_adopted() -> None:
     assert [task.task_id for task in adopted] == ["older", "young"]
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_two_tasks_for_the_same_days_the_younger_is_adopted(order: int) -> None:
+    tasks = (
+        pending("old", "2024-03-10", "2024-03-12", NOW - timedelta(hours=2)),
+        pending("young", "2024-03-10", "2024-03-12", NOW - timedelta(hours=1)),
+    )
+    adopted = plan(Coverage(pending=tasks[::order]), MARCH_ON, rules(), 40).adopted
+    assert [task.task_id for task in adopted] == ["young"]
+
+
+def test_a_month_that_will_be_cut_off_loses_settled_days_too() -> None:
+    coverage = Coverage(settled=(window("2024-01-10", "2024-01-31"),))
+    until = window("2024-01-01", "2024-01-20")
+    planned = plan(coverage, until, MONTHLY, 7)
+    assert planned.demanded == (until,)
+    assert planned.coverage.settled == (window("2024-01-10", "2024-01-20"),)
+
+
 def test_a_monthly_task_is_adopted_only_if_it_is_the_month_as_wanted_now() -> None:
     coverage = Coverage(
         pending=(

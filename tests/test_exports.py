@@ -141,8 +141,14 @@ def test_a_task_without_a_url_is_looked_at_a_few_times_then_demanded_anew() -> N
     export, looks = UNDER_WAY, 0
     while isinstance(step := after_empty_look(export, PATIENCE), LookAgain):
         export, looks = step.export, looks + 1
+        assert (export.empty_looks, export.tries) == (looks, 0)
     assert looks == LOOKS_FOR_A_URL
     assert isinstance(step, DemandAnew)
+
+
+def test_another_task_begins_with_a_clean_record() -> None:
+    tried = replace(UNDER_WAY, tries=3, fresh_urls=1, empty_looks=2, had_invalid_file=True)
+    assert tried.demanded(TASK) == Export(WEEK, demands=1, task=TASK, had_invalid_file=True)
 
 
 # --- Files ------------------------------------------------------------------------------------
@@ -153,7 +159,7 @@ def test_a_file_that_is_none_gets_fresh_urls_then_another_task(error: FileError)
     export, looks = UNDER_WAY, 0
     while isinstance(step := after(export, error), LookAgain):
         export, looks = step.export, looks + 1
-        assert export.task == TASK
+        assert (export.task, export.fresh_urls, export.tries) == (TASK, looks, 0)
     assert looks == FRESH_URLS_PER_TASK
     assert isinstance(step, DemandAnew)
     assert step.export.demanded(TASK).fresh_urls == 0

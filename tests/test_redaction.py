@@ -1,0 +1,155 @@
+"""What may be shown of texts that can hold a secret, and which URLs may be followed."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tap_advexport.origins import Origin, UrlRefused, checked_origin
+from tap_advexport.redaction import (
+    LONGEST_EXCERPT,
+    excerpt,
+    guard_logs,
+    place_of,
+    redact,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("no secret", "no secret"),
+        ("XXXX is a text like any other", "XXXX is a text like any other"),
+        ("at https://h/p?sig=1&b=2 now", "at https://h/p?*** now"),
+        ("HTTPS://H/p?sig", "HTTPS://H/p?***"),
+        ("https://h/p#sig", "https://h/p?***"),
+        ("https://user:pw@h/p?x", "https://h/p?***"),
+        ("https://user:pw@h?x", "https://h?***"),
+        ('"https://h/p?a\'b" and', '"https://h/p?***" and'),
+        ("<a>https://h/p?s</a>", "<a>https://h/p?***</a>"),
+        ("https://h/p", "https://h/p"),
+        (" a\n\tb\r\nc\x00\x1b[31md\u2028e\x85 ", "a b c [31md e"),
+        ("a\ud800b\u202ec\ue000", "a\ufffdb\ufffdc\ufffd"),
+        ("", ""),
+    ],
+)
+def test_secrets_are_taken_out_and_one_printable_line_is_left(text: str, shown: str) -> None:
+    assert redact(text) == shown
+
+
+def test_the_token_is_taken_out_wherever_it_stands() -> None:
+    assert redact("a tok b tok", "tok") == "a *** b ***"
+    assert redact("a b", "") == "a b"
+
+
+@given(st.text(), st.text(min_size=3))
+def test_whatever_is_redacted_is_one_printable_line(text: str, secret: str) -> None:
+    assert redact(text).isprintable()
+    assert excerpt(text).isprintable()
+    assert len(excerpt(text, secret)) <= LONGEST_EXCERPT
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("XXXX", "XXXX"),
+        ("x" * 200, "x" * 200),
+        ("x" * 201, "x" * 197 + "..."),
+        ("x" * 10**6, "x" * 197 + "..."),
+        ("/f?sig=1 and ?b", "/f?*** and ?***"),
+        ('{"u": "/f?sig"}', '{"u": "/f?***"}'),
+        ("really ?", "really ?"),
+    ],
+    ids=["plain", "fits", "one more", "far more", "queries", "JSON", "a question"],
+)
+def test_an_excerpt_is_short_and_without_queries(text: str, shown: str) -> None:
+    assert excerpt(text) == shown
+
+
+def test_a_token_is_not_in_an_excerpt() -> None:
+    assert excerpt("no tok", "tok") == "no ***"
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("https://user:pw@h:8443/p/q?sig#x", "https://h:8443/p/q"),
+        ("https://H/p", "https://h/p"),
+        ("https://h:port/p", "a malformed URL"),
+        ("https://[::1/p", "a malformed URL"),
+        ("https:///p", "https:///p"),
+        ("file:///etc/passwd", "file:///etc/passwd"),
+        ("https://h/a\nb", "https://h/ab"),
+        ("", "://"),
+    ],
+)
+def test_a_place_is_scheme_host_and_path(url: str, place: str) -> None:
+    assert place_of(url) == place
+
+
+@pytest.mark.parametrize(
+    "name", ["urllib3.connectionpool", "urllib3.util.retry", "urllib3.connection", "requests"]
+)
+def test_logs_of_the_libraries_lose_queries_once_and_no_line(
+    name: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logger = logging.getLogger(name)
+    # Another test may have guarded it already.
+    monkeypatch.setattr(logger, "filters", [])
+    guard_logs()
+    guard_logs()
+    caplog.set_level(logging.DEBUG)
+    logger.debug('"%s %s HTTP/1.1" %d', "GET", "/f?a=1'2\"3", 200)
+    logger.warning("plain")
+    assert caplog.messages == ['"GET /f?*** HTTP/1.1" 200', "plain"]
+    assert caplog.records[0].args == ()
+    assert sum(type(each).__name__ == "_QueryFilter" for each in logger.filters) == 1
+
+
+# --- Origins ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "origin", "shown"),
+    [
+        ("https://Api.Example/p?q", Origin("https", "api.example", 443), "https://api.example:443"),
+        ("http://h:8080/", Origin("http", "h", 8080), "http://h:8080"),
+        ("http://h", Origin("http", "h", 80), "http://h:80"),
+        ("https://[::1]/f", Origin("https", "::1", 443), "https://[::1]:443"),
+        ("HTTPS://h/", Origin("https", "h", 443), "https://h:443"),
+    ],
+)
+def test_an_origin_is_scheme_host_and_port(url: str, origin: Origin, shown: str) -> None:
+    found = checked_origin(url, is_http_allowed=True)
+    assert (found, str(found)) == (origin, shown)
+    assert found.is_plain == (origin.scheme == "http")
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("https://h/a b", "the URL holds blanks or control characters"),
+        ("https://h/a\tb", "the URL holds blanks or control characters"),
+        ("https://h:99999/", "the URL is malformed"),
+        ("https://[::1/", "the URL is malformed"),
+        ("https:///p", "the URL is malformed"),
+        ("https://h\\g/", "the URL is malformed"),
+        ("file:///p", "the URL's scheme is file, and must be https"),
+        ("//h/p", "the URL's scheme is missing, and must be https"),
+        ("a" * 30 + "://h", f"the URL's scheme is {'a' * 20}, and must be https"),
+        ("http://h/", "the URL is http, and the API is https: a downgrade is refused"),
+        ("https://user@h/", "the URL holds a user name or password"),
+        ("https://:pw@h/", "the URL holds a user name or password"),
+    ],
+)
+def test_a_url_is_refused_with_the_reason_and_without_itself(url: str, words: str) -> None:
+    with pytest.raises(UrlRefused) as caught:
+        checked_origin(url, is_http_allowed=False)
+    assert str(caught.value) == words
+
+
+def test_http_may_be_allowed() -> None:
+    assert checked_origin("http://h/", is_http_allowed=True).is_plain
