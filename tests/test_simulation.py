@@ -12,7 +12,7 @@ import pytest
 
 from tests.simulation.bugs import PLANTED
 from tests.simulation.fate import LawBrokenError
-from tests.simulation.faults import DOWN, FAULTS
+from tests.simulation.faults import FAULTS
 from tests.simulation.life import SeedFailedError, live
 from tests.simulation.seeds import live_all, quick, silence
 
@@ -45,13 +45,6 @@ def test_each_fault_on_its_own_breaks_no_law(call: str) -> None:
                 pass
 
 
-def test_every_request_of_an_api_that_is_down_fails_and_there_are_few_of_them() -> None:
-    # How few is one of the laws; here is only whether it was tried.
-    accounts, failures = live_all(range(20_000, 20_100))
-    assert failures == []
-    assert any(account.down in DOWN for _, account in accounts)
-
-
 @pytest.mark.parametrize("name", PLANTED)
 def test_a_planted_bug_is_found(name: str) -> None:
     plant, kinds = PLANTED[name]
@@ -69,9 +62,8 @@ def _fails(seed: int, kinds: frozenset[str]) -> bool:
     try:
         live(seed, kinds)
     except SeedFailedError as failure:
-        if not isinstance(failure.__cause__, LawBrokenError):
-            raise  # a fault of the planting
-        return True
+        # Anything else would be a fault of the planting.
+        return isinstance(failure.__cause__, LawBrokenError)
     return False
 
 

@@ -49,7 +49,6 @@ class Pipe(MessageWriter):
     ) -> None:
         super().__init__()
         self.messages: list[Message] = []
-        self.lines: list[bytes] = []
         self.dies_at = dies_at
         self.was_refused = False
         self._fate = fate
@@ -82,7 +81,6 @@ class Pipe(MessageWriter):
         message = json.loads(line, parse_float=str)
         if message["type"] == "RECORD" and message["stream"] != PERIODS:
             self._fate.step_to_row()
-        self.lines.append(line)
         self.messages.append(message)
         if message.get("stream") == PERIODS and message["type"] == "RECORD":
             self._on_period(message["record"])
