@@ -32,7 +32,7 @@ class Report:
     shares: Mapping[str, float]
     memory: Sequence[tuple[Case, Run]]
     batches: Sequence[Way]
-    break_even: Sequence[tuple[float, float, float]]
+    break_even: tuple[float, float]
     waiting: Sequence[tuple[float, float, float]]
     load: float
 
@@ -73,9 +73,16 @@ class Report:
         return [*lines, "", _HOT_PATH]
 
     def _break_even(self) -> list[str]:
-        lines = [_BREAK_EVEN, "", "| MB of each | in threads, s | in new processes, s |"]
-        lines += ["| --- | --- | --- |"]
-        return lines + [f"| {mb:g} | {a:.2f} | {b:.2f} |" for mb, a, b in self.break_even] + [""]
+        start, megabyte = self.break_even
+        return [
+            _BREAK_EVEN,
+            (
+                f"It takes {start:.2f} s of a processor to start, as long as {start / megabyte:.1f} MB "
+                "take to be converted: two files of that size take equally long in threads and in "
+                "processes that have yet to start."
+            ),
+            "",
+        ]
 
     def _waiting(self) -> list[str]:
         lines = [_WAITING, "", "| a task takes | times the ideal | looks at a task |"]
@@ -191,8 +198,7 @@ read by it. Rows are hashed a second time, for the digest that recognises unchan
 _BREAK_EVEN = """## From what size on a process pays
 
 Threads of Python convert one file at a time. Files of 3 MB and more (unpacked) are converted in processes of their own, as many at
-once as there are cores; smaller runs start none. A process serves file after file, so only the first pays for its
-start. Two files, converted at once, with the start of the processes:"""
+once as there are cores; smaller runs start none. A process serves file after file, so only the first pays for its start."""
 _WAITING = """## Waiting
 
 With tasks that take equally long, 120 of them and four at once, a run should take 30 times as long as a task (found with a clock that

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Smaller files are converted before a process has started (benchmarks/break_even.py).
+# A little more than is converted while a process starts (benchmarks/break_even.py).
 PROCESS_BYTES: Final = 3_000_000
 # A packed file is taken to hold so many times its bytes.
 PACKED_FACTOR: Final = 8

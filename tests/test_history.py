@@ -110,7 +110,7 @@ def test_a_run_after_ten_years_plans_nothing_but_the_days_that_move() -> None:
     assert len(plan.demanded) == 5
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(st.floats(0, 1), st.integers(0, 2**32).map(random.Random))
 def test_a_state_grows_with_the_holes_of_failed_days_only_and_is_read_back(
     share: float, chance: random.Random
