@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from tap_advexport.client import ApiClient, Clock, SystemClock
 from tap_advexport.conversion import Conversions
+from tap_advexport.flights import Health
 from tap_advexport.output import GraceAfterSignal
-from tap_advexport.runner import Health
 from tap_advexport.watch import Watch, show_on_terminal
 from tap_advexport.workers import ThreadWorkers, Workers
 

@@ -11,13 +11,10 @@ from __future__ import annotations
 import itertools
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from enum import Enum, auto
-from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Protocol, assert_never, cast
+from dataclasses import replace
+from typing import TYPE_CHECKING, BinaryIO, Final, assert_never, cast
 
-from tap_advexport.client import Clock, Downloaded, Finished, Unfinished
+from tap_advexport.client import Downloaded, Finished, Unfinished
 from tap_advexport.errors import (
     CutFileError,
     ExportError,
@@ -40,158 +37,35 @@ from tap_advexport.exports import (
     after_empty_look,
     after_failure,
 )
+from tap_advexport.flights import (
+    AT_THE_API,
+    Abandoned,
+    ConvertedFile,
+    Failed,
+    Fetched,
+    Flight,
+    Phase,
+    Ready,
+    Submitted,
+    task_of,
+)
 from tap_advexport.pacing import LookTimes, Random, Throttle, retry_pause
-from tap_advexport.records import Converted
 from tap_advexport.redaction import excerpt
-from tap_advexport.spool import open_spool, spool_error
-from tap_advexport.windows import DateWindow
+from tap_advexport.work import Work, close_spool, discard
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Iterable, Iterator
 
-    from tap_advexport.reports import Interval
+    from tap_advexport.client import Clock
+    from tap_advexport.flights import Answer, Client, Convert, Event, Health, Limits
+    from tap_advexport.records import Converted
     from tap_advexport.workers import Outcome, Workers
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Submitted:
-    """The API accepted a demand."""
-
-    window: DateWindow
-    task: Task
-
-
-@dataclass(frozen=True, slots=True)
-class Abandoned:
-    """A task is given up; nobody will adopt it."""
-
-    task_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """The days of a window fail in this run."""
-
-    window: DateWindow
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """An export whose file is whole and valid. Call `release` when its rows are out."""
-
-    window: DateWindow
-    task: Task
-    lines: BinaryIO
-    converted: Converted
-    byte_count: int
-    release: Callable[[], None] = field(repr=False)
-
-
-class Fetched(NamedTuple):
-    """A downloaded file."""
-
-    spool: BinaryIO
-    download: Downloaded
-
-
-class ConvertedFile(NamedTuple):
-    """A file of record lines."""
-
-    spool: BinaryIO
-    converted: Converted
-
-
-_Answer = str | Unfinished | Finished | Fetched | ConvertedFile
-Event = Submitted | Abandoned | Failed | Ready
-
-
-class Client(Protocol):
-    """The three calls of the API."""
-
-    def demand(self, window: DateWindow, *, interval: Interval, sorting: str) -> str:
-        """Demand an export; returns the task's id."""
-        ...
-
-    def look(self, task_id: str) -> Unfinished | Finished:
-        """Ask for a task's state."""
-        ...
-
-    def download(
-        self, url: str, spool: BinaryIO, *, is_cancelled: Callable[[], bool]
-    ) -> Downloaded:
-        """Bring a file into a spool."""
-        ...
-
-
-# Turns a downloaded file into a spool of record lines.
-Convert = Callable[[BinaryIO, DateWindow, Task, Downloaded], tuple[BinaryIO, Converted]]
-
-
-@dataclass(slots=True)
-class Health:
-    """How the exports of a whole run went, over all its reports."""
-
-    succeeded: int = 0
-    failed: int = 0
-    is_doubtful: bool = False
-
-    def is_broken(self, limit: int) -> bool:
-        """As many exports as may be in flight failed for good, and none worked."""
-        return self.succeeded == 0 and self.failed >= limit
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What bounds a run; times in seconds."""
-
-    max_concurrent_exports: int
-    conversions_at_once: int
-    poll_interval_seconds: float
-    export_timeout_seconds: float
-    request_timeout_seconds: float
-
-
 # How long a run that is to end waits for the task ids of demands that it has just sent.
 LAST_ANSWERS_SECONDS: Final = 1.0
-
-
-class Phase(Enum):
-    """Where an export in flight is."""
-
-    DEMAND = auto()
-    LOOK = auto()
-    FETCH = auto()
-    CONVERT = auto()
-    READY = auto()
-
-
-_AT_THE_API = frozenset({Phase.DEMAND, Phase.LOOK, Phase.FETCH})
-
-
-@dataclass(slots=True)
-class Flight:
-    """An export in flight: what it is at, and when that is to go on."""
-
-    export: Export
-    phase: Phase
-    due_at: float
-    began_at: float = 0.0
-    waits_since: float = 0.0
-    unfinished_age: float = 0.0
-    job: int | None = None
-    job_sent_at: float = 0.0
-    job_alive_at: float = 0.0
-    demanded_at: datetime | None = None
-    url: str | None = None
-    download: Downloaded | None = None
-    spool: BinaryIO | None = None
-    is_released: bool = False
-
-    def __repr__(self) -> str:
-        return f"Flight({self.export.window}, {self.phase.name})"
 
 
 class Runner:
@@ -210,14 +84,19 @@ class Runner:
         sorting: str,
         health: Health,
     ) -> None:
-        self._client = client
-        self._convert = convert
         self._workers = workers
         self._clock = clock
         self._random = random
         self._limits = limits
         self._patience = patience
-        self._sorting = sorting
+        self._work = Work(
+            client=client,
+            convert=convert,
+            clock=clock,
+            interval=patience.interval,
+            sorting=sorting,
+            is_stopped=lambda: self._is_stopped,
+        )
         self._health = health
         self._queue: deque[Export] = deque()
         self._flights: list[Flight] = []
@@ -279,7 +158,7 @@ class Runner:
             for outcome in self._workers.wait(left):
                 flight = next((f for f in self._flights if f.job == outcome.token), None)
                 if flight is None or flight.phase is not Phase.DEMAND:
-                    _discard(outcome)
+                    discard(outcome)
                     continue
                 flight.job = None
                 if isinstance(outcome.value, str):
@@ -341,7 +220,7 @@ class Runner:
                 self._begin_job(flight)
 
     def _may_ask(self, flight: Flight) -> bool:
-        return flight.phase in _AT_THE_API and (
+        return flight.phase in AT_THE_API and (
             flight.phase is not Phase.DEMAND or self._may_demand()
         )
 
@@ -355,74 +234,19 @@ class Runner:
         return sum(is_open) < self._limits.max_concurrent_exports
 
     def _at_the_api(self) -> list[Flight]:
-        return [flight for flight in self._flights if flight.phase in _AT_THE_API]
+        return [flight for flight in self._flights if flight.phase in AT_THE_API]
 
     def _begin_job(self, flight: Flight) -> None:
         flight.job = next(self._jobs)
         flight.job_sent_at = flight.job_alive_at = self._clock.monotonic()
-        if flight.phase in _AT_THE_API:
+        if flight.phase in AT_THE_API:
             is_new_demand = flight.phase is Phase.DEMAND and not flight.export.tries
             flight.export = replace(
                 flight.export,
                 tries=flight.export.tries + 1,
                 demands=flight.export.demands + is_new_demand,
             )
-        self._workers.start(flight.job, self._work_of(flight))
-
-    def _work_of(self, flight: Flight) -> Callable[[], object]:
-        match flight.phase:
-            case Phase.DEMAND:
-                flight.demanded_at = self._clock.now()
-                window, interval = flight.export.window, self._patience.interval
-                return lambda: self._client.demand(window, interval=interval, sorting=self._sorting)
-            case Phase.LOOK:
-                task_id = _task_of(flight).task_id
-                return lambda: self._client.look(task_id)
-            case Phase.FETCH:
-                return self._fetch_work(flight)
-            case Phase.CONVERT:
-                return self._convert_work(flight)
-            case Phase.READY:
-                msg = "an export that is ready needs no work"
-                raise AssertionError(msg)
-            case _:
-                assert_never(flight.phase)
-
-    def _fetch_work(self, flight: Flight) -> Callable[[], object]:
-        url, job = flight.url or "", flight.job
-
-        def is_cancelled() -> bool:
-            flight.job_alive_at = self._clock.monotonic()
-            return self._is_stopped or flight.job != job
-
-        def fetch() -> Fetched:
-            spool = open_spool()
-            try:
-                return Fetched(spool, self._client.download(url, spool, is_cancelled=is_cancelled))
-            except OSError as error:
-                _close(spool)
-                raise spool_error(error) from None
-            except BaseException:
-                _close(spool)
-                raise
-
-        return fetch
-
-    def _convert_work(self, flight: Flight) -> Callable[[], object]:
-        spool, download, task = flight.spool, flight.download, _task_of(flight)
-        if spool is None or download is None:
-            msg = "an export is converted after its download"
-            raise AssertionError(msg)
-
-        def convert() -> ConvertedFile:
-            try:
-                return ConvertedFile(*self._convert(spool, flight.export.window, task, download))
-            except OSError as error:
-                raise spool_error(error) from None
-            finally:
-                _close(spool)
-
-        return convert
+        self._workers.start(flight.job, self._work.of(flight))
 
     # Waiting.
 
@@ -437,7 +261,7 @@ class Runner:
         return max(0.0, min(moments) - now) if moments else None
 
     def _next_move(self, flight: Flight, now: float) -> float:
-        if flight.phase in _AT_THE_API:
+        if flight.phase in AT_THE_API:
             opens_at = now + self._throttle.seconds_until_open(now)
             is_full = self._requests_under_way() >= self._throttle.at_once
             if is_full or not self._may_ask(flight):
@@ -464,7 +288,7 @@ class Runner:
         for outcome in outcomes:
             flight = next((f for f in self._flights if f.job == outcome.token), None)
             if flight is None:
-                _discard(outcome)
+                discard(outcome)
                 continue
             self._take_outcome(flight, outcome)
         now = self._clock.monotonic()
@@ -485,9 +309,9 @@ class Runner:
                 raise outcome.error
             self._take_error(flight, outcome.error)
             return
-        if flight.phase in _AT_THE_API:
+        if flight.phase in AT_THE_API:
             self._throttle.answered()
-        match cast("_Answer", outcome.value):
+        match cast("Answer", outcome.value):
             case str(task_id):
                 self._demanded(flight, task_id)
             case Unfinished() as answer:
@@ -515,7 +339,7 @@ class Runner:
 
     def _unfinished(self, flight: Flight, answer: Unfinished) -> None:
         now = self._clock.monotonic()
-        shown = excerpt(_task_of(flight).task_id)
+        shown = excerpt(task_of(flight).task_id)
         flight.export = replace(flight.export, tries=0)
         flight.unfinished_age = now - flight.began_at
         if not answer.is_known and answer.state not in self._unknown_states:
@@ -557,13 +381,13 @@ class Runner:
         self._health.succeeded += 1
 
         def release() -> None:
-            _close(lines)
+            close_spool(lines)
             flight.is_released = True
             self._workers.wake()
 
         byte_count = flight.download.byte_count if flight.download else 0
         self._events.append(
-            Ready(flight.export.window, _task_of(flight), lines, converted, byte_count, release)
+            Ready(flight.export.window, task_of(flight), lines, converted, byte_count, release)
         )
 
     # What follows from errors.
@@ -652,23 +476,4 @@ class Runner:
     def _close_spools(self) -> None:
         for flight in self._flights:
             if flight.spool and flight.phase is not Phase.READY:
-                _close(flight.spool)
-
-
-def _task_of(flight: Flight) -> Task:
-    if flight.export.task is None:
-        msg = f"{flight} has no task"
-        raise AssertionError(msg)
-    return flight.export.task
-
-
-def _discard(outcome: Outcome) -> None:
-    """Close what an abandoned job opened after all."""
-    if isinstance(outcome.value, Fetched | ConvertedFile):
-        _close(outcome.value.spool)
-
-
-def _close(spool: BinaryIO) -> None:
-    # A full disk fails the flush of what nobody will read again.
-    with suppress(OSError):
-        spool.close()
+                close_spool(flight.spool)

@@ -19,19 +19,12 @@ from tap_advexport.converters import usable_cores
 from tap_advexport.coverage import Coverage, Pending, Plan, Rules, Sent
 from tap_advexport.errors import ConfigError, IncompleteError, TapAdvexportError
 from tap_advexport.exports import Export, Patience, Task
+from tap_advexport.flights import Abandoned, Event, Failed, Limits, Ready, Submitted
 from tap_advexport.output import RecordFrame, copy_spans
 from tap_advexport.ranges import within
 from tap_advexport.reports import ADDED_COLUMNS, COLUMN_NAMES, PERIODS_STREAM, Report
 from tap_advexport.run import Background, FailedDays, Halt, Run, foreground
-from tap_advexport.runner import (
-    Abandoned,
-    Event,
-    Failed,
-    Limits,
-    Ready,
-    Runner,
-    Submitted,
-)
+from tap_advexport.runner import Runner
 from tap_advexport.schemas import (
     PERIODS_KEY,
     PERIODS_REPLICATION_KEY,

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Final, Protocol
 
+from tap_advexport.flights import Flight, Phase
 from tap_advexport.progress import Progress
-from tap_advexport.runner import Flight, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from tap_advexport.client import Downloaded, Finished, Unfinished
 from tap_advexport.exports import Export, Patience, Task
-from tap_advexport.records import Converted
-from tap_advexport.reports import Interval
-from tap_advexport.runner import (
+from tap_advexport.flights import (
     Abandoned,
     Event,
     Failed,
@@ -21,9 +19,11 @@ from tap_advexport.runner import (
     Health,
     Limits,
     Ready,
-    Runner,
     Submitted,
 )
+from tap_advexport.records import Converted
+from tap_advexport.reports import Interval
+from tap_advexport.runner import Runner
 from tap_advexport.windows import DateWindow
 from tap_advexport.workers import Outcome
 

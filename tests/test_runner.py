@@ -22,7 +22,7 @@ from tap_advexport.errors import (
     RequestError,
     TaskError,
 )
-from tap_advexport.runner import Health, Phase, Ready, Submitted
+from tap_advexport.flights import Health, Phase, Ready, Submitted
 from tests.runner_fakes import Rig, Takes, Told, adopted, wanted
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from datetime import date, datetime
 
+    from tap_advexport.flights import Ready
     from tap_advexport.reports import Interval
-    from tap_advexport.runner import Ready
     from tap_advexport.windows import DateWindow
 
 
