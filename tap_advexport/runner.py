@@ -105,6 +105,7 @@ class Runner:
         self._looks = LookTimes(limits.poll_interval_seconds)
         self._throttle = Throttle(limits.max_concurrent_exports)
         self._is_stopped = False
+        self._is_abandoned = False
         self._ended_by: TapAdvexportError | None = None
         self._last_reason = ""
         self._unknown_states: set[str] = set()
@@ -124,6 +125,14 @@ class Runner:
         self._is_stopped = True
         self._workers.wake()
 
+    def abandon(self) -> None:
+        """Stop, and let go of what was brought and not emitted: nobody will release it."""
+        self._is_abandoned = True
+        self.stop()
+        for flight in self._flights:
+            if flight.phase is Phase.READY and flight.spool:
+                close_spool(flight.spool)
+
     def events(self, exports: Iterable[Export]) -> Iterator[Event]:
         """Bring the exports (those with a task are looked at, the others demanded).
 
@@ -133,11 +142,21 @@ class Runner:
             IncompleteError: the API does not work; it is not asked a thousand times.
         """
         self._queue.extend(exports)
+        try:
+            yield from self._until_done()
+            if self._is_stopped or self._ended_by:
+                yield from self._last_submissions()
+        finally:
+            self._close_spools()
+        if self._ended_by:
+            raise self._ended_by
+
+    def _until_done(self) -> Iterator[Event]:
         while not self._is_stopped and self._ended_by is None:
             # `release` is called from another thread, which must not change the list itself.
             self._flights = [flight for flight in self._flights if not flight.is_released]
             if not (self._queue or self._flights):
-                break
+                return
             self._begin_flights()
             self._begin_jobs()
             if not self._events:
@@ -145,11 +164,6 @@ class Runner:
                 self._take(self._workers.wait(self._pause()))
             while self._events:
                 yield self._events.popleft()
-        if self._is_stopped or self._ended_by:
-            yield from self._last_submissions()
-        self._close_spools()
-        if self._ended_by:
-            raise self._ended_by
 
     def _last_submissions(self) -> Iterator[Event]:
         """What the demands that were under way at the end came to, if they are quick."""
@@ -475,5 +489,5 @@ class Runner:
 
     def _close_spools(self) -> None:
         for flight in self._flights:
-            if flight.spool and flight.phase is not Phase.READY:
+            if flight.spool and (flight.phase is not Phase.READY or self._is_abandoned):
                 close_spool(flight.spool)

@@ -254,7 +254,7 @@ class ReportStream(OwnStateStream):
             for batch in self._events(runner, exports):
                 yield from self._take(batch)
         finally:
-            runner.stop()
+            runner.abandon()
         self._run.raise_if_interrupted()
 
     def _take(self, batch: list[Event]) -> Iterator[Any]:
@@ -472,7 +472,7 @@ class ReportStream(OwnStateStream):
                         yield from _first(_records(event, event.converted.periods), most)
                         event.release()
         finally:
-            runner.stop()
+            runner.abandon()
         self._run.raise_if_interrupted()
 
 
