@@ -18,6 +18,7 @@ import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,17 +117,21 @@ def dbt_environment() -> Path:
     return environment("dbt-venv", (DBT / "requirements.txt").read_text())
 
 
-def run(
+def run(  # noqa: PLR0913 - each is one of subprocess.run
     command: Sequence[str],
     *,
     env: dict[str, str] | None = None,
     text: str | None = None,
     ok: Sequence[int] = (0,),
     cwd: Path | None = None,
+    user: str | None = None,
 ) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
         command,
         cwd=cwd,
+        user=user,
+        group=user,
+        extra_groups=[] if user else None,
         env={**os.environ, **(env or {})},
         input=text,
         capture_output=True,
@@ -150,7 +155,8 @@ def postgres() -> Iterator[str]:
     # PostgreSQL refuses to run as root, and another user cannot enter root's folders.
     as_root = os.geteuid() == 0
     folder = tempfile.mkdtemp(prefix="advexport-postgres-", dir="/tmp" if as_root else None)  # noqa: S108
-    become = ["runuser", "-u", "postgres", "--"] if as_root else []
+    user = "postgres" if as_root else None
+    as_user = partial(run, user=user, cwd=Path(folder))
     if as_root:
         shutil.chown(folder, "postgres", "postgres")
     data = f"{folder}/data"
@@ -158,13 +164,13 @@ def postgres() -> Iterator[str]:
         [f"-p {port}", "listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off"]
     )
     try:
-        run([*become, *f"{programs}/initdb -D {data} -U postgres -A trust -E UTF8 -N".split()])
-        control = [*become, *f"{programs}/pg_ctl -D {data} -w".split()]
-        run([*control, "-o", options, "-l", f"{folder}/log", "start"])
+        as_user(f"{programs}/initdb -D {data} -U postgres -A trust -E UTF8 -N".split())
+        control = f"{programs}/pg_ctl -D {data} -w".split()
+        as_user([*control, "-o", options, "-l", f"{folder}/log", "start"])
         try:
             yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
         finally:
-            run([*control, "-m", "immediate", "stop"])
+            as_user([*control, "-m", "immediate", "stop"])
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
