@@ -44,5 +44,5 @@ set_up_environment() {
   fi
   .cache/uv/bin/uv sync --quiet --locked --python "$python" ||
     fail "the packages of uv.lock cannot be installed"
-  export PATH="$PWD/.cache/uv/bin:$PWD/.venv/bin:$PATH"
+  export PATH="$PWD/.venv/bin:$PWD/.cache/uv/bin:$PATH"
 }

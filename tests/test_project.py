@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import sqlite3
+import subprocess
 import tomllib
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -154,6 +155,16 @@ def test_commands_of_the_readme_can_be_run() -> None:
     programs = set(re.findall(r"^    (tap-[\w-]+)", README, re.MULTILINE))
     assert programs <= PROJECT["project"]["scripts"].keys()
     assert all(shutil.which(program) for program in programs)
+
+
+@pytest.mark.skipif(not (ROOT / ".venv").is_dir(), reason="set up by tox, not by the scripts")
+@pytest.mark.parametrize("script", ["scripts/soak", "benchmarks/run"])
+def test_scripts_that_start_a_module_find_what_it_needs(script: str) -> None:
+    done = subprocess.run(
+        [ROOT / script, "--help"], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("usage:")
 
 
 def test_options_of_the_tap_named_in_the_readme_exist() -> None:
