@@ -155,7 +155,7 @@ class Runner:
         while not self._is_stopped and self._ended_by is None:
             # `release` is called from another thread, which must not change the list itself.
             self._flights = [flight for flight in self._flights if not flight.is_released]
-            if not (self._queue or self._flights):
+            if not (self._queue or self._flights or self._events):
                 return
             self._begin_flights()
             self._begin_jobs()
@@ -164,6 +164,8 @@ class Runner:
                 self._take(self._workers.wait(self._pause()))
             while self._events:
                 yield self._events.popleft()
+            # Whoever took them may have been slow: what came meanwhile goes before what is new.
+            self._take(self._workers.wait(0.0))
 
     def _last_submissions(self) -> Iterator[Event]:
         """What the demands that were under way at the end came to, if they are quick."""

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from tests.simulation.fate import LawBrokenError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from tests.simulation.settings import RunSettings
 
@@ -37,6 +37,11 @@ def month_end(day: date) -> date:
 def parse_moment(text: str) -> datetime:
     """A moment of the state or of a record."""
     return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def is_within(first: date, last: date, windows: Iterable[tuple[date, date]]) -> bool:
+    """Whether the days are a part of one of the windows."""
+    return any(begin <= first and last <= end for begin, end in windows)
 
 
 @dataclass(slots=True)
@@ -209,11 +214,12 @@ class Allowed:
         due = self.due.get(interval)
         if due is None or due.wanted is None:
             raise LawBrokenError(f"{what}, which is not wanted")
+        adopted = due.adopted.values()
         if interval == "monthly":
             self._demand_month(what, first, last, due)
         elif extra := window - due.days:
             raise LawBrokenError(f"{what}: {min(extra)} is settled")
-        elif len(window) > self._window_days and (first, last) not in due.adopted.values():
+        elif len(window) > self._window_days and not is_within(first, last, adopted):
             raise LawBrokenError(f"{what}: it is too long")
         if window & self.emitted[interval]:
             raise LawBrokenError(f"{what}, whose rows are out already")
