@@ -221,6 +221,16 @@ def test_the_task_of_a_demand_under_way_is_still_told_when_the_run_ends_by_an_er
         next(told)
 
 
+def test_nothing_is_begun_by_a_slow_reader_before_a_refusal_that_came_meanwhile() -> None:
+    rig = Rig()
+    rig.api.script["demand"] = [None, Takes(0.5)]
+    rig.api.script["look"] = [Takes(1, AuthorizationError("refused", status=401))]
+    with pytest.raises(AuthorizationError):
+        for _ in rig.events(wanted(1), wanted(2)):
+            rig.clock.seconds += 5.0
+    assert rig.api.count("look") == 1
+
+
 # --- 429 --------------------------------------------------------------------------------------
 
 
