@@ -225,9 +225,12 @@ def test_nothing_is_begun_by_a_slow_reader_before_a_refusal_that_came_meanwhile(
     rig = Rig()
     rig.api.script["demand"] = [None, Takes(0.5)]
     rig.api.script["look"] = [Takes(1, AuthorizationError("refused", status=401))]
+    told = rig.events(wanted(1), wanted(2))
+    for number in (1, 2):
+        assert Told([next(told)]).submitted == [f"task-{number}"]
+        rig.clock.seconds += 5.0
     with pytest.raises(AuthorizationError):
-        for _ in rig.events(wanted(1), wanted(2)):
-            rig.clock.seconds += 5.0
+        next(told)
     assert rig.api.count("look") == 1
 
 

@@ -7,7 +7,7 @@ import logging
 import sys
 import time
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 from tests.simulation.seeds import live_all
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tests.simulation.life import Account
 
 CHUNK = 50
+TASKS_OF_A_PROCESS = 40
+PROGRESS_EVERY = 5000
 
 
 def main() -> int:
@@ -39,7 +41,11 @@ def main() -> int:
     failed = 0
     total: Counter[str] = Counter()
     faults: Counter[str] = Counter()
+    lived = 0
     for accounts, failures in _results(chunks, args.jobs, is_verbose=args.verbose):
+        lived += len(accounts) + len(failures)
+        if lived % PROGRESS_EVERY == 0:
+            print(f"{lived} seeds lived, {failed} failed", file=sys.stderr, flush=True)  # noqa: T201
         for failure in failures:
             print(failure, flush=True)  # noqa: T201
         failed += len(failures)
@@ -61,8 +67,9 @@ def _results(
         for chunk in chunks:
             yield live_all(chunk, is_verbose=is_verbose)
         return
-    with ProcessPoolExecutor(jobs, max_tasks_per_child=40) as pool:
-        yield from pool.map(live_all, chunks)
+    # Not ProcessPoolExecutor: with max_tasks_per_child that of Python 3.11 waits for ever at times.
+    with get_context("spawn").Pool(jobs, maxtasksperchild=TASKS_OF_A_PROCESS) as pool:
+        yield from pool.imap(live_all, chunks)
 
 
 def _sums(account: Account) -> dict[str, int]:
