@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -15,6 +16,9 @@ from tests.simulation.fate import LawBrokenError
 from tests.simulation.faults import FAULTS
 from tests.simulation.life import SeedFailedError, live
 from tests.simulation.seeds import live_all, quick, silence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 CHECKOUT: Final = Path(__file__).parent.parent
 SEEDS: Final = 1000
@@ -27,6 +31,13 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
+
+
+@pytest.fixture(autouse=True)
+def _close_what_was_killed() -> Iterator[None]:
+    """Spools of killed runs are closed here, where they are expected, and not amid another test."""
+    yield
+    gc.collect()
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
