@@ -99,8 +99,7 @@ class Stdout:
 
     def is_closed(self) -> bool:
         """Whether whoever read stdout has gone (found out without writing)."""
-        gone = select.POLLERR | select.POLLNVAL | select.POLLHUP
-        return any(event & gone for _, event in self._poll.poll(0))
+        return _tell_of_the_end(self._poll.poll(0))
 
     def _piece(self, view: memoryview) -> int:
         """How much can be written without blocking, cut at a line's end; 0 after a vain wait."""
@@ -108,11 +107,14 @@ class Stdout:
             return min(len(view), COPY_BYTES)
         if self._sink.is_empty():
             return _whole_lines(view, self._sink.room_for(0))
-        if not self._poll.poll(self._look_milliseconds):
+        events = self._poll.poll(self._look_milliseconds)
+        if not events:
             return 0
         length = _whole_lines(view, self._sink.atomic_bytes)
-        if self._sink.atomic_bytes < length <= self._sink.room_for(length):
-            # A long line goes through whole as soon as the pipe is empty.
+        is_long = self._sink.atomic_bytes < length <= self._sink.room_for(length)
+        if is_long and not _tell_of_the_end(events):
+            # It goes through whole as soon as the pipe is empty; a reader that has gone leaves it
+            # as it is, which writing tells.
             self._sleep(DRAIN_SECONDS)
             return 0
         return length
@@ -145,6 +147,11 @@ class Stdout:
         if length <= self._sink.atomic_bytes or not self._sink.can_block:
             return True
         return self._sink.is_empty() and length <= self._sink.room_for(length)
+
+
+def _tell_of_the_end(events: Iterable[tuple[int, int]]) -> bool:
+    gone = select.POLLERR | select.POLLNVAL | select.POLLHUP
+    return any(event & gone for _, event in events)
 
 
 class _File:

@@ -221,6 +221,20 @@ def test_a_reader_that_has_gone_is_noticed(channel: Channel) -> None:
     assert out.is_closed()
 
 
+def test_a_reader_that_leaves_something_behind_is_not_waited_for(channel: Channel) -> None:
+    def sleep(_: float) -> None:
+        assert not has_gone, "the tap waits for nobody"
+
+    has_gone = False
+    out = Stdout(channel[1], never, sleep)
+    out.write_lines(line(100))
+    os.close(channel[0])
+    has_gone = True
+    # It would go through whole, but not before the pipe is empty.
+    with pytest.raises(OutputClosed):
+        out.write_lines(line(6000) * 50)
+
+
 def test_a_reader_that_has_gone_is_noticed_without_a_write() -> None:
     reading, writing = os.pipe()
     ours, theirs = socket.socketpair()
