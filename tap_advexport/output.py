@@ -99,7 +99,7 @@ class Stdout:
 
     def is_closed(self) -> bool:
         """Whether whoever read stdout has gone (found out without writing)."""
-        return _tell_of_the_end(self._poll.poll(0))
+        return _has_gone(self._poll.poll(0))
 
     def _piece(self, view: memoryview) -> int:
         """How much can be written without blocking, cut at a line's end; 0 after a vain wait."""
@@ -112,7 +112,7 @@ class Stdout:
             return 0
         length = _whole_lines(view, self._sink.atomic_bytes)
         is_long = self._sink.atomic_bytes < length <= self._sink.room_for(length)
-        if is_long and not _tell_of_the_end(events):
+        if is_long and not _has_gone(events):
             # It goes through whole as soon as the pipe is empty; a reader that has gone leaves it
             # as it is, which writing tells.
             self._sleep(DRAIN_SECONDS)
@@ -149,7 +149,8 @@ class Stdout:
         return self._sink.is_empty() and length <= self._sink.room_for(length)
 
 
-def _tell_of_the_end(events: Iterable[tuple[int, int]]) -> bool:
+def _has_gone(events: Iterable[tuple[int, int]]) -> bool:
+    """Whether what poll tells of a descriptor says that nobody reads it any more."""
     gone = select.POLLERR | select.POLLNVAL | select.POLLHUP
     return any(event & gone for _, event in events)
 

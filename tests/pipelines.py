@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import pytest
 import yaml
 
+from tests.api_rows import INTEGERS, NUMBERS, TEXTS
 from tests.warehouses import CACHE, ROOT, environment, locked, postgres, run
 
 if TYPE_CHECKING:
@@ -31,24 +32,6 @@ LOADERS: Final[dict[str, dict[str, Any]]] = {
     for loader in yaml.safe_load((ROOT / "meltano.yml").read_text("utf-8"))["plugins"]["loaders"]
 }
 SCHEMA: Final = "main"
-TEXTS: Final = (
-    "aff_sub_id",
-    "campaign",
-    "country",
-    "creative_id",
-    "app_id",
-    "name_os",
-    "version_os",
-    "lang",
-)
-NUMBERS: Final = (
-    "campaign_id",
-    "publisher_id",
-    "clicks_aggr",
-    "conversions_aggr",
-    "cost_aggr",
-    "cr",
-)
 
 # What a target's own driver answers, as JSON that keeps every digit.
 READ: Final = """
@@ -188,7 +171,7 @@ def canonical(row: dict[str, Any]) -> tuple[str, ...]:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     texts = (moment.astimezone(UTC).isoformat(), *(row[name] or "" for name in TEXTS))
-    return *texts, *(canonical_number(row[name]) for name in NUMBERS)
+    return *texts, *(canonical_number(row[name]) for name in (*INTEGERS, *NUMBERS))
 
 
 def canonical_number(value: object) -> str:

@@ -26,7 +26,7 @@ from advexport_sandbox import Clock, Interval, Match, Sandbox, SandboxConfig
 from tap_advexport.output import OutputClosed
 from tap_advexport.run import Halt
 from tests.accounts import Account, Wall, handlers_of_signals
-from tests.pipelines import NUMBERS, TEXTS
+from tests.api_rows import INTEGERS, NUMBERS, TEXTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -338,7 +338,7 @@ def is_young(task: dict[str, Any], moment: datetime) -> bool:
 def cells(row: dict[str, Any]) -> Cells:
     """A row of the API or a record, in one form."""
     texts = (row[name] for name in TEXTS)
-    numbers = ("" if row[name] is None else str(row[name]) for name in NUMBERS)
+    numbers = ("" if row[name] is None else str(row[name]) for name in (*INTEGERS, *NUMBERS))
     return (row["time"][:16].replace("T", " "), *texts, *numbers)
 
 

@@ -21,8 +21,9 @@ from advexport_sandbox import Sandbox, SandboxConfig
 from tap_advexport.batch import check_batch_config
 from tap_advexport.errors import ConfigError, OutputError
 from tap_advexport.parquet import ParquetLines
+from tests.api_rows import emitted
 from tests.records_reference import ADDED, COLUMNS, row, run_rows
-from tests.test_end_to_end import Command, emitted
+from tests.test_end_to_end import Command
 from tests.warehouses import RUN_SQL, dbt_environment, environment, postgres, run
 
 if TYPE_CHECKING:

@@ -19,22 +19,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from advexport_sandbox import Interval, Match, Sandbox, SandboxConfig
+from tests.api_rows import emitted, typed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TEXTS = (
-    "aff_sub_id",
-    "campaign",
-    "country",
-    "creative_id",
-    "app_id",
-    "name_os",
-    "version_os",
-    "lang",
-)
-INTEGERS = ("campaign_id", "publisher_id", "clicks_aggr", "conversions_aggr")
-NUMBERS = ("cost_aggr", "cr")
 # Long ago, so that no day is unsettled but in the tests that are about those.
 FIRST, LAST = date(2024, 1, 30), date(2024, 2, 8)
 
@@ -128,20 +117,6 @@ def sandbox() -> Iterator[Sandbox]:
 @pytest.fixture
 def command(tmp_path: Path, sandbox: Sandbox) -> Command:
     return Command(tmp_path, sandbox)
-
-
-def typed(row: dict[str, str]) -> tuple[Any, ...]:
-    """A row of the API's truth, as a record holds it."""
-    return (
-        row["time"].replace(" ", "T") + ":00+00:00",
-        *(row[name] for name in TEXTS),
-        *(int(row[name]) if row[name] else None for name in INTEGERS),
-        *(Decimal(row[name]) if row[name] else None for name in NUMBERS),
-    )
-
-
-def emitted(record: dict[str, Any]) -> tuple[Any, ...]:
-    return (record["time"], *(record[name] for name in (*TEXTS, *INTEGERS, *NUMBERS)))
 
 
 def assert_is_truth(

@@ -7,13 +7,13 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
-from decimal import Decimal
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
 from advexport_sandbox import FAULTS, Injection, Match, Options, Sandbox, SandboxConfig
+from tests.api_rows import emitted, typed
 from tests.tap_process import Tap, Told, covered_days
 
 if TYPE_CHECKING:
@@ -22,18 +22,6 @@ if TYPE_CHECKING:
 
 FIRST, LAST = date(2024, 2, 1), date(2024, 2, 6)
 DAYS = {f"2024-02-0{day}" for day in range(1, 7)}
-TEXTS = (
-    "aff_sub_id",
-    "campaign",
-    "country",
-    "creative_id",
-    "app_id",
-    "name_os",
-    "version_os",
-    "lang",
-)
-INTEGERS = ("campaign_id", "publisher_id", "clicks_aggr", "conversions_aggr")
-NUMBERS = ("cost_aggr", "cr")
 
 CASES = [
     (fault.name, str(endpoint)) for fault in FAULTS.values() for endpoint in sorted(fault.endpoints)
@@ -103,18 +91,8 @@ def inject(sandbox: Sandbox, name: str, endpoint: str, count: int | None = 1) ->
     return sandbox.inject(name, count, match=Match(endpoint=endpoint), options=options)
 
 
-def typed(row: dict[str, str]) -> tuple[Any, ...]:
-    return (
-        row["time"].replace(" ", "T") + ":00+00:00",
-        *(row[name] for name in TEXTS),
-        *(int(row[name]) if row[name] else None for name in INTEGERS),
-        *(Decimal(row[name]) if row[name] else None for name in NUMBERS),
-    )
-
-
 def held(told: Told) -> Counter[tuple[Any, ...]]:
-    names = ("time", *TEXTS, *INTEGERS, *NUMBERS)
-    return Counter(tuple(row[name] for name in names) for row in told.records("report_daily"))
+    return Counter(map(emitted, told.records("report_daily")))
 
 
 def assert_is_truth(told: Told, sandbox: Sandbox, name: str = "") -> None:

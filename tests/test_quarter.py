@@ -163,13 +163,16 @@ def test_real_warehouses_hold_the_truth_all_through_the_quarter(
 
 def assert_holds_the_same(place: Database, memory: Memory) -> None:
     for report in REPORTS:
-        wanted = Counter(
-            canonical(row)
-            for key in memory.periods
-            if key[0] == report
-            for row in memory.true_rows(key)
-        )
-        assert_same(place.true_rows(report), wanted)
+        assert_same(place.true_rows(report), true_rows(memory, report))
+
+
+def true_rows(memory: Memory, report: str) -> Counter[tuple[str, ...]]:
+    return Counter(
+        canonical(row)
+        for key in memory.periods
+        if key[0] == report
+        for row in memory.true_rows(key)
+    )
 
 
 def assert_same(rows: Rows, wanted: Counter[tuple[str, ...]]) -> None:
@@ -185,12 +188,7 @@ def assert_models_are_the_truth(
     assert set(dbt("build").values()) == {"success", "pass"}
     assert_is_truth(memory, quarter, arrival)
     for report in REPORTS:
-        wanted = Counter(
-            canonical(row)
-            for key in memory.periods
-            if key[0] == report
-            for row in memory.true_rows(key)
-        )
+        wanted = true_rows(memory, report)
         assert_same(place.query(f"select * from advexport.advexport_{report}"), wanted)  # noqa: S608  # ours
     assert {as_key(row) for row in place.query("select * from advexport.advexport_periods")} == {
         *memory.periods
