@@ -76,7 +76,7 @@ def write_batch_files(  # noqa: PLR0913 - what is written, where to, and what it
     name = f"{config.storage.prefix or ''}{stream}-{uuid4().hex}"
     suffix, write = _writer(config, columns, timezone)
     with _storage_errors(export_id):
-        return list(_files(config, name + "-{}" + suffix, lines, write))
+        return list(_files(config, name, suffix, lines, write))
 
 
 def _writer(config: BatchConfig, columns: Sequence[str], timezone: str) -> tuple[str, WriteFile]:
@@ -92,10 +92,10 @@ def _writer(config: BatchConfig, columns: Sequence[str], timezone: str) -> tuple
 
 
 def _files(
-    config: BatchConfig, name: str, lines: Iterator[bytes], write: WriteFile
+    config: BatchConfig, name: str, suffix: str, lines: Iterator[bytes], write: WriteFile
 ) -> Iterator[str]:
     for number, first in enumerate(lines, start=1):
-        filename = name.format(number)
+        filename = f"{name}-{number}{suffix}"
         with config.storage.open(filename, "wb") as file:
             write(cast("BinaryIO", file), chain((first,), islice(lines, config.batch_size - 1)))
         yield config.storage.get_url(filename)

@@ -125,6 +125,13 @@ def test_parquet_has_the_rows_of_the_run_without_batches(command: Command, tmp_p
     assert found == sorted(map(emitted, command.run().records("report_daily")))
 
 
+def test_a_prefix_stands_in_the_names_of_files_as_it_is(command: Command, tmp_path: Path) -> None:
+    _, urls = batches(command, (tmp_path / "files").as_uri(), JSONL, prefix="load-{date}-")
+    names = [url.rpartition("/")[2] for url in urls]
+    assert names
+    assert all(name.startswith("load-{date}-report_daily-") for name in names)
+
+
 def test_duckdb_reads_parquet_digit_for_digit(command: Command, tmp_path: Path) -> None:
     folder = tmp_path / "files"
     batches(command, folder.as_uri(), PARQUET)
