@@ -132,10 +132,8 @@ def settings_schema() -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": required}
 
 
-def unknown_settings(
-    names: Collection[str], known: Collection[str]
-) -> list[tuple[str, str | None]]:
-    """Pair every name that is no setting with the nearest one that is, if any is near."""
+def unknown_names(names: Collection[str], known: Collection[str]) -> list[tuple[str, str | None]]:
+    """Pair every name that is not known with the nearest one that is, if any is near."""
     unknown = sorted(set(names) - set(known))
     return [(name, next(iter(difflib.get_close_matches(name, known, 1)), None)) for name in unknown]
 

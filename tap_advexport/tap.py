@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import date
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Final
 
 from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigValidationError
@@ -16,6 +16,7 @@ from typing_extensions import override
 from tap_advexport.environment import read_environment
 from tap_advexport.errors import CatalogError, ConfigError, StateError, UserError
 from tap_advexport.output import MessageWriter, OutputClosed
+from tap_advexport.redaction import excerpt
 from tap_advexport.reports import PERIODS_STREAM, REPORTS
 from tap_advexport.run import Machine, Run
 from tap_advexport.sdk import load_json
@@ -23,7 +24,7 @@ from tap_advexport.settings import (
     TRUE_TEXTS,
     parse_settings,
     settings_schema,
-    unknown_settings,
+    unknown_names,
 )
 from tap_advexport.streams import PeriodsStream, ReportStream
 
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
     from singer_sdk.plugin_base import _ConfigInput
 
 logger = logging.getLogger(__name__)
+
+STREAM_NAMES: Final = (*(report.stream for report in REPORTS), PERIODS_STREAM)
+# What stands in a Singer state beside the bookmarks.
+STATE_KEYS: Final = frozenset({"bookmarks", "currently_syncing"})
 
 
 class TapAdvexport(Tap):
@@ -128,7 +133,7 @@ class TapAdvexport(Tap):
 
     def _warn_of_unknown(self, config: Mapping[str, Any]) -> None:
         known = self.complete_schema()["properties"]
-        for name, nearest in unknown_settings(list(config), list(known)):
+        for name, nearest in unknown_names(list(config), list(known)):
             hint = f"; did you mean {nearest}?" if nearest else ""
             logger.warning("%s is no setting of this tap%s", name, hint)
 
@@ -293,6 +298,13 @@ def _json_object(text: str, error_type: type[UserError], what: str) -> dict[str,
 
 def _checked_state(state: Mapping[str, Any]) -> dict[str, Any]:
     bookmarks = state.get("bookmarks")
+    others = sorted(state.keys() - STATE_KEYS)
+    if others and "bookmarks" not in state:
+        msg = (
+            f"state: has no bookmarks, but {', '.join(map(excerpt, others))}; give the Singer "
+            'state alone, as in {"bookmarks": ...}'
+        )
+        raise StateError(msg)
     if bookmarks is None:
         bookmarks = {}
     if not isinstance(bookmarks, dict):
@@ -303,6 +315,11 @@ def _checked_state(state: Mapping[str, Any]) -> dict[str, Any]:
             msg = f"state: bookmarks.{name} is no JSON object"
             raise StateError(msg)
     kept = {name: bookmark for name, bookmark in bookmarks.items() if bookmark}
+    for name, nearest in unknown_names(kept, STREAM_NAMES):
+        # Others may keep their bookmarks here, but a slip would export everything again.
+        if nearest and nearest not in kept:
+            msg = f"state: bookmarks.{excerpt(name)} is of no stream; did you mean {nearest}?"
+            raise StateError(msg)
     return {**state, "bookmarks": kept}
 
 

@@ -339,7 +339,10 @@ def test_a_wrong_setting_is_one_line(
         {"bookmarks": {"report_daily": {"settled": [["2024-01-02", "2024-01-01"]]}}},
         {"bookmarks": {"report_daily": {"replication_key_value": "yesterday"}}},
         {"bookmarks": {"report_daily": {"setled": []}}},
+        {"bookmarks": {"report_dayly": {"replication_key_value": "2024-02-01"}}},
         {"bookmarks": []},
+        {"type": "STATE", "value": {"bookmarks": {}}},
+        {"report_daily": {"replication_key_value": "2024-02-01"}},
     ],
 )
 def test_a_bad_state_is_one_line_and_no_silent_full_sync(
@@ -351,6 +354,16 @@ def test_a_bad_state_is_one_line_and_no_silent_full_sync(
     assert "state" in line
     assert "Traceback" not in result.log
     assert not command.sandbox.requests
+
+
+def test_bookmarks_of_others_are_kept_as_they_are(command: Command) -> None:
+    others = {"orders": {"id": 7}, "report_dayly": {"a": 1}}
+    own = {"report_daily": {"replication_key_value": "2024-02-01"}}
+    result = command.run({"bookmarks": others | own, "currently_syncing": None})
+    assert result.code == 0
+    last = result.messages[-1]["value"]["bookmarks"]
+    assert {name: last[name] for name in others} == others
+    assert last["report_daily"]["replication_key_value"] == LAST.isoformat()
 
 
 def test_stream_maps_and_ready_made_lines_give_equal_records(command: Command) -> None:
