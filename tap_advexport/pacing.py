@@ -138,8 +138,9 @@ class Throttle:
             self._rounds += 1
             self._at_once = 1
         if is_news or retry_after_seconds is not None:
+            # Old news may come when all has recovered: then it is of the first round.
             pause = retry_pause(
-                self._rounds, random=random, retry_after_seconds=retry_after_seconds
+                max(self._rounds, 1), random=random, retry_after_seconds=retry_after_seconds
             )
             self._open_at = max(self._open_at, now + pause)
 

@@ -64,6 +64,16 @@ def test_after_the_pause_requests_go_out_one_then_two_then_all_at_once() -> None
     assert found == [1, 2, 4, 4]
 
 
+def test_a_late_refusal_after_a_full_recovery_waits_as_long_as_the_server_asks() -> None:
+    throttle = Throttle(2)
+    refused(throttle, 10.0, 9.9, None)
+    for _ in range(3):
+        throttle.answered()
+    # Sent together with the first one, and answered long after it.
+    refused(throttle, 12.0, 9.9, 30)
+    assert throttle.seconds_until_open(12.0) == pytest.approx(30.5)
+
+
 def test_after_a_full_recovery_the_next_refusal_counts_as_the_first() -> None:
     throttle = Throttle(2)
     refused(throttle, 10.0, 9.9, None)

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from tap_advexport.run import Machine
 from tests.simulation.api import Api
 from tests.simulation.clock import VirtualClock
-from tests.simulation.expectations import Allowed, Due, days_of, due
+from tests.simulation.expectations import SKEW, Allowed, Due, days_of, due
 from tests.simulation.fate import Fate, LawBrokenError
 from tests.simulation.faults import DOWN, FATAL, FAULTS, Faults
 from tests.simulation.figures import Figures
@@ -208,7 +208,9 @@ class Life:
 
     def _refresh(self) -> None:
         now = self._settings
-        last = min(self._today() - DAY, now.end_date or date.max)
+        # A day that is over for the tap too, however wrong its clock is.
+        sure = (self._clock.true_now() - SKEW).astimezone(self._laws.zone).date() - DAY
+        last = min(sure, now.end_date or date.max)
         days = (last - now.start_date).days
         if days >= 0:
             first = now.start_date + self._random.randrange(days + 1) * DAY
