@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
+from tap_advexport.redaction import without_queries
 from tap_advexport.reports import Interval
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ class InvalidCellError(Exception):
 
 def excerpt(text: str) -> str:
     """Quote a text for a message: one line, no control characters, cut if it is long."""
+    # Cut generously first: a cell can be as long as a book.
+    text = without_queries(text[: 100 * _EXCERPT_LENGTH])
     quoted = repr(text[:_EXCERPT_LENGTH])
     is_cut = len(text) > _EXCERPT_LENGTH or len(quoted) > 2 * _EXCERPT_LENGTH
     return f"{quoted[: 2 * _EXCERPT_LENGTH]}..." if is_cut else quoted

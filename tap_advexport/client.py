@@ -7,6 +7,7 @@ the HTTP library's own exception behind it (which carries the URL).
 
 from __future__ import annotations
 
+import re
 import time
 import zlib
 from contextlib import suppress
@@ -21,25 +22,28 @@ from urllib.parse import quote, urljoin
 import msgspec
 import requests
 import urllib3
-from requests.adapters import BaseAdapter, HTTPAdapter
 from typing_extensions import override
 
 from tap_advexport.errors import (
     AuthorizationError,
     ConfigError,
     CutFileError,
+    ExportError,
     FileError,
     RejectedError,
     RequestError,
     TapAdvexportError,
     TaskError,
 )
+from tap_advexport.framing import FramedAdapter
 from tap_advexport.origins import Origin, UrlRefused, checked_origin
-from tap_advexport.redaction import excerpt, place_of, redact
-from tap_advexport.transport import fault_of, is_without_bundle
+from tap_advexport.redaction import excerpt, place_of, redact, without_secret
+from tap_advexport.transport import NOT_TRUSTED, fault_of, is_without_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from requests.adapters import BaseAdapter
 
     from tap_advexport.reports import Interval
     from tap_advexport.windows import DateWindow
@@ -59,6 +63,13 @@ FAILED_STATES: Final = frozenset({"FAILURE", "REVOKED"})
 NOTHING_ANSWERS: Final = (
     "nothing answers there: check api_url and the network (proxy, firewall), or try again later"
 )
+CANNOT_BE_REACHED: Final = (
+    "the host of the files cannot be reached: check the network (proxy, firewall), or try again "
+    "later"
+)
+NOT_TRUSTED_ADVICE: Final = (
+    "check REQUESTS_CA_BUNDLE, the machine's certificates and a proxy that may stand between"
+)
 OUT_OF_ORDER: Final = "the API is there and out of order or overloaded: try again later"
 NOT_THE_API: Final = "what answers there is not the API: check api_url"
 
@@ -67,6 +78,7 @@ _TRANSIENT = frozenset(
     {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 )
 _GZIP_WBITS: Final = 31
+_RANGE: Final = re.compile(r"bytes +([0-9]+)-[0-9]+/([0-9]{1,18})")
 _NO_SUCH_PLACE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.GONE})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -222,11 +234,19 @@ class ApiClient:
             if response.status_code != HTTPStatus.OK:
                 msg = f"{what}: HTTP {response.status_code} brings no file"
                 raise FileError(msg)
-            return self._spool(what, response, spool, is_cancelled)
+            downloaded = self._spool(what, response, spool, is_cancelled)
+            _refuse_part(what, response, downloaded.byte_count)
+            return downloaded
 
     def shown(self, text: str) -> str:
         """A text of the API as a message may show it."""
         return excerpt(text, self._token)
+
+    def cleared(self, error: ExportError) -> ExportError:
+        """An error about what a file holds, without the token."""
+        text = str(error)
+        clear = without_secret(text, self._token)
+        return error if clear == text else type(error)(clear, advice=error.advice)
 
     def close(self) -> None:
         """Close idle connections."""
@@ -269,7 +289,7 @@ class ApiClient:
             elif isinstance(fault, ValueError) and not is_ours:
                 error = FileError(words)
             else:
-                error = RequestError(words, advice=NOTHING_ANSWERS)
+                error = RequestError(words, advice=_advice(words, is_ours=is_ours))
         raise error
 
     def _follow(self, what: str, url: str, *, is_api: bool) -> requests.Response:
@@ -281,11 +301,18 @@ class ApiClient:
             if response.status_code not in _REDIRECTS:
                 return response
             response.close()
-            url = _redirected(url, response)
+            url = _redirected(url, self._location(what, response, is_api=is_api))
             if is_api:
                 self._refuse_redirect_elsewhere(what, url)
         msg = f"{what}: redirected more than {MOST_REDIRECTS} times"
         raise RequestError(msg) if is_api else FileError(msg)
+
+    def _location(self, what: str, response: requests.Response, *, is_api: bool) -> str:
+        location = response.headers.get("Location", "")
+        if location:
+            return location
+        msg = f"{what}: HTTP {response.status_code} redirects and does not say where to"
+        raise RequestError(msg, advice=NOT_THE_API) if is_api else FileError(msg)
 
     def _refuse_redirect_elsewhere(self, what: str, url: str) -> None:
         try:
@@ -300,7 +327,7 @@ class ApiClient:
 
     def _refuse_redirected_demand(self, response: requests.Response) -> None:
         if response.status_code in _REDIRECTS:
-            url = _redirected(self._api_url, response)
+            url = _redirected(self._api_url, response.headers.get("Location", ""))
             msg = (
                 f"api_url: the API redirects demands (HTTP {response.status_code}): "
                 f"set api_url to {place_of(url)}"
@@ -318,7 +345,7 @@ class ApiClient:
         status = response.status_code
         if status < HTTPStatus.BAD_REQUEST:
             return
-        said = f"{what}: HTTP {status}{self._words(response)}"
+        said = f"{what}: HTTP {status}{self._words(what, response)}"
         if status in _TRANSIENT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise RequestError(
                 said,
@@ -335,10 +362,10 @@ class ApiClient:
         is_elsewhere = rejected is RejectedError and status in _NO_SUCH_PLACE
         raise rejected(said, advice=NOT_THE_API if is_elsewhere else "")
 
-    def _words(self, response: requests.Response) -> str:
+    def _words(self, what: str, response: requests.Response) -> str:
         """What an error answer says, cut and redacted."""
         try:
-            text = b"".join(_bounded(self._body(response), 4096)).decode("utf-8", "replace")
+            text = b"".join(_bounded(self._body(what, response), 4096)).decode("utf-8", "replace")
         except TapAdvexportError:
             return ""
         return f" {shown}" if (shown := excerpt(text, self._token)) else ""
@@ -356,7 +383,7 @@ class ApiClient:
         return max(0.0, (moment - self._clock.now()).total_seconds())
 
     def _answer(self, what: str, response: requests.Response, shape: type[_Answer]) -> _Answer:
-        body = b"".join(self._body(response))
+        body = b"".join(self._body(what, response))
         try:
             if len(body) <= LONGEST_ANSWER_BYTES:
                 return msgspec.json.decode(body, type=shape)
@@ -368,19 +395,19 @@ class ApiClient:
         msg = f"{what}: the answer {problem}"
         raise RequestError(msg, advice=NOT_THE_API)
 
-    def _body(self, response: requests.Response) -> Iterator[bytes]:
+    def _body(self, what: str, response: requests.Response) -> Iterator[bytes]:
         """An answer of the API, at most one chunk over the limit and one time-out long."""
         deadline = self._clock.monotonic() + self._timeout
         byte_count = 0
-        unpack = _unpacking(response)
-        for wire in self._chunks("answer of the API", response, RequestError):
+        unpack = _unpacking(what, response)
+        for wire in self._chunks(what, response, RequestError):
             chunk = unpack(wire)
             yield chunk
             byte_count += max(len(chunk), len(wire))
             if byte_count > LONGEST_ANSWER_BYTES:
                 return
             if self._clock.monotonic() > deadline:
-                msg = f"the API's answer was not complete after {self._timeout:g} s"
+                msg = f"{what}: the answer was not complete after {self._timeout:g} s"
                 raise RequestError(msg)
 
     def _spool(
@@ -407,11 +434,19 @@ class ApiClient:
         return Downloaded(byte_count, is_end_proven=self._is_end_proven(what, response, byte_count))
 
     def _is_end_proven(self, what: str, response: requests.Response, byte_count: int) -> bool:
-        if "chunked" in response.headers.get("Transfer-Encoding", "").lower():
+        coding = response.headers.get("Transfer-Encoding", "identity").strip().lower()
+        if coding == "chunked":
             return True
-        length = response.headers.get("Content-Length", "").strip()
-        if not (length.isascii() and length.isdigit()):
+        if coding != "identity":
+            msg = f"{what}: the transfer encoding {self.shown(coding)} is none to be read"
+            raise FileError(msg)
+        lengths = {part.strip() for part in response.headers.get("Content-Length", "").split(",")}
+        length = lengths.pop()
+        if not length and "Content-Length" not in response.headers:
             return False
+        if lengths or not (length.isascii() and length.isdigit()):
+            msg = f"{what}: its length is given as {self.shown(length) or 'nothing'}"
+            raise CutFileError(msg)
         if byte_count != int(length[:18]):
             msg = f"{what}: {byte_count} bytes came of {length[:18]}"
             raise CutFileError(msg)
@@ -435,7 +470,8 @@ class ApiClient:
 
     def _checked_task_id(self, what: str, task_id: str | None) -> str:
         # A dot segment would be resolved away and another resource asked for.
-        if not task_id or task_id in {".", ".."}:
+        is_usable = task_id and task_id not in {".", ".."} and self._token not in task_id
+        if not task_id or not is_usable:
             msg = f"{what}: the API answers QUEUED with no usable task_id"
             raise TaskError(msg)
         return task_id
@@ -477,13 +513,19 @@ def _session(user_agent: str, adapter: BaseAdapter) -> requests.Session:
     return session
 
 
-def _adapter(pool_size: int) -> HTTPAdapter:
-    return HTTPAdapter(pool_connections=pool_size, pool_maxsize=pool_size, max_retries=0)
+def _adapter(pool_size: int) -> FramedAdapter:
+    return FramedAdapter(pool_connections=pool_size, pool_maxsize=pool_size, max_retries=0)
 
 
-def _redirected(url: str, response: requests.Response) -> str:
+def _advice(words: str, *, is_ours: bool) -> str:
+    """What a person can do when a host cannot even be asked."""
+    if words.endswith(NOT_TRUSTED):
+        return NOT_TRUSTED_ADVICE
+    return NOTHING_ANSWERS if is_ours else CANNOT_BE_REACHED
+
+
+def _redirected(url: str, location: str) -> str:
     """Where a redirect leads; what cannot be a URL stays as it is, and is refused as one."""
-    location = response.headers.get("Location", "")
     with suppress(UnicodeError):
         location = location.encode("latin-1").decode()
     try:
@@ -492,7 +534,15 @@ def _redirected(url: str, response: requests.Response) -> str:
         return location
 
 
-def _unpacking(response: requests.Response) -> Callable[[bytes], bytes]:
+def _refuse_part(what: str, response: requests.Response, byte_count: int) -> None:
+    """A whole file has no range, or one of all its bytes."""
+    match = _RANGE.match(response.headers.get("Content-Range", ""))
+    if match and (match[1].lstrip("0") or int(match[2]) != byte_count):
+        msg = f"{what}: it is a part of a file of {match[2]} bytes"
+        raise CutFileError(msg)
+
+
+def _unpacking(what: str, response: requests.Response) -> Callable[[bytes], bytes]:
     """What unpacks an answer that came packed although that was not asked for."""
     if response.headers.get("Content-Encoding", "").strip().lower() not in {"gzip", "x-gzip"}:
         return lambda wire: wire
@@ -502,7 +552,7 @@ def _unpacking(response: requests.Response) -> Callable[[bytes], bytes]:
         try:
             return unpacker.decompress(wire, LONGEST_ANSWER_BYTES + 1)
         except zlib.error:
-            msg = "the API's answer is damaged: its gzip stream is invalid"
+            msg = f"{what}: the answer is damaged: its gzip stream is invalid"
             raise RequestError(msg) from None
 
     return unpack

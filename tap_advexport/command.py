@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from tap_advexport.errors import ConfigError, TapAdvexportError
+from tap_advexport.library_logs import guard_logs
 from tap_advexport.output import OutputClosed, WriteInterrupted
-from tap_advexport.redaction import guard_logs
 from tap_advexport.run import FailedDays, Halt, Interrupted
 from tap_advexport.tap import TapAdvexport
 from tap_advexport.windows import DateWindow
@@ -101,7 +101,8 @@ def _end(tap: TapAdvexport, code: int, reasons: list[str]) -> int:
             code = code or READER_GONE
         except TapAdvexportError as error:
             code = _fail(error, reasons)
-    for line in _failed_ranges(run.failures):
+    # When the API does not work, one line says so for all days.
+    for line in [] if run.health.is_given_up else _failed_ranges(run.failures):
         logger.error("%s", line)
         reasons.append(line)
         code = code or FAILED

@@ -15,6 +15,7 @@ from tap_advexport.windows import DateWindow
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from tap_advexport.errors import ExportError
     from tap_advexport.reports import Interval
 
 
@@ -88,6 +89,13 @@ class Client(Protocol):
         """Bring a file into a spool."""
         ...
 
+    def cleared(self, error: ExportError) -> ExportError:
+        """An error about what a file holds, without the token."""
+        ...
+
+
+# With the usual three attempts, three dozen demands in vain.
+SETBACKS_PER_ATTEMPT: Final = 12
 
 # Turns a downloaded file into a spool of record lines.
 Convert = Callable[[BinaryIO, DateWindow, Task, Downloaded], tuple[BinaryIO, Converted]]
@@ -99,11 +107,21 @@ class Health:
 
     succeeded: int = 0
     failed: int = 0
+    setbacks: int = 0
     is_doubtful: bool = False
+    is_given_up: bool = False
 
     def is_broken(self, limit: int) -> bool:
         """As many exports as may be in flight failed for good, and none worked."""
         return self.succeeded == 0 and self.failed >= limit
+
+    def is_hopeless(self, attempts: int) -> bool:
+        """A few dozen demands came to nothing, and none worked, however many are in flight.
+
+        Args:
+            attempts: how often each export may be demanded.
+        """
+        return self.succeeded == 0 and self.setbacks >= SETBACKS_PER_ATTEMPT * attempts
 
 
 @dataclass(frozen=True, slots=True)

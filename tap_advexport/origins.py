@@ -51,7 +51,8 @@ def checked_origin(url: str, *, is_http_allowed: bool) -> Origin:
         msg = "the URL is malformed"
         raise UrlRefused(msg) from None
     if parts.scheme not in _PORTS:
-        msg = f"the URL's scheme is {parts.scheme[:20] or 'missing'}, and must be https"
+        due = "https or http" if is_http_allowed else "https"
+        msg = f"the URL's scheme is {parts.scheme[:20] or 'missing'}, and must be {due}"
         raise UrlRefused(msg)
     if parts.scheme == "http" and not is_http_allowed:
         msg = "the URL is http, and the API is https: a downgrade is refused"

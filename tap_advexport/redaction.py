@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from typing import Final
 from urllib.parse import urlsplit
 
 LONGEST_EXCERPT: Final = 200
+# A beginning of the token that is shorter than this gives nothing away.
+SHORTEST_SECRET: Final = 4
 
 # A query may hold apostrophes, and in a log also quotation marks.
 _URL_SECRETS = re.compile(r"(?i)\b(https?://)(?:[^\s/?#\"'<>]*@)?([^\s?#\"'<>]*)[?#][^\s\"<>]*")
 _QUERY = re.compile(r"\?[^\s\"<>]+")
-_LOGGED_QUERY = re.compile(r"\?\S*")
+# In a cell a question mark can be one, so that only what looks like a query is taken for it.
+_LIKE_A_QUERY = re.compile(r"\?[^\s\"<>?=]*=[^\s\"<>]*")
 _UNPRINTABLE = re.compile(r"[^\S ]+|[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
@@ -37,6 +39,21 @@ def excerpt(text: str, secret: str = "") -> str:
     return shown if len(shown) <= LONGEST_EXCERPT else shown[: LONGEST_EXCERPT - 3] + "..."
 
 
+def without_queries(text: str) -> str:
+    """A text of a file without the users and queries of the URLs in it."""
+    return _LIKE_A_QUERY.sub("?***", _URL_SECRETS.sub(r"\1\2?***", text))
+
+
+def without_secret(text: str, secret: str) -> str:
+    """Take the token out of a message, also where the message cut it short (`...`)."""
+    if not secret or secret[:SHORTEST_SECRET] not in text:
+        return text
+    text = text.replace(secret, "***")
+    for length in range(len(secret) - 1, SHORTEST_SECRET - 1, -1):
+        text = re.sub(re.escape(secret[:length]) + r"(?=['\"]?\.\.\.)", "***", text)
+    return text
+
+
 def place_of(url: str) -> str:
     """Scheme, host and path of a URL, as a message may show them."""
     try:
@@ -45,22 +62,6 @@ def place_of(url: str) -> str:
         port = f":{parts.port}" if parts.port else ""
     except ValueError:
         return "a malformed URL"
-    return redact(f"{parts.scheme}://{host}{port}{parts.path}")
-
-
-class _QueryFilter(logging.Filter):
-    """Takes queries out of what the HTTP library logs: a download URL's query is its signature."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Redact the record; never drop it."""
-        record.msg = _LOGGED_QUERY.sub("?***", record.getMessage())
-        record.args = ()
-        return True
-
-
-def guard_logs() -> None:
-    """Keep signed URLs out of the logs of the libraries beneath, at every level."""
-    for name in ("urllib3.connectionpool", "urllib3.util.retry", "urllib3.connection", "requests"):
-        logger = logging.getLogger(name)
-        if not any(isinstance(found, _QueryFilter) for found in logger.filters):
-            logger.addFilter(_QueryFilter())
+    if not parts.scheme:
+        return "a URL without a scheme"
+    return excerpt(f"{parts.scheme}://{host}{port}{parts.path}")

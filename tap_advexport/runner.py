@@ -204,15 +204,19 @@ class Runner:
         most = self._limits.max_concurrent_exports
         at_the_api = len(self._at_the_api())
         is_adopted = self._queue[0].task is not None
-        if not is_adopted and self._health.is_broken(most):
+        if not is_adopted and (self._health.is_broken(most) or self._is_hopeless()):
             return False
         if self._health.is_doubtful and not self._health.succeeded:
             most = 1
         # Files that wait to be converted or emitted bound the disk: no more than those in flight.
         return at_the_api < most and len(self._flights) < 2 * self._limits.max_concurrent_exports
 
+    def _is_hopeless(self) -> bool:
+        return self._health.is_hopeless(self._patience.export_attempts)
+
     def _refuse_broken_api(self) -> None:
         if self._queue and not self._flights:
+            self._health.is_given_up = True
             msg = (
                 f"the API does not work: {self._health.failed} exports failed and none succeeded, "
                 f"so that nothing more is demanded; the last one: {self._last_reason}"
@@ -313,7 +317,9 @@ class Runner:
             self._take_error(flight, self._silence_of(flight))
 
     def _silence_of(self, flight: Flight) -> TapAdvexportError:
-        what = f"{flight.phase.name.lower()} of {flight.export.window}"
+        task = flight.export.task
+        of_task = f" (task {excerpt(task.task_id)})" if task else ""
+        what = f"{flight.phase.name.lower()} of {flight.export.window}{of_task}"
         if flight.phase is Phase.FETCH:
             return CutFileError(f"{what}: the download did not come to its end in time")
         return RequestError(f"{what}: no complete answer in time")
@@ -379,7 +385,8 @@ class Runner:
     def _finished(self, flight: Flight, answer: Finished) -> None:
         now = self._clock.monotonic()
         if not answer.url:
-            self._follow(flight, after_empty_look(flight.export, self._patience), "no URL")
+            reason = f"task {excerpt(task_of(flight).task_id)} is SUCCESS without a download URL"
+            self._follow(flight, after_empty_look(flight.export, self._patience), reason)
             return
         if not flight.export.fresh_urls and not flight.export.empty_looks:
             self._looks.learn(flight.unfinished_age, now - flight.began_at)
@@ -451,6 +458,10 @@ class Runner:
         task = flight.export.task
         window = flight.export.window
         self._last_reason = reason
+        if isinstance(step, DemandAnew | Split):
+            self._health.setbacks += 1
+            if self._is_hopeless():
+                step = GiveUp(keeps_task=False)
         match step:
             case SendAgain(export):
                 flight.export = export

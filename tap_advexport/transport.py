@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import socket
+import ssl
 from typing import TYPE_CHECKING, Final
 
 import requests
@@ -12,12 +13,16 @@ import urllib3
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+NOT_TRUSTED: Final = "the host's certificate is not trusted"
+NO_BUNDLE: Final = "the CA bundle that REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names cannot be read"
+
 # In the order in which they are looked for: the first that is found anywhere in the chain.
 _WORDS: Final = (
     (urllib3.exceptions.NameResolutionError, "the host's name cannot be resolved"),
     (socket.gaierror, "the host's name cannot be resolved"),
     (urllib3.exceptions.ProxyError, "the proxy does not connect"),
     (ConnectionRefusedError, "the connection is refused"),
+    (ssl.SSLCertVerificationError, NOT_TRUSTED),
     (urllib3.exceptions.ConnectTimeoutError, "no connection within the time-out"),
     (requests.ConnectTimeout, "no connection within the time-out"),
     (urllib3.exceptions.ReadTimeoutError, "no answer within the time-out"),
@@ -37,7 +42,7 @@ _WORDS: Final = (
 def fault_of(fault: BaseException) -> str:
     """Say in a few words what a library's exception means, without what it carries."""
     if is_without_bundle(fault):
-        return "the CA bundle that REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names cannot be found"
+        return NO_BUNDLE
     chain = list(_chain(fault))
     for kind, words in _WORDS:
         if any(_is(link, kind) for link in chain):

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, assert_never
 
+from tap_advexport.errors import ExportError
 from tap_advexport.flights import ConvertedFile, Fetched, Phase, task_of
 from tap_advexport.spool import open_spool, spool_error
 
@@ -84,6 +85,8 @@ class Work:
         def convert() -> ConvertedFile:
             try:
                 return ConvertedFile(*self.convert(spool, flight.export.window, task, download))
+            except ExportError as error:
+                raise self.client.cleared(error) from None
             except OSError as error:
                 raise spool_error(error) from None
             finally:

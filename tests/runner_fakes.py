@@ -30,6 +30,8 @@ from tap_advexport.workers import Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from tap_advexport.errors import ExportError
+
 START = datetime(2024, 4, 2, 3, tzinfo=UTC)
 MOST_CALLS = 3000
 
@@ -136,6 +138,9 @@ class Api:
         answer = self._answer("download", url, Downloaded(10, is_end_proven=True))
         assert isinstance(answer, Downloaded)
         return answer
+
+    def cleared(self, error: ExportError) -> ExportError:
+        return type(error)(str(error).replace("t0ken", "***"))
 
     def convert(
         self, spool: BinaryIO, window: DateWindow, task: Task, downloaded: Downloaded

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import itertools
 import json
 import logging
 import ssl
@@ -29,7 +30,7 @@ from tap_advexport.errors import (
     TapAdvexportError,
     TaskError,
 )
-from tap_advexport.redaction import guard_logs
+from tap_advexport.library_logs import guard_logs
 from tap_advexport.reports import Interval
 from tap_advexport.windows import DateWindow
 from tests.wire import Asked, Close, Wire, chunked, head, reply
@@ -181,15 +182,42 @@ def test_a_file_is_spooled_byte_for_byte(answer: Answer, is_end_proven: bool) ->
     assert downloaded == Downloaded(len(body), is_end_proven=is_end_proven)
 
 
-@pytest.mark.parametrize("length", ["8, 8", "eight", "", "-1"])
+def test_a_length_given_twice_is_one() -> None:
+    with serving(Close(head(Content_Length="8, 8") + CSV)) as (server, client):
+        assert fetch(client, f"{server.origin}/f") == (CSV, Downloaded(8, is_end_proven=True))
+
+
+@pytest.mark.parametrize("length", ["8, 9", "eight", "", "-1", "8.0", "+8", "٨"])
 def test_a_length_that_is_none_proves_nothing(length: str) -> None:
     with serving(Close(head(Content_Length=length) + CSV)) as (server, client):
-        try:
-            body, downloaded = fetch(client, f"{server.origin}/f")
-        except TapAdvexportError:
-            return
-        assert body == CSV
-        assert not downloaded.is_end_proven
+        error = error_of(lambda: fetch(client, f"{server.origin}/f"))
+        assert isinstance(error, CutFileError | RequestError)
+
+
+@pytest.mark.parametrize("coding", ["gzip, chunked", "identity, chunked", "gzip", "x"])
+def test_a_transfer_encoding_that_nobody_undoes_proves_nothing(coding: str) -> None:
+    with serving(Close(head(Transfer_Encoding=coding) + CSV)) as (server, client):
+        error = error_of(lambda: fetch(client, f"{server.origin}/f"))
+        assert "transfer encoding" in str(error)
+        assert isinstance(error, FileError)
+
+
+def test_no_transfer_encoding_is_as_good_as_none() -> None:
+    answer = head(Transfer_Encoding="identity", Content_Length=len(CSV)) + CSV
+    with serving(Close(answer)) as (server, client):
+        assert fetch(client, f"{server.origin}/f") == (CSV, Downloaded(8, is_end_proven=True))
+
+
+@pytest.mark.parametrize("of", ["0-7/12", "4-11/12", "1-8/8"])
+def test_a_part_of_a_file_is_no_file(of: str) -> None:
+    with serving(reply(CSV, Content_Range=f"bytes {of}")) as (server, client):
+        assert isinstance(error_of(lambda: fetch(client, f"{server.origin}/f")), CutFileError)
+
+
+@pytest.mark.parametrize("of", ["bytes 0-7/8", "bytes 0-7/*", "rows 0-1/2", ""])
+def test_a_range_that_is_all_of_a_file_is_a_file(of: str) -> None:
+    with serving(reply(CSV, Content_Range=of)) as (server, client):
+        assert fetch(client, f"{server.origin}/f")[0] == CSV
 
 
 # --- Who sees the token -----------------------------------------------------------------------
@@ -318,6 +346,14 @@ def test_a_loop_of_redirects_ends(call: str) -> None:
         assert len(server.requests) <= 10
 
 
+@pytest.mark.parametrize("call", ["look", "fetch"])
+def test_a_redirect_to_nowhere_is_told(call: str) -> None:
+    with serving(head(302, Content_Length=0)) as (server, client):
+        ask = client.look if call == "look" else lambda _: fetch(client, f"{server.origin}/f")
+        assert "does not say where" in str(error_of(lambda: ask("t")))
+        assert len(server.requests) == 1
+
+
 def test_the_body_of_a_redirect_is_not_read() -> None:
     sent = []
 
@@ -396,7 +432,7 @@ def test_an_odd_task_id_stays_one_segment_of_the_path(task_id: str) -> None:
     assert not set("/?#\\ \n") & set(segment)
 
 
-@pytest.mark.parametrize("task_id", ["", ".", "..", None])
+@pytest.mark.parametrize("task_id", ["", ".", "..", None, TOKEN, f"task-{TOKEN}"])
 def test_a_task_id_that_is_none_is_refused(task_id: str | None) -> None:
     with serving(queued(task_id)) as (_, client):
         assert isinstance(error_of(lambda: demand(client)), TaskError)
@@ -587,6 +623,119 @@ def test_a_file_that_ends_before_its_end_is_cut(answer: Close) -> None:
         assert isinstance(error, CutFileError)
 
 
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"0",
+        b"000",
+        b"0000000",
+        b"0x0\r\n\r\n",
+        b"-0\r\n\r\n",
+        b"+0\r\n\r\n",
+        b"0_0\r\n\r\n",
+        b" 0\r\n\r\n",
+        b"\r\n\r\n",
+        b"0\r;\r\n\r\n",
+        b"",
+        b"8\r\n" + CSV,
+        b"8\r\n" + CSV + b"XY0\r\n\r\n",
+        b"6\r\n" + CSV + b"0\r\n\r\n",
+        b"8" * 70_000 + b"\r\n",
+    ],
+)
+def test_chunks_end_with_a_whole_last_chunk_or_are_cut(rest: bytes) -> None:
+    answer = Close(chunked(CSV).removesuffix(b"0\r\n\r\n") + rest)
+    with serving(answer) as (server, client):
+        error = error_of(lambda: fetch(client, f"{server.origin}/f?{SIGNATURE}"))
+        assert isinstance(error, CutFileError)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"0\r\n\r\n",
+        b"0\r\n",
+        b"0\n\n",
+        b"00000000\r\n\r\n",
+        b"0;last=1\r\n\r\n",
+        b"0 \r\n\r\n",
+        b"0\r\nX-Sum: 1\r\nX-More: 2\r\n\r\n",
+        b"00A ; x=y\r\n1234567\r\n\n\r\n0\r\n\r\n",
+        b"0\r\nX-Sum",
+    ],
+)
+def test_chunks_may_be_written_in_several_ways(rest: bytes) -> None:
+    answer = Close(chunked(CSV).removesuffix(b"0\r\n\r\n") + rest)
+    with serving(answer) as (server, client):
+        body, downloaded = fetch(client, f"{server.origin}/f")
+    assert body.startswith(CSV)
+    assert downloaded == Downloaded(len(body), is_end_proven=True)
+
+
+def test_a_connection_is_used_again_after_chunks() -> None:
+    with serving(chunked(CSV, CSV * 30_000)) as (server, client):
+        for _ in range(3):
+            assert fetch(client, f"{server.origin}/f")[0] == CSV * 30_001
+        assert server.connections == 1
+
+
+def answer_with(lines: bytes, body: bytes = CSV) -> Close:
+    return Close(b"HTTP/1.1 200 Whatever\r\n" + lines + b"\r\n\r\n" + body)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        b"no colon",
+        b"X-A: a\rb",
+        b"X-\xe9: a",
+        b": nameless",
+        b"two words: a",
+        b" continues nothing",
+        b"no colon\r\n and goes on",
+        b"X-A: a\r\n b\r\n\tc",
+        b"\x00: a",
+        b"HTTP/1.1 200 again",
+    ],
+)
+def test_a_line_that_is_no_header_hides_no_length_and_no_log_shows_it(
+    before: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    lines = before + b"\r\nContent-Length: 8"
+    with serving(answer_with(lines)) as (server, client):
+        assert fetch(client, f"{server.origin}/f") == (CSV, Downloaded(8, is_end_proven=True))
+    with serving(answer_with(lines, CSV[:4])) as (server, client):
+        assert isinstance(error_of(lambda: fetch(client, f"{server.origin}/f")), CutFileError)
+    assert "parse headers" not in caplog.text
+
+
+def test_a_blank_before_a_colon_hides_no_length() -> None:
+    with serving(answer_with(b"Content-Length : 8", CSV[:4])) as (server, client):
+        assert isinstance(error_of(lambda: fetch(client, f"{server.origin}/f")), CutFileError)
+
+
+@pytest.mark.parametrize("line", [b"no colon\r\n", b"X: y\r\n"])
+def test_headers_without_an_end_are_given_up(line: bytes) -> None:
+    wire = itertools.chain([b"HTTP/1.1 200 OK\r\n"], itertools.repeat(line * 100, 10_000))
+    with serving(Close(wire)) as (_, client):
+        assert isinstance(error_of(lambda: client.look("t")), RequestError)
+
+
+@pytest.mark.parametrize("early", [100, 102, 103, 199])
+def test_what_comes_before_the_answer_is_passed_over(early: int) -> None:
+    hint = head(early, Link="</f>; rel=preload")
+    with serving(lambda _: hint * 2 + reply(CSV)) as (server, client):
+        for _ in range(2):
+            assert fetch(client, f"{server.origin}/f") == (CSV, Downloaded(8, is_end_proven=True))
+        assert server.connections == 1
+
+
+def test_hints_without_an_end_are_given_up() -> None:
+    with serving(Close(head(103) * 100)) as (_, client):
+        assert isinstance(error_of(lambda: client.look("t")), RequestError)
+
+
 def test_a_bomb_costs_no_memory_while_it_is_downloaded() -> None:
     bomb = gzip.compress(bytes(300 << 20), compresslevel=1)
     with serving(reply(bomb, Content_Encoding="gzip")) as (server, client):
@@ -734,7 +883,9 @@ def test_a_bundle_of_certificates_is_taken_from_the_environment(
 def test_a_certificate_that_nobody_vouches_for_is_refused_and_told(tls: ssl.SSLContext) -> None:
     with serving(state("PENDING"), tls=tls) as (server, client):
         error = error_of(lambda: client.look("t"))
-        assert "certificate" in str(error)
+        assert isinstance(error, RequestError)
+        assert "certificate is not trusted" in error.with_advice()
+        assert "REQUESTS_CA_BUNDLE" in error.with_advice()
         assert server.requests == []
 
 
@@ -820,10 +971,16 @@ def test_neither_token_nor_signature_is_in_any_log_at_any_level(
         error_of(lambda: fetch(client, f"{server.origin}/f?a={SIGNATURE}"))
         error_of(lambda: fetch(client, f"{server.origin}/f?a='{SIGNATURE}'"))
         assert not answers
+    with serving(answer_with(f"no colon, {TOKEN} ?{SIGNATURE}".encode())) as (server, client):
+        fetch(client, f"{server.origin}/f?{SIGNATURE}")
     with Wire(lambda _: reply(CSV)) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.origin.replace("//", f"//user:{SIGNATURE}@"))
+        client = client_of("http://api.invalid/")
         fetch(client, f"http://files.invalid/f?{SIGNATURE}")
         client.close()
+    logging.getLogger("urllib3.connection").warning(
+        "?%s", SIGNATURE, exc_info=ValueError(SIGNATURE)
+    )
     assert "urllib3" in caplog.text
     assert_no_secret(caplog.text, *(repr(record.__dict__) for record in caplog.records))
 

@@ -210,6 +210,32 @@ def run(case: Good | Bad, folder: Path) -> Told:
         return tap.run_forked(streams=streams)
 
 
+SECRETS: dict[str, bytes | Close] = {
+    "a message": reply(b"no access for token t0ken-t0ken-t0ken\n"),
+    "a long message": reply(b"there is nothing here for anyone but t0ken-t0ken-t0ken\n"),
+    "a message with a URL": reply(b"see http://h/f?X=s1gnature\n"),
+    "a cell": reply(table(row(clicks_aggr="t0ken-t0ken-t0ken"))),
+    "a cell with a URL": reply(table(row(time="http://h/f?X=s1gnature"))),
+    "a last cell": reply(table([*row()[:3], "/f?X=s1gnature"])),
+    "the header": reply(b"t0ken-t0ken-t0ken,/f?X=s1gnature," + ONE.replace(b",cr,", b",", 1)),
+    "XML": reply(b"<Error><Resource>http://h/f?X=s1gnature t0ken-t0ken-t0ken</Resource></Error>"),
+    "JSON": reply(b'{"detail": "t0ken-t0ken-t0ken http://h/f?X=s1gnature"}'),
+    "another column": reply(WHOLE.replace(b"_id\n", b"_id,t0ken-t0ken-t0ken?X=s1gnature\n")),
+    "a line that is no header": Close(
+        head(Content_Length=9)[:-2] + b"t0ken-t0ken-t0ken?X=s1gnature\r\n\r\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_what_a_file_holds_of_secrets_is_in_no_line(tmp_path: Path, name: str) -> None:
+    secret = Bad(SECRETS[name], (), settings={"auth_token": "t0ken-t0ken-t0ken"})
+    told = run(secret, tmp_path / "run")
+    assert told.code == 1
+    assert "t0ken" not in told.log + told.out.decode()
+    assert "s1g" not in told.log + told.out.decode()
+
+
 def rows_of(told: Told, stream: str) -> list[dict[str, str]]:
     """The records, back as the cells that they came from."""
     return [

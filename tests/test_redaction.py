@@ -8,13 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tap_advexport.library_logs import guard_logs
 from tap_advexport.origins import Origin, UrlRefused, checked_origin
 from tap_advexport.redaction import (
     LONGEST_EXCERPT,
     excerpt,
-    guard_logs,
     place_of,
     redact,
+    without_queries,
+    without_secret,
 )
 
 
@@ -74,6 +76,39 @@ def test_a_token_is_not_in_an_excerpt() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a cell", "a cell"),
+        ("what? nothing", "what? nothing"),
+        ("?", "?"),
+        ("a=b?c", "a=b?c"),
+        ("at https://u:p@h/f?s1g#x, then", "at https://h/f?*** then"),
+        ("/f?sig=1&b=2 and /g?x=", "/f?*** and /g?***"),
+        ("<R>/b/k?X-Amz=1</R>", "<R>/b/k?***</R>"),
+    ],
+)
+def test_a_text_of_a_file_loses_queries_and_keeps_questions(text: str, shown: str) -> None:
+    assert without_queries(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("no access for abcdefgh", "no access for ***"),
+        ("'x abcdefgh' and 'abcdefgh'", "'x ***' and '***'"),
+        ("'no access for abcdef'...", "'no access for ***'..."),
+        ("'no access for abcd...", "'no access for ***..."),
+        ("'no access for abc'...", "'no access for abc'..."),
+        ("abcdef is a word", "abcdef is a word"),
+        ("nothing", "nothing"),
+    ],
+)
+def test_the_token_is_taken_out_also_where_it_is_cut(text: str, shown: str) -> None:
+    assert without_secret(text, "abcdefgh") == shown
+    assert without_secret(text, "") == text
+
+
+@pytest.mark.parametrize(
     ("url", "place"),
     [
         ("https://user:pw@h:8443/p/q?sig#x", "https://h:8443/p/q"),
@@ -83,7 +118,10 @@ def test_a_token_is_not_in_an_excerpt() -> None:
         ("https:///p", "https:///p"),
         ("file:///etc/passwd", "file:///etc/passwd"),
         ("https://h/a\nb", "https://h/ab"),
-        ("", "://"),
+        ("", "a URL without a scheme"),
+        ("/files/1?sig", "a URL without a scheme"),
+        ("//h/p?sig", "a URL without a scheme"),
+        ("https://h/" + "p" * 10**6, "https://h/" + "p" * 187 + "..."),
     ],
 )
 def test_a_place_is_scheme_host_and_path(url: str, place: str) -> None:
@@ -104,8 +142,10 @@ def test_logs_of_the_libraries_lose_queries_once_and_no_line(
     caplog.set_level(logging.DEBUG)
     logger.debug('"%s %s HTTP/1.1" %d', "GET", "/f?a=1'2\"3", 200)
     logger.warning("plain")
-    assert caplog.messages == ['"GET /f?*** HTTP/1.1" 200', "plain"]
+    logger.warning("odd", exc_info=ValueError("/f?sig"))
+    assert caplog.messages == ['"GET /f?*** HTTP/1.1" 200', "plain", "odd"]
     assert caplog.records[0].args == ()
+    assert "sig" not in caplog.text
     assert sum(type(each).__name__ == "_QueryFilter" for each in logger.filters) == 1
 
 
@@ -153,3 +193,5 @@ def test_a_url_is_refused_with_the_reason_and_without_itself(url: str, words: st
 
 def test_http_may_be_allowed() -> None:
     assert checked_origin("http://h/", is_http_allowed=True).is_plain
+    with pytest.raises(UrlRefused, match=r"is ftp, and must be https or http$"):
+        checked_origin("ftp://h/", is_http_allowed=True)

@@ -1,0 +1,151 @@
+"""HTTP answers taken literally where the HTTP library is lenient, so that no cut file looks whole.
+
+The library stops reading headers at a line that is none, and a length that stands behind it is
+lost; it takes a chunk size that was cut (`0` of `0000f3a2`) for the end of the file; and it takes
+early hints (103) for the answer. Here a line that is no header is passed over, a chunk is what
+RFC 9112 says, and the answer is the final one.
+"""
+
+from __future__ import annotations
+
+import functools
+import http.client
+import re
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
+
+from requests.adapters import HTTPAdapter
+from typing_extensions import override
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import urllib3
+    from requests import PreparedRequest
+
+_LONGEST_LINE: Final = 1 << 16
+_MOST_LINES: Final = 400
+_MOST_HEADS: Final = 20
+# 100 is passed over by the library; behind 101 there is no HTTP any more (RFC 9110, 15.2).
+_EARLY: Final = frozenset(range(102, 200))
+_BLANK: Final = frozenset({b"\r\n", b"\n", b""})
+_NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
+
+
+class FramedResponse(http.client.HTTPResponse):
+    """An answer whose headers and chunks are read as they are written."""
+
+    _chunk_left = 0
+
+    @override
+    def begin(self) -> None:
+        """Read the head of the final answer.
+
+        Raises:
+            http.client.HTTPException: it is no HTTP, or has no end.
+        """
+        for _ in range(_MOST_HEADS):
+            wire = self.fp
+            self.fp = cast("Any", _HeadLines(wire))
+            try:
+                super().begin()
+            finally:
+                if not self.isclosed():
+                    self.fp = wire
+            if self.status not in _EARLY:
+                return
+            self.headers = self.msg = cast("Any", None)
+        raise http.client.HTTPException("hints without an end")
+
+    @override
+    def read1(self, n: int = -1) -> bytes:
+        """At most `n` bytes of the body as soon as there are some, none at its end.
+
+        Raises:
+            http.client.IncompleteRead: a chunk is cut or is none.
+        """
+        if not self.chunked:
+            return super().read1(n)
+        if self.isclosed() or (self._chunk_left == 0 and not self._begin_chunk()):
+            return b""
+        found = self.fp.read1(self._chunk_left if n < 0 else min(n, self._chunk_left))
+        if not found:
+            raise http.client.IncompleteRead(b"")
+        self._chunk_left -= len(found)
+        if self._chunk_left == 0 and self.fp.readline(2) not in {b"\r\n", b"\n"}:
+            raise http.client.IncompleteRead(b"")
+        return found
+
+    def _begin_chunk(self) -> bool:
+        """Read a chunk's size; at the last chunk, the end of the body."""
+        match = _CHUNK_SIZE.fullmatch(self.fp.readline(_LONGEST_LINE))
+        if match is None:
+            raise http.client.IncompleteRead(b"")
+        self._chunk_left = int(match[1], 16)
+        if self._chunk_left:
+            return True
+        # Trailers, which nothing here needs; all of the body is there, whatever they end with.
+        while self.fp.readline(_LONGEST_LINE) not in _BLANK:
+            pass
+        self.close()
+        return False
+
+
+class FramedAdapter(HTTPAdapter):
+    """Carries requests as its base does, over connections that answer with FramedResponse."""
+
+    @override
+    def get_connection_with_tls_context(
+        self,
+        request: PreparedRequest,
+        verify: Any,
+        proxies: Mapping[str, str] | None = None,
+        cert: Any = None,
+    ) -> urllib3.HTTPConnectionPool:
+        """A pool of connections to where the request goes."""
+        proxies = dict(proxies) if proxies else None
+        found = super().get_connection_with_tls_context(request, verify, proxies, cert)
+        pool = cast("urllib3.HTTPConnectionPool", found)
+        pool.ConnectionCls = _framed(pool.ConnectionCls)
+        return pool
+
+
+class _HeadLines:
+    """Gives the lines of an answer's head, without those that are no headers."""
+
+    def __init__(self, wire: BinaryIO) -> None:
+        self._wire = wire
+        self._line_count = 0
+        self._is_start = True
+        self._is_header = False
+
+    def readline(self, limit: int) -> bytes:
+        """The line with the status, the next header, or the line that ends them."""
+        while self._line_count < _MOST_LINES:
+            self._line_count += 1
+            line = self._wire.readline(limit)
+            if self._is_start or line in _BLANK or len(line) >= limit:
+                self._is_start = line in _BLANK
+                return line
+            if line[:1] not in {b" ", b"\t"}:
+                line, self._is_header = _header(line)
+            if self._is_header:
+                # A lone CR would end the line for whoever parses it.
+                return line.rstrip(b"\r\n").replace(b"\r", b" ") + b"\r\n"
+        raise http.client.HTTPException("headers without an end")
+
+    def close(self) -> None:
+        """Close what is read."""
+        self._wire.close()
+
+
+def _header(line: bytes) -> tuple[bytes, bool]:
+    """A header without blanks before its colon, and whether it is one."""
+    name, colon, value = line.partition(b":")
+    name = name.rstrip(b" \t")
+    return name + colon + value, bool(colon and _NAME.fullmatch(name))
+
+
+@functools.cache
+def _framed(kind: Any) -> Any:  # noqa: ANN401 - one of the HTTP library's connection classes
+    return type(kind.__name__, (kind,), {"response_class": FramedResponse})
