@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from itertools import chain, islice
@@ -24,10 +25,42 @@ if TYPE_CHECKING:
 # The fastest level: a target unpacks the file at once, and then it is gone.
 GZIP_LEVEL: Final = 1
 
+# Of each part of `batch_config`: what it needs, and what it may have.
+BATCH_KEYS: Final = {
+    "encoding": (("format",), ("compression",)),
+    "storage": (("root",), ("prefix", "params")),
+}
+
 COMPRESSIONS: Final = {
     "jsonl": {None: "", "none": "", "gzip": ".gz"},
     "parquet": {None: "snappy", "none": "none", "gzip": "gzip"},
 }
+
+
+def check_batch_keys(given: object) -> None:
+    """Refuse a `batch_config` without what the SDK takes for granted.
+
+    Raises:
+        ConfigError: a part or a key is missing, or one is not known.
+    """
+    if not isinstance(given, Mapping) or not given:
+        return
+    _check_keys("batch_config", given, ("encoding", "storage"), ("batch_size",))
+    for part, (needed, others) in BATCH_KEYS.items():
+        _check_keys(f"batch_config.{part}", given[part], needed, others)
+
+
+def _check_keys(
+    path: str, given: Mapping[str, object], needed: Sequence[str], others: Sequence[str]
+) -> None:
+    missing = [name for name in needed if name not in given]
+    unknown = sorted(set(given) - {*needed, *others})
+    if missing:
+        msg = f"{path}: lacks {', '.join(missing)}"
+        raise ConfigError(msg)
+    if unknown:
+        msg = f"{path}: has no {excerpt(unknown[0])}, but {', '.join([*needed, *others])}"
+        raise ConfigError(msg)
 
 
 def check_batch_config(config: BatchConfig) -> None:

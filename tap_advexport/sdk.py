@@ -14,8 +14,11 @@ from singer_sdk.mapper import SameRecordTransform
 from typing_extensions import override
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.metrics import Counter
+    from singer_sdk.singerlib import RecordMessage
     from singer_sdk.tap_base import Tap
 
 __all__ = ["OwnStateStream", "load_json"]
@@ -58,6 +61,18 @@ class OwnStateStream(Stream, abc.ABC):
         if self._record_counter is None:
             self._record_counter = super().get_record_counter(**kwargs)
         return self._record_counter
+
+    @override
+    def _generate_record_messages(self, record: Record) -> Generator[RecordMessage, None, None]:
+        """As the SDK does; what a stream map raises has to be told as a mistake in the settings."""
+        try:
+            yield from super()._generate_record_messages(record)
+        except Exception as error:  # noqa: BLE001 - a map can raise anything
+            raise self.map_failure(error) from None
+
+    @abc.abstractmethod
+    def map_failure(self, error: Exception) -> BaseException:
+        """What is to be raised when a stream map fails on a record."""
 
     @property
     def record_counter(self) -> Counter:

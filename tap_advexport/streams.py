@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import hashlib
 import json
 import logging
@@ -22,6 +23,7 @@ from tap_advexport.exports import Export, Patience, Task
 from tap_advexport.flights import Abandoned, Event, Failed, Limits, Ready, Submitted
 from tap_advexport.output import RecordFrame, copy_spans
 from tap_advexport.ranges import within
+from tap_advexport.redaction import excerpt
 from tap_advexport.reports import ADDED_COLUMNS, COLUMN_NAMES, PERIODS_STREAM, Report
 from tap_advexport.run import Background, FailedDays, Halt, Run, foreground
 from tap_advexport.runner import Runner
@@ -62,7 +64,17 @@ SCHEMA_VERSION: Final = 1
 LONGEST_INTEGER: Final = 10**4000
 
 
-class ReportStream(OwnStateStream):
+class AdvexportStream(OwnStateStream, abc.ABC):
+    """What all streams of the tap have in common."""
+
+    @override
+    def map_failure(self, error: Exception) -> Halt:
+        """The end of the run: a row cannot be left out."""
+        shown = excerpt(f"{type(error).__name__}: {error}")
+        return Halt(ConfigError(f"stream_maps: the map of {self.name} fails on a row: {shown}"))
+
+
+class ReportStream(AdvexportStream):
     """The rows of one report."""
 
     # The SDK writes no STATE of its own, whatever the number of records.
@@ -476,7 +488,7 @@ class ReportStream(OwnStateStream):
         self._run.raise_if_interrupted()
 
 
-class PeriodsStream(OwnStateStream):
+class PeriodsStream(AdvexportStream):
     """One row for every period of every exported window; the report streams have it emit them."""
 
     selected_by_default = True

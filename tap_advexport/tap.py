@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar, Final
 
 from singer_sdk import Tap
-from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.exceptions import ConfigValidationError, MappingError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.singerlib.encoding.simple import StateMessage
 from typing_extensions import override
 
+from tap_advexport.batch import check_batch_keys
 from tap_advexport.environment import read_environment
 from tap_advexport.errors import CatalogError, ConfigError, StateError, UserError
 from tap_advexport.output import MessageWriter, OutputClosed
@@ -81,6 +82,8 @@ class TapAdvexport(Tap):
             ConfigError, CatalogError, StateError: one of them is wrong; nothing was sent yet.
         """
         given = dict(config or {})
+        if validate_config:
+            _check_others(given.get("stream_maps"))
         if parse_env_config:
             given |= read_environment(self.complete_schema(), self.name)
         self._machine = machine or Machine()
@@ -99,6 +102,8 @@ class TapAdvexport(Tap):
             )
         except ConfigValidationError as error:
             raise ConfigError("; ".join(error.errors)) from None
+        if validate_config:
+            check_batch_keys(self.config.get("batch_config"))
         if self._run is not None:
             self.message_writer.end_when(self._run.grace.is_over)
 
@@ -141,6 +146,22 @@ class TapAdvexport(Tap):
     def discover_streams(self) -> Sequence[ReportStream | PeriodsStream]:
         """The streams of the table of reports, and `report_periods`."""
         return [*(ReportStream(self, report) for report in REPORTS), PeriodsStream(self)]
+
+    @override
+    def setup_mapper(self) -> None:
+        """Read the stream maps.
+
+        Raises:
+            ConfigError: one is no map, or makes no stream.
+        """
+        try:
+            super().setup_mapper()
+        except ConfigValidationError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever the SDK finds in a setting of its own
+            kind = "" if isinstance(error, MappingError) else f"{type(error).__name__}: "
+            msg = f"stream_maps: {kind}{excerpt(str(error))}"
+            raise ConfigError(msg) from None
 
     @override
     def load_state(self, state: dict[str, Any]) -> None:
@@ -323,14 +344,32 @@ def _checked_state(state: Mapping[str, Any]) -> dict[str, Any]:
     return {**state, "bookmarks": kept}
 
 
+def _check_others(maps: object) -> None:
+    """Refuse what the SDK's own check of `__else__` breaks on."""
+    for stream, columns in maps.items() if isinstance(maps, dict) else ():
+        rest = columns.get("__else__") if isinstance(columns, dict) else None
+        if rest not in (None, "__NULL__"):
+            msg = f"stream_maps: {excerpt(stream)}.__else__ is no null"
+            raise ConfigError(msg)
+
+
 def _for_the_sdk(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
     """The config as the SDK's own validation expects it: null and empty texts are unset."""
     kinds = schema["properties"]
     return {
-        name: _of_json_type(value, kinds.get(name, {}).get("type", []))
+        name: _of_json_type(
+            _without_nulls(value) if name == "batch_config" else value,
+            kinds.get(name, {}).get("type", []),
+        )
         for name, value in config.items()
         if value is not None and value != ""
     }
+
+
+def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    if not isinstance(value, dict):
+        return value
+    return {name: _without_nulls(inner) for name, inner in value.items() if inner is not None}
 
 
 def _of_json_type(value: Any, types: Sequence[str]) -> Any:  # noqa: ANN401 - any setting

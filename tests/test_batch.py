@@ -132,6 +132,12 @@ def test_a_prefix_stands_in_the_names_of_files_as_it_is(command: Command, tmp_pa
     assert all(name.startswith("load-{date}-report_daily-") for name in names)
 
 
+def test_what_is_null_in_the_settings_is_as_if_left_out(command: Command, tmp_path: Path) -> None:
+    encoding = {"format": "jsonl", "compression": None}
+    _, urls = batches(command, (tmp_path / "files").as_uri(), encoding, prefix=None, params=None)
+    assert urls
+
+
 def test_duckdb_reads_parquet_digit_for_digit(command: Command, tmp_path: Path) -> None:
     folder = tmp_path / "files"
     batches(command, folder.as_uri(), PARQUET)

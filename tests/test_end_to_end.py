@@ -309,6 +309,34 @@ def test_an_api_that_answers_error_is_not_asked_for_ever(command: Command) -> No
     assert "Traceback" not in result.log
 
 
+BAD_MAPS: list[tuple[dict[str, Any], str]] = [
+    ({"a": "nosuch("}, "Failed to parse"),
+    ({"__filter__": "nosuch("}, "Failed to parse"),
+    ({"row_key": None}, "Removing key property 'row_key'"),
+    ({"__else__": None}, "Invalid key properties"),
+    ({"__else__": "x"}, "report_daily.__else__ is no null"),
+    ({"__key_properties__": ["nosuch"]}, "Invalid key properties"),
+    ({"a": "1 / 0"}, "the map of report_daily fails on a row: ZeroDivisionError"),
+    ({"a": "nosuch"}, "the map of report_daily fails on a row"),
+]
+STORAGE = {"root": "file:///nowhere"}
+BAD_BATCHES = [
+    ({"encoding": {"format": "jsonl"}}, "batch_config: lacks storage"),
+    ({"storage": STORAGE}, "batch_config: lacks encoding"),
+    ({"encoding": None, "storage": STORAGE}, "batch_config: lacks encoding"),
+    ({"encoding": {}, "storage": STORAGE}, "batch_config.encoding: lacks format"),
+    ({"encoding": {"format": "jsonl"}, "storage": {}}, "batch_config.storage: lacks root"),
+    (
+        {"encoding": {"format": "jsonl", "level": 1}, "storage": STORAGE},
+        "batch_config.encoding: has no 'level', but format, compression",
+    ),
+]
+
+
+def map_of(columns: dict[str, Any]) -> dict[str, Any]:
+    return {"stream_maps": {"report_daily": columns}}
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
@@ -319,6 +347,8 @@ def test_an_api_that_answers_error_is_not_asked_for_ever(command: Command) -> No
         ({"window_days": 0}, "window_days"),
         ({"timezone": "Mars/Base"}, "timezone"),
         ({"refresh_start_date": "2024-02-01"}, "refresh_end_date"),
+        *((map_of(columns), f"stream_maps: {words}") for columns, words in BAD_MAPS),
+        *(({"batch_config": config}, words) for config, words in BAD_BATCHES),
     ],
 )
 def test_a_wrong_setting_is_one_line(

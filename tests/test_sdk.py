@@ -33,6 +33,7 @@ CONFIG = {"auth_token": "sandbox-token", "start_date": "2024-01-01", "end_date":
         (Stream, "_finalize_state", ["self", "state"]),
         (Stream, "_write_record_message", ["self", "record"]),
         (Stream, "_write_schema_message", ["self"]),
+        (Stream, "_generate_record_messages", ["self", "record"]),
         (Tap, "_handle_termination", ["self", "signum", "frame"]),
     ],
 )
