@@ -27,7 +27,7 @@ from tests.test_end_to_end import Command
 from tests.warehouses import RUN_SQL, dbt_environment, environment, postgres, run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from tests.test_end_to_end import Result
@@ -61,7 +61,7 @@ def manifest(result: Result) -> list[str]:
 
 
 def batches(
-    command: Command, root: str, encoding: dict[str, str], **more: object
+    command: Command, root: str, encoding: Mapping[str, str | None], **more: object
 ) -> tuple[Result, list[str]]:
     config = {"encoding": encoding, "storage": {"root": root, **more}, "batch_size": 50}
     result = command.run(batch_config=config)
