@@ -27,6 +27,9 @@ __all__ = ["OwnStateStream", "load_json"]
 class OwnStateStream(Stream, abc.ABC):
     """A stream whose bookmark is its own: the SDK neither moves it nor writes it."""
 
+    # Records are what their schema says. The SDK makes null of a number that no float can hold.
+    TYPE_CONFORMANCE_LEVEL = type(Stream.TYPE_CONFORMANCE_LEVEL).NONE
+
     _record_counter: Counter | None = None
 
     @override

@@ -502,6 +502,10 @@ class PeriodsStream(AdvexportStream):
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
         """None: its rows came with those of the reports."""
+        if not any(
+            stream.selected for stream in self.parent_tap.streams.values() if stream is not self
+        ):
+            logger.warning("%s: no report is selected, and its rows come with theirs", self.name)
         return ()
 
     def emit(self, period: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar, Final
@@ -22,6 +23,7 @@ from tap_advexport.reports import PERIODS_STREAM, REPORTS
 from tap_advexport.run import Machine, Run
 from tap_advexport.sdk import load_json
 from tap_advexport.settings import (
+    FALSE_TEXTS,
     TRUE_TEXTS,
     parse_settings,
     settings_schema,
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 STREAM_NAMES: Final = (*(report.stream for report in REPORTS), PERIODS_STREAM)
+STREAM_OF_LABEL: Final = {report.label: report.stream for report in REPORTS}
 # What stands in a Singer state beside the bookmarks.
 STATE_KEYS: Final = frozenset({"bookmarks", "currently_syncing"})
 
@@ -318,7 +321,7 @@ def _json_object(text: str, error_type: type[UserError], what: str) -> dict[str,
 
 
 def _checked_state(state: Mapping[str, Any]) -> dict[str, Any]:
-    bookmarks = state.get("bookmarks")
+    bookmarks = state.get("bookmarks", {})
     others = sorted(state.keys() - STATE_KEYS)
     if others and "bookmarks" not in state:
         msg = (
@@ -326,17 +329,17 @@ def _checked_state(state: Mapping[str, Any]) -> dict[str, Any]:
             'state alone, as in {"bookmarks": ...}'
         )
         raise StateError(msg)
-    if bookmarks is None:
-        bookmarks = {}
     if not isinstance(bookmarks, dict):
         msg = "state: bookmarks is no JSON object"
         raise StateError(msg)
     for name, bookmark in bookmarks.items():
-        if bookmark is not None and not isinstance(bookmark, dict):
-            msg = f"state: bookmarks.{name} is no JSON object"
+        is_none = bookmark is None and name not in STREAM_NAMES
+        if not is_none and not isinstance(bookmark, dict):
+            msg = f"state: bookmarks.{excerpt(name)} is no JSON object"
             raise StateError(msg)
     kept = {name: bookmark for name, bookmark in bookmarks.items() if bookmark}
-    for name, nearest in unknown_names(kept, STREAM_NAMES):
+    for name, similar in unknown_names(kept, STREAM_NAMES):
+        nearest = STREAM_OF_LABEL.get(name, similar)
         # Others may keep their bookmarks here, but a slip would export everything again.
         if nearest and nearest not in kept:
             msg = f"state: bookmarks.{excerpt(name)} is of no stream; did you mean {nearest}?"
@@ -373,13 +376,17 @@ def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - any JSON
 
 
 def _of_json_type(value: Any, types: Sequence[str]) -> Any:  # noqa: ANN401 - any setting
-    """A value that was checked already, in the type that its JSON schema names."""
-    if isinstance(value, str) and "boolean" in types:
-        return value.strip().lower() in TRUE_TEXTS
-    if isinstance(value, str) and "integer" in types:
-        return int(float(value))
-    if isinstance(value, str) and "number" in types:
-        return float(value)
+    """A value in the type that its JSON schema names; one that is none of it stays as it is."""
     if isinstance(value, date):
         return value.isoformat()
-    return value.strip() if isinstance(value, str) and "string" in types else value
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if "boolean" in types and text.lower() in TRUE_TEXTS | FALSE_TEXTS:
+        return text.lower() in TRUE_TEXTS
+    if "integer" in types or "number" in types:
+        with suppress(ValueError):
+            number = float(text)
+            if number.is_integer() or "number" in types:
+                return number if "number" in types else int(number)
+    return text if "string" in types else value

@@ -349,6 +349,10 @@ def map_of(columns: dict[str, Any]) -> dict[str, Any]:
         ({"refresh_start_date": "2024-02-01"}, "refresh_end_date"),
         *((map_of(columns), f"stream_maps: {words}") for columns, words in BAD_MAPS),
         *(({"batch_config": config}, words) for config, words in BAD_BATCHES),
+        ({"flattening_enabled": "maybe"}, "flattening_enabled"),
+        ({"flattening_enabled": True, "flattening_max_depth": "x"}, "flattening_max_depth"),
+        ({"flattening_enabled": True, "flattening_max_depth": "1.5"}, "flattening_max_depth"),
+        ({"flattening_enabled": "true", "flattening_max_key_length": "inf"}, "flattening_max_key"),
     ],
 )
 def test_a_wrong_setting_is_one_line(
@@ -370,6 +374,9 @@ def test_a_wrong_setting_is_one_line(
         {"bookmarks": {"report_daily": {"replication_key_value": "yesterday"}}},
         {"bookmarks": {"report_daily": {"setled": []}}},
         {"bookmarks": {"report_dayly": {"replication_key_value": "2024-02-01"}}},
+        {"bookmarks": {"daily": {"replication_key_value": "2024-02-01"}}},
+        {"bookmarks": {"report_daily": None}},
+        {"bookmarks": None},
         {"bookmarks": []},
         {"type": "STATE", "value": {"bookmarks": {}}},
         {"report_daily": {"replication_key_value": "2024-02-01"}},

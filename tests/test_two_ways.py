@@ -24,7 +24,7 @@ MAPS: Final = {"report_daily": {"mapped": "1"}}
 FLAT: Final = {"report_daily": {"mapped": "1", "campaign": "campaign", "cr": "cr"}}
 
 
-def records(file: bytes, **more: object) -> list[dict[str, Any]]:
+def records(file: bytes, stream: str = "report_daily", **more: object) -> list[dict[str, Any]]:
     """The records of a run of the whole tap, with a server that has nothing but this file."""
 
     def answer(asked: Asked) -> bytes:
@@ -53,7 +53,7 @@ def records(file: bytes, **more: object) -> list[dict[str, Any]]:
     return [
         {name: value for name, value in message["record"].items() if name != "exported_at"}
         for message in messages
-        if message["type"] == "RECORD" and message["stream"] == "report_daily"
+        if message["type"] == "RECORD" and message["stream"] == stream
     ]
 
 
@@ -71,3 +71,16 @@ def test_both_ways_give_equal_records(
     assert [record | {"mapped": 1} for record in ready_made] == [
         record | {"mapped": int(record["mapped"])} for record in shaped
     ]
+
+
+def test_numbers_that_no_float_holds_are_whole_in_rows_and_totals() -> None:
+    numbers = {"cost_aggr": "-1e400", "clicks_aggr": "9" * 4200, "conversions_aggr": "1" * 400}
+    row = dict.fromkeys(COLUMNS, "1") | {"time": f"{FIRST} 00:00"} | numbers
+    file = csv_bytes([row], header=COLUMNS, is_all_quoted=False)
+    [ready_made] = records(file)
+    [shaped] = records(file, stream_maps=MAPS)
+    total = next(period for period in records(file, "report_periods") if period["period"] == FIRST)
+    for found in (ready_made, shaped, total):
+        assert {name: Decimal(found[name]) for name in numbers} == {
+            name: Decimal(text) for name, text in numbers.items()
+        }
