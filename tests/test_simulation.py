@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +46,12 @@ def test_no_life_breaks_a_law(first: int) -> None:
     accounts, failures = live_all(range(first, first + CHUNK))
     assert failures == []
     assert len(accounts) == CHUNK
+
+
+def test_a_process_that_has_lived_can_be_ended() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    live_all(range(3))
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 @pytest.mark.parametrize("call", FAULTS)

@@ -70,6 +70,9 @@ def _results(
     # Not ProcessPoolExecutor: with max_tasks_per_child that of Python 3.11 waits for ever at times.
     with get_context("spawn").Pool(jobs, maxtasksperchild=TASKS_OF_A_PROCESS) as pool:
         yield from pool.imap(live_all, chunks)
+        # Not ended by `terminate`, which waits for ever for a process that is amid a take.
+        pool.close()
+        pool.join()
 
 
 def _sums(account: Account) -> dict[str, int]:

@@ -10,6 +10,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from tests.accounts import handlers_of_signals
 from tests.simulation.life import Account, SeedFailedError, live
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def live_all(
     """Live through some seeds; returns what came of them, and the failures."""
     accounts: list[tuple[int, Account]] = []
     failures: list[str] = []
-    with quick(), nullcontext() if is_verbose else silence():
+    with quick(), handlers_of_signals(), nullcontext() if is_verbose else silence():
         for seed in seeds:
             try:
                 accounts.append((seed, live(seed)))
