@@ -49,7 +49,7 @@ def without_secret(text: str, secret: str) -> str:
     if not secret or secret[:SHORTEST_SECRET] not in text:
         return text
     text = text.replace(secret, "***")
-    for length in range(len(secret) - 1, SHORTEST_SECRET - 1, -1):
+    for length in reversed(range(SHORTEST_SECRET, len(secret))):
         text = re.sub(re.escape(secret[:length]) + r"(?=['\"]?\.\.\.)", "***", text)
     return text
 

@@ -99,6 +99,8 @@ def test_a_text_of_a_file_loses_queries_and_keeps_questions(text: str, shown: st
         ("'no access for abcdef'...", "'no access for ***'..."),
         ("'no access for abcd...", "'no access for ***..."),
         ("'no access for abc'...", "'no access for abc'..."),
+        ("'abcdefg'...", "'***'..."),
+        ("abcd and 'abc'...", "abcd and 'abc'..."),
         ("abcdef is a word", "abcdef is a word"),
         ("nothing", "nothing"),
     ],
