@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("tap-advexport")
 
+# Which task, and which URL: of no interest where several days fail in the same way.
+_NAMED: Final = re.compile(r"\b(task|from) [^\s,;)]+")
 LAST_STATE_SECONDS: Final = 2.0
 FAILED: Final = 1
 READER_GONE: Final = 1
@@ -133,5 +136,5 @@ def _continues(one: FailedDays, other: FailedDays) -> bool:
 
 
 def _kind(failed: FailedDays) -> str:
-    """A reason without the window that it names."""
-    return failed.reason.replace(str(failed.window), "")
+    """A reason without the window, the task and the URL that it names."""
+    return _NAMED.sub(r"\1", failed.reason.replace(str(failed.window), ""))

@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 LONGEST_EXCERPT: Final = 200
-# A beginning of the token that is shorter than this gives nothing away.
+# What is shorter than this gives nothing away, as a beginning of the token or as a token.
 SHORTEST_SECRET: Final = 4
 
 # A query may hold apostrophes, and in a log also quotation marks.
@@ -46,7 +46,7 @@ def without_queries(text: str) -> str:
 
 def without_secret(text: str, secret: str) -> str:
     """Take the token out of a message, also where the message cut it short (`...`)."""
-    if not secret or secret[:SHORTEST_SECRET] not in text:
+    if len(secret) < SHORTEST_SECRET or secret[:SHORTEST_SECRET] not in text:
         return text
     text = text.replace(secret, "***")
     for length in reversed(range(SHORTEST_SECRET, len(secret))):

@@ -438,6 +438,20 @@ def test_a_task_id_that_is_none_is_refused(task_id: str | None) -> None:
         assert isinstance(error_of(lambda: demand(client)), TaskError)
 
 
+def test_a_short_token_may_stand_in_a_task_id() -> None:
+    with serving(queued("task-1")) as (server, _):
+        client = ApiClient(
+            api_url=server.origin + API,
+            auth_token="t",
+            user_agent="tap-advexport/test",
+            timeout_seconds=5,
+            pool_size=1,
+            clock=SystemClock(),
+        )
+        assert demand(client) == "task-1"
+        client.close()
+
+
 # --- What comes back --------------------------------------------------------------------------
 
 

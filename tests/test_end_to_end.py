@@ -301,6 +301,17 @@ def test_a_day_that_fails_leaves_the_others_and_the_next_run_asks_for_just_it(
     assert_is_truth(both, command.sandbox)
 
 
+@pytest.mark.parametrize("fault", ["task-failure", "success-without-url", "download-404"])
+def test_days_that_fail_for_one_reason_are_one_line(command: Command, fault: str) -> None:
+    for day in range(4, 8):
+        match = Match(day=date(2024, 2, day))
+        command.sandbox.inject(fault, count=None, match=match)
+    result = command.run(window_days=1, export_attempts=1)
+    assert result.code == 1
+    [line] = [line for line in result.log.splitlines() if "ERROR" in line]
+    assert "Failed days: report daily, 2024-02-04..2024-02-07: " in line
+
+
 def test_an_api_that_answers_error_is_not_asked_for_ever(command: Command) -> None:
     command.sandbox.inject("demand-error-result", count=None)
     result = command.run(start_date="2020-01-01", window_days=7)

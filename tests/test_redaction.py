@@ -108,6 +108,7 @@ def test_a_text_of_a_file_loses_queries_and_keeps_questions(text: str, shown: st
 def test_the_token_is_taken_out_also_where_it_is_cut(text: str, shown: str) -> None:
     assert without_secret(text, "abcdefgh") == shown
     assert without_secret(text, "") == text
+    assert without_secret(text, "abc") == text
 
 
 @pytest.mark.parametrize(
