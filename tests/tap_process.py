@@ -8,10 +8,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from tap_advexport.cli import main
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from multiprocessing.context import ForkServerProcess
 
 COMMAND = [sys.executable, "-m", "tap_advexport"]
 
@@ -67,10 +69,10 @@ class Tap:
         if streams:
             arguments += ["--catalog", self._save("catalog", _catalog(streams))]
         process = FORKS.Process(target=_run, args=(arguments, str(out), str(log)))
-        process.start()
-        process.join(120)
-        assert process.exitcode is not None, log.read_text()
-        return Told(process.exitcode, out.read_bytes(), log.read_text())
+        start(process)
+        code = exit_code(process, 120)
+        assert code is not None, log.read_text()
+        return Told(code, out.read_bytes(), log.read_text())
 
     def _save(self, name: str, value: object) -> str:
         path = self.folder / f"{name}.json"
@@ -92,6 +94,25 @@ FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["tap_advexport.command", "tests.tap_process"])
 
 
+# Each start of a process asks all others how they ended, and whoever asks second gets 255.
+ASKING = threading.Lock()
+
+
+def start(process: ForkServerProcess) -> None:
+    """Start a process, from any thread."""
+    with ASKING:
+        process.start()
+
+
+def exit_code(process: ForkServerProcess, seconds: float | None) -> int | None:
+    """Wait for a process at most so long; None when it goes on. From any thread."""
+    if not wait([process.sentinel], seconds):
+        return None
+    with ASKING:
+        process.join()
+        return process.exitcode
+
+
 def _run(arguments: list[str], out: str, log: str) -> None:
     for path, descriptor in ((out, 1), (log, 2)):
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -110,19 +131,18 @@ class Forked:
         with Connection(writing, readable=False) as end:
             names = (arguments[len(COMMAND) :], end, str(log))
             self._process = FORKS.Process(target=_run_piped, args=names)
-            self._process.start()
+            start(self._process)
 
     def send_signal(self, signum: int) -> None:
-        if self._process.is_alive() and self._process.pid:
+        if exit_code(self._process, 0) is None and self._process.pid:
             os.kill(self._process.pid, signum)
 
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
 
     def wait(self) -> int:
-        self._process.join()
+        code = exit_code(self._process, None)
         self.stdout.close()
-        code = self._process.exitcode
         assert code is not None
         return code
 
