@@ -349,10 +349,13 @@ def _checked_state(state: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_others(maps: object) -> None:
     """Refuse what the SDK's own check of `__else__` breaks on."""
-    for stream, columns in maps.items() if isinstance(maps, dict) else ():
-        rest = columns.get("__else__") if isinstance(columns, dict) else None
+    if not isinstance(maps, dict):
+        return
+    levels = {"": maps} | {f"{excerpt(str(name))}.": columns for name, columns in maps.items()}
+    for path, level in levels.items():
+        rest = level.get("__else__") if isinstance(level, dict) else None
         if rest not in (None, "__NULL__"):
-            msg = f"stream_maps: {excerpt(stream)}.__else__ is no null"
+            msg = f"stream_maps: {path}__else__ must be null"
             raise ConfigError(msg)
 
 
