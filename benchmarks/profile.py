@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from benchmarks.api import FIRST, api
 from benchmarks.peers import exports
-from tap_advexport.records import Conversion, convert
+from tap_advexport.records.convert import Conversion, convert
 from tap_advexport.reports import ADDED_COLUMNS, COLUMN_NAMES, Interval
 
 if TYPE_CHECKING:

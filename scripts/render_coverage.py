@@ -11,7 +11,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tap_advexport.coverage_cli import main as show_coverage
+from tap_advexport.commands.coverage import main as show_coverage
 
 ROOT = Path(__file__).resolve().parent.parent
 STATE = "docs/examples/coverage_state.json"

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
 from advexport_sandbox import Clock, Interval, Match, Sandbox, SandboxConfig
-from tap_advexport.output import OutputClosed
-from tap_advexport.run import Halt
+from tap_advexport.singer.stdout import OutputClosed
+from tap_advexport.sync.run import Halt
 from tests.accounts import Account, Wall, handlers_of_signals
 from tests.api_rows import INTEGERS, NUMBERS, TEXTS
 

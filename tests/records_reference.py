@@ -15,7 +15,7 @@ from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from tap_advexport.records import Conversion, Converted, convert
+from tap_advexport.records.convert import Conversion, Converted, convert
 from tap_advexport.reports import Interval
 
 COLUMNS = [

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, BinaryIO
 
-from tap_advexport.client import Downloaded, Finished, Unfinished
-from tap_advexport.exports import Export, Patience, Task
-from tap_advexport.flights import (
+from tap_advexport.api.client import Downloaded, Finished, Unfinished
+from tap_advexport.exports.policy import Export, Patience, Task
+from tap_advexport.exports.job import (
     Abandoned,
     Event,
     Failed,
@@ -21,11 +21,11 @@ from tap_advexport.flights import (
     Ready,
     Submitted,
 )
-from tap_advexport.records import Converted
+from tap_advexport.records.convert import Converted
 from tap_advexport.reports import Interval
-from tap_advexport.runner import Runner
+from tap_advexport.exports.runner import Runner
 from tap_advexport.windows import DateWindow
-from tap_advexport.workers import Outcome
+from tap_advexport.exports.workers import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

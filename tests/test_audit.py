@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_advexport.audit import AuditError, audit_sql, connect, find_gaps, main
+from tap_advexport.commands.audit import AuditError, audit_sql, connect, find_gaps, main
 from tap_advexport.reports import REPORTS, Report
 from tests.warehouses import Export, Row, Warehouse, environment, run, run_audit
 

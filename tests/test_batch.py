@@ -18,9 +18,9 @@ import pytest
 from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig, StorageTarget
 
 from advexport_sandbox import Sandbox, SandboxConfig
-from tap_advexport.batch import check_batch_config
+from tap_advexport.singer.batch import check_batch_config
 from tap_advexport.errors import ConfigError, OutputError
-from tap_advexport.parquet import ParquetLines
+from tap_advexport.records.arrow import ParquetLines
 from tests.api_rows import emitted
 from tests.records_reference import ADDED, COLUMNS, row, run_rows
 from tests.test_end_to_end import Command

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tap_advexport.bookmark import parse_bookmark, render_bookmark
-from tap_advexport.coverage import Coverage, Exported, Pending, Rules, Sent, due, settle
+from tap_advexport.coverage.bookmark import parse_bookmark, render_bookmark
+from tap_advexport.coverage.transitions import Coverage, Exported, Pending, Rules, Sent, due, settle
 from tap_advexport.errors import StateError
 from tap_advexport.reports import Interval
 from tap_advexport.windows import DateWindow

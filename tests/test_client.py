@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import pytest
 import trustme
 
-from tap_advexport.client import ApiClient, Downloaded, Finished, SystemClock, Unfinished
+from tap_advexport.api.client import ApiClient, Downloaded, Finished, SystemClock, Unfinished
 from tap_advexport.errors import (
     AuthorizationError,
     ConfigError,
@@ -30,7 +30,7 @@ from tap_advexport.errors import (
     TapAdvexportError,
     TaskError,
 )
-from tap_advexport.library_logs import guard_logs
+from tap_advexport.api.log_filter import guard_logs
 from tap_advexport.reports import Interval
 from tap_advexport.windows import DateWindow
 from tests.wire import Asked, Close, Wire, chunked, head, reply

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 import pytest
 
 from advexport_sandbox import Sandbox, SandboxConfig
-from tap_advexport.conversion import PACKED_FACTOR, Conversions
-from tap_advexport.converters import CHILD_COMMAND, ConversionProcesses, NoProcessError
+from tap_advexport.records.conversion import PACKED_FACTOR, Conversions
+from tap_advexport.records.pool import CHILD_COMMAND, ConversionProcesses, NoProcessError
 from tap_advexport.errors import CutFileError, InvalidHeaderError, InvalidRowError, OutputError
 from tests.records_reference import conversion, csv_bytes, row, run
 from tests.test_end_to_end import Command
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tap_advexport.errors import TapAdvexportError
-    from tap_advexport.records import Converted
+    from tap_advexport.records.convert import Converted
 
 ROWS = [row(aff_sub_id=str(number), time="2017-10-02 00:00") for number in range(500)]
 SHELL_CHILD = 'exec "$@"'
@@ -164,7 +164,7 @@ def test_a_process_ends_with_its_killed_parent_also_in_the_middle_of_a_file() ->
     program = f"""
 import os, sys, tempfile, threading
 sys.path.insert(0, {str(Path(__file__).parent.parent)!r})
-from tap_advexport.converters import ConversionProcesses
+from tap_advexport.records.pool import ConversionProcesses
 from tests.records_reference import conversion, csv_bytes, row
 processes = ConversionProcesses()
 with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as lines:

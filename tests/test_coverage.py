@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tap_advexport.coverage import (
+from tap_advexport.coverage.transitions import (
     Coverage,
     Exported,
     Pending,

@@ -20,12 +20,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scripts.render_coverage import STATE, rendered
-from tap_advexport.coverage_cli import main
+from tap_advexport.commands.coverage import main
 from tap_advexport.errors import StateError
 from tap_advexport.reports import REPORTS, Interval
-from tap_advexport.singer_state import bookmarks_of, coverage_of, parse_state
-from tap_advexport.standing import AS_WRITTEN, Calendar, Standing, calendar_of, range_to_show
-from tap_advexport.state import Coverage, Exported, Pending, Rules
+from tap_advexport.coverage.singer_state import bookmarks_of, coverage_of, parse_state
+from tap_advexport.coverage.standing import AS_WRITTEN, Calendar, Standing, calendar_of, range_to_show
+from tap_advexport.coverage.state import Coverage, Exported, Pending, Rules
 from tap_advexport.windows import DateWindow
 
 if TYPE_CHECKING:
@@ -354,7 +354,7 @@ def test_a_terminal_gets_colours_unless_they_are_not_wanted(
     environment = {"PATH": os.environ["PATH"], "TERM": "xterm", **variables}
     ours, theirs = pty.openpty()
     with subprocess.Popen(
-        [sys.executable, "-m", "tap_advexport.coverage_cli", str(path)],
+        [sys.executable, "-m", "tap_advexport.commands.coverage", str(path)],
         stdout=theirs,
         env=environment,
         cwd=ROOT,
@@ -377,7 +377,7 @@ def _read(descriptor: int) -> bytes:
 
 def test_it_starts_without_the_sdk_and_ends_quietly_when_nobody_reads(tmp_path: Path) -> None:
     code = (
-        "import sys; from tap_advexport import coverage_cli, merge_cli; "
+        "import sys; from tap_advexport.commands import coverage, merge_states; "
         "sys.exit(bool({'singer_sdk', 'requests', 'tap_advexport.tap'} & sys.modules.keys()))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=ROOT).returncode == 0
@@ -386,7 +386,7 @@ def test_it_starts_without_the_sdk_and_ends_quietly_when_nobody_reads(tmp_path: 
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(
-        [sys.executable, "-m", "tap_advexport.coverage_cli", str(path)],
+        [sys.executable, "-m", "tap_advexport.commands.coverage", str(path)],
         stdout=writer,
         stderr=subprocess.PIPE,
         check=False,

@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tap_advexport.bookmark import parse_bookmark, render_bookmark
-from tap_advexport.coverage import (
+from tap_advexport.coverage.bookmark import parse_bookmark, render_bookmark
+from tap_advexport.coverage.transitions import (
     Coverage,
     Pending,
     Rules,

@@ -8,7 +8,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_advexport.ranges import (
+from tap_advexport.coverage.ranges import (
     compact,
     join_adjacent,
     splice,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 import yaml
 
-from tap_advexport.audit import audit_sql
+from tap_advexport.commands.audit import audit_sql
 from tap_advexport.reports import ADDED_COLUMNS, COLUMNS, REPORTS
 from tests.warehouses import (
     DBT,

@@ -22,7 +22,7 @@ from tap_advexport.errors import (
     TapAdvexportError,
     TaskError,
 )
-from tap_advexport.exports import (
+from tap_advexport.exports.policy import (
     FRESH_URLS_PER_TASK,
     LOOKS_FOR_A_URL,
     DemandAnew,

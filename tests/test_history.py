@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tap_advexport import coverage as days
-from tap_advexport.bookmark import parse_bookmark, render_bookmark
-from tap_advexport.coverage import Coverage, Pending, Rules, Sent
+from tap_advexport.coverage import transitions as days
+from tap_advexport.coverage.bookmark import parse_bookmark, render_bookmark
+from tap_advexport.coverage.transitions import Coverage, Pending, Rules, Sent
 from tap_advexport.reports import Interval
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ import pytest
 from singer_sdk.singerlib.encoding.simple import RecordMessage, StateMessage
 
 from tap_advexport.errors import OutputError
-from tap_advexport.output import (
+from tap_advexport.singer.stdout import (
     GraceAfterSignal,
     MessageWriter,
     OutputClosed,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_advexport.pacing import LookTimes, Throttle, retry_pause
+from tap_advexport.exports.pacing import LookTimes, Throttle, retry_pause
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tap_advexport.pieces import split_columns
+from tap_advexport.records.csv_split import split_columns
 
 nasty = st.text(alphabet='a,"\r\n\x0b\u2028 \0', max_size=40)
 cells = st.lists(st.sampled_from(["", "a", '"b,c"', '"d""e"', '"f\n"', 'g"h', "\x0b"]), max_size=4)

@@ -19,10 +19,10 @@ import yaml
 from rich.console import Console
 
 from advexport_sandbox import Match, Sandbox, SandboxConfig
-from tap_advexport.display import rendered
-from tap_advexport.flights import Flight, Phase
-from tap_advexport.progress import Progress, duration
-from tap_advexport.watch import SILENCE_SECONDS, Beats, Watch
+from tap_advexport.progress.display import rendered
+from tap_advexport.exports.job import Flight, Phase
+from tap_advexport.progress.progress import Progress, duration
+from tap_advexport.progress.reporter import SILENCE_SECONDS, Beats, Watch
 from tap_advexport.windows import DateWindow
 
 if TYPE_CHECKING:

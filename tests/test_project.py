@@ -14,10 +14,10 @@ import pytest
 import yaml
 
 from scripts.render_settings import rendered, replaced_block
-from tap_advexport.bookmark import parse_bookmark, render_bookmark
+from tap_advexport.coverage.bookmark import parse_bookmark, render_bookmark
 from tap_advexport.reports import PERIODS_STREAM, REPORTS, Interval
 from tap_advexport.settings import SETTING_NAMES, SETTINGS
-from tap_advexport.state import Rules
+from tap_advexport.coverage.state import Rules
 from tap_advexport.tap import TapAdvexport
 
 ROOT = Path(__file__).parent.parent

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_advexport.errors import CutFileError, FileError, InvalidHeaderError, InvalidRowError
-from tap_advexport.records import convert
+from tap_advexport.records.convert import convert
 from tap_advexport.reports import Interval
 from tests.records_reference import (
     ADDED,

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_advexport.keys import HASH_BYTES
-from tap_advexport.repeats import KeyList, Repetitions
+from tap_advexport.records.row_key import HASH_BYTES
+from tap_advexport.records.repetitions import KeyList, Repetitions
 from tests.records_reference import conversion, records, row, run_rows
 
 

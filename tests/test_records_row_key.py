@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tap_advexport.keys import KeyImages, repeated_row_key
+from tap_advexport.records.row_key import KeyImages, repeated_row_key
 from tap_advexport.reports import KEY_DIMENSIONS, ROW_KEY_VERSION, Interval
 from tests.records_reference import KEY, ROW, run_rows
 

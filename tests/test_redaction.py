@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_advexport.library_logs import guard_logs
-from tap_advexport.origins import Origin, UrlRefused, checked_origin
+from tap_advexport.api.log_filter import guard_logs
+from tap_advexport.api.origins import Origin, UrlRefused, checked_origin
 from tap_advexport.redaction import (
     LONGEST_EXCERPT,
     excerpt,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_advexport.client import Finished, Unfinished
+from tap_advexport.api.client import Finished, Unfinished
 from tap_advexport.errors import (
     AuthorizationError,
     ConfigError,
@@ -22,7 +22,7 @@ from tap_advexport.errors import (
     RequestError,
     TaskError,
 )
-from tap_advexport.flights import Health, Phase, Ready, Submitted
+from tap_advexport.exports.job import Health, Phase, Ready, Submitted
 from tests.runner_fakes import Rig, Takes, Told, adopted, wanted
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from singer_sdk import Stream, Tap
 from singer_sdk.testing import SuiteConfig, get_tap_test_class
 
 from advexport_sandbox import Sandbox, SandboxConfig
-from tap_advexport.sdk import OwnStateStream
+from tap_advexport.singer.sdk import OwnStateStream
 from tap_advexport.tap import TapAdvexport
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from advexport_sandbox import Clock, Interval, Sandbox, SandboxConfig
-from tap_advexport.merging import Reading, merge_states
+from tap_advexport.coverage.merge import Reading, merge_states
 from tests.accounts import Account, Output, Wall, bare, dates, true
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import zlib
 import pytest
 
 from tap_advexport.errors import CutFileError, FileError, InvalidFileError, InvalidRowError
-from tap_advexport.records import convert
-from tap_advexport.source import BLOCK_BYTES, ROW_BYTES
+from tap_advexport.records.convert import convert
+from tap_advexport.records.source import BLOCK_BYTES, ROW_BYTES
 from tests.records_reference import COLUMNS, conversion, csv_bytes, records, row, run
 
 ROWS = [row(), row(campaign="Zoë", lang="de"), row(time="2017-10-02 00:00")]

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tap_advexport.client import Unfinished
-from tap_advexport.exports import Export
+from tap_advexport.api.client import Unfinished
+from tap_advexport.exports.policy import Export
 from tap_advexport.windows import DateWindow
 from tests import runner_fakes
 from tests.runner_fakes import Rig, Takes

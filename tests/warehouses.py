@@ -420,7 +420,7 @@ def _connection(url: str) -> dict[str, str]:
 def run_audit(url: str, *arguments: str, programs: Path | None = None) -> tuple[int, str, str]:
     """Run the audit where only the driver is installed; gives exit code, stdout, stderr."""
     python = (programs or dbt_environment()) / "python"
-    command = [str(python), "-m", "tap_advexport.audit", url, *arguments]
+    command = [str(python), "-m", "tap_advexport.commands.audit", url, *arguments]
     done = run(command, env={"PYTHONPATH": str(ROOT)}, ok=(0, 1, 2))
     return done.returncode, done.stdout, done.stderr
 

@@ -1,4 +1,4 @@
-{#- The text of `tap_advexport/audit.sql`; a test of the repository keeps the two the same. -#}
+{#- The text of `tap_advexport/commands/audit.sql`; a test of the repository keeps the two the same. -#}
 {% macro advexport_audit_sql(report, rows, periods, cost_tolerance) %}
 -- One row for each period of a report: what the API said of it (report_periods) beside what the
 -- warehouse holds of the same export. `differs` is null where both agree.

@@ -6,19 +6,21 @@ from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from tap_advexport import coverage, exports, windows
-from tap_advexport.client import ApiClient
+from tap_advexport.coverage import transitions as coverage
+from tap_advexport.exports import policy as exports
+from tap_advexport import windows
+from tap_advexport.api.client import ApiClient
 from tap_advexport.dates import DAY
-from tap_advexport.state import Rules
-from tap_advexport.streams import ReportStream
-from tap_advexport.table import Table
+from tap_advexport.coverage.state import Rules
+from tap_advexport.singer.streams import ReportStream
+from tap_advexport.records.csv_table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
     from datetime import date, datetime
 
-    from tap_advexport.flights import Ready
+    from tap_advexport.exports.job import Ready
     from tap_advexport.reports import Interval
     from tap_advexport.windows import DateWindow
 

@@ -10,7 +10,7 @@ from random import Random
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
-from tap_advexport.run import Machine
+from tap_advexport.sync.run import Machine
 from tests.simulation.api import Api
 from tests.simulation.clock import VirtualClock
 from tests.simulation.expectations import SKEW, Allowed, Due, days_of, due

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from typing_extensions import override
 
 from tap_advexport.command import run_to_the_end
-from tap_advexport.output import MessageWriter, OutputClosed, WriteInterrupted
+from tap_advexport.singer.stdout import MessageWriter, OutputClosed, WriteInterrupted
 from tap_advexport.tap import TapAdvexport
 from tests.simulation.api import SIGNATURE
 from tests.simulation.fate import Killed, LawBrokenError
@@ -20,7 +20,7 @@ from tests.simulation.warehouse import INTERVALS, PERIODS
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tap_advexport.run import Machine
+    from tap_advexport.sync.run import Machine
     from tests.simulation.clock import VirtualClock
     from tests.simulation.fate import Fate
 

@@ -7,7 +7,7 @@ import itertools
 import math
 from typing import TYPE_CHECKING
 
-from tap_advexport.workers import Outcome
+from tap_advexport.exports.workers import Outcome
 from tests.simulation.fate import Killed, LawBrokenError
 
 if TYPE_CHECKING:

@@ -1,0 +1,101 @@
+"""The command `tap-advexport-coverage`: a calendar of the days that a state covers."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tap_advexport.commands.calendar_svg import render_svg
+from tap_advexport.commands.calendar_text import render_text
+from tap_advexport.errors import OutputError
+from tap_advexport.reports import REPORTS
+from tap_advexport.coverage.singer_state import bookmarks_of, coverage_of
+from tap_advexport.commands.shared import moment_of, run_command, settings_of
+from tap_advexport.coverage.standing import AS_WRITTEN, Calendar, calendar_of, range_to_show
+from tap_advexport.coverage.state import Rules
+from tap_advexport.commands.state_files import read_state
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Show the calendar and return the exit code."""
+    return run_command(command, args)
+
+
+@click.command(name="tap-advexport-coverage")
+@click.argument("state", default="-")
+@click.option("--config", metavar="FILE", help="Config of the tap: start_date, end_date, timezone "
+              "and lookback_days are taken from it.")  # fmt: skip
+@click.option("--start-date", metavar="DATE", help="First day. Default: the first one covered.")
+@click.option("--end", "end_date", metavar="DATE", help="Last day. Default: yesterday, or a later "
+              "one that is covered.")  # fmt: skip
+@click.option("--timezone", metavar="ZONE", help="The account's time zone. Default: UTC.")
+@click.option("--lookback-days", metavar="DAYS", help="Show which days the next run takes for "
+              "settled. Default: as the state says.")  # fmt: skip
+@click.option("--svg", metavar="FILE", help="Write the calendar as a picture too.")
+@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto",
+              show_default=True, help="Colours on a terminal, unless NO_COLOR is set.")  # fmt: skip
+@click.option("--now", metavar="TIME", help="Show the state as of this moment. Default: now.")
+def command(
+    *,
+    state: str,
+    config: str | None,
+    svg: str | None,
+    color: str,
+    now: str | None,
+    **options: str | None,
+) -> None:
+    """Show which days a state covers: settled, provisional, pending, failed, missing.
+
+    STATE is a file, or - for standard input: a Singer state, or what `meltano state get` prints.
+    Exit code 0, or 1 with one line for what is wrong with the input.
+    """
+    moment = moment_of(now)
+    settings = settings_of(config, options)
+    if not config and options["lookback_days"] is None:
+        settings["lookback_days"] = AS_WRITTEN
+    calendars = list(_calendars(read_state(state), moment, settings))
+    if svg:
+        _write(svg, render_svg(calendars, moment))
+    is_coloured = color == "always" or (color == "auto" and _is_colourful(os.environ))
+    for line in render_text(calendars, moment, is_coloured=is_coloured):
+        sys.stdout.write(f"{line}\n")
+
+
+def _calendars(
+    state: Mapping[str, object], now: datetime, settings: Mapping[str, Any]
+) -> Iterator[Calendar]:
+    bookmarks = bookmarks_of(state, "state")
+    start_date, end_date = settings["start_date"], settings["end_date"]
+    for report in REPORTS:
+        if report.stream in bookmarks:
+            rules = Rules(report.interval, settings["timezone"], now, settings["lookback_days"])
+            bookmark = bookmarks[report.stream]
+            coverage = coverage_of(bookmark, report, rules, start_date=start_date)
+            days = range_to_show(coverage, rules, start_date=start_date, end_date=end_date)
+            if days:
+                yield calendar_of(report, coverage, days, rules)
+
+
+def _is_colourful(environment: Mapping[str, str]) -> bool:
+    """Whether standard output shows colours, and nobody has asked for none (no-color.org)."""
+    is_wanted = not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
+    return is_wanted and sys.stdout.isatty()
+
+
+def _write(path: str, text: str) -> None:
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"svg: {path} cannot be written: {error.strerror}") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""The command `tap-advexport-merge-states`: the states of several machines as one."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from tap_advexport.errors import StateError
+from tap_advexport.coverage.merge import Reading, merge_states
+from tap_advexport.commands.shared import moment_of, run_command, settings_of
+from tap_advexport.commands.state_files import read_state
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Print the merged state and return the exit code."""
+    return run_command(command, args)
+
+
+@click.command(name="tap-advexport-merge-states")
+@click.argument("states", nargs=-1, required=True, metavar="STATE...")
+@click.option("--config", metavar="FILE", help="Config of the tap: timezone and start_date are "
+              "taken from it.")  # fmt: skip
+@click.option("--start-date", metavar="DATE", help="From where on a state that holds nothing but "
+              "a bookmark counts.")  # fmt: skip
+@click.option("--timezone", metavar="ZONE", help="The account's time zone. Default: UTC.")
+@click.option("--meltano", "is_for_meltano", is_flag=True,
+              help="Print what `meltano state set` takes.")  # fmt: skip
+@click.option("--now", metavar="TIME", help="Read the states as of this moment. Default: now.")
+def command(
+    *,
+    states: tuple[str, ...],
+    config: str | None,
+    now: str | None,
+    is_for_meltano: bool,
+    **options: str | None,
+) -> None:
+    """Merge states of loads into the same warehouse, and print the one that covers all of them.
+
+    STATE is a file, or - for standard input: a Singer state, or what `meltano state get` prints.
+    Exit code 0, or 1 with one line for what is wrong with the input.
+    """
+    settings = settings_of(config, options)
+    reading = Reading(moment_of(now), settings["timezone"], settings["start_date"])
+    if len(set(states)) < len(states):
+        raise StateError("state: a file is named twice")
+    merged = merge_states({name: read_state(name) for name in states}, reading)
+    value = {"singer_state": merged} if is_for_meltano else merged
+    sys.stdout.write(json.dumps(value) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,244 @@
+"""The state as JSON: one report's bookmark, read strictly and written compactly."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date, datetime
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+
+from tap_advexport.dates import DAY, whole_second
+from tap_advexport.coverage.edits import claimed, forgotten
+from tap_advexport.errors import StateError
+from tap_advexport.coverage.state import Coverage, Exported, Pending, Rules, Sent, counting, settle
+from tap_advexport.windows import DateWindow, period_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tap_advexport.reports import Interval
+
+REPLICATION_KEY: Final = "time"
+_OURS: Final = (
+    "replication_key",
+    "replication_key_value",
+    "settled",
+    "unsettled",
+    "sent",
+    "pending",
+)
+# What the Singer SDK adds to a bookmark while a tap runs: it says nothing about days.
+_OF_THE_SDK: Final = ("starting_replication_value", "replication_key_signpost", "progress_markers")
+_TASK: Final = ("task_id", "first", "last", "submitted_at")
+
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_LONGEST_ECHO: Final = 60
+
+
+def parse_bookmark(
+    value: object, *, start_date: date, rules: Rules, path: str = "state: bookmark"
+) -> Coverage:
+    """The state that `value` holds, brought up to date and freed of what was edited away.
+
+    Args:
+        value: what stands under the stream's name; None and `{}` are the state of a first run.
+        start_date: from where on a bookmark without ranges counts.
+        path: where `value` stands, for messages.
+
+    Raises:
+        StateError: it is not a bookmark.
+    """
+    if value is None:
+        return Coverage()
+    bookmark = _mapping(value, path)
+    _check_keys(bookmark, (*_OURS, *_OF_THE_SDK), path)
+    coverage = counting(_coverage(bookmark, rules.interval, path), rules)
+    last = _replication_key_value(bookmark, path)
+    return settle(_reconciled(coverage, last, start_date, rules), rules)
+
+
+def render_bookmark(coverage: Coverage, rules: Rules) -> dict[str, object]:
+    """The bookmark of `coverage`, every key always there: a state store may merge by key."""
+    last = coverage.last_gap_free()
+    return {
+        "replication_key": REPLICATION_KEY,
+        "replication_key_value": last and last.isoformat(),
+        "settled": [[each.first.isoformat(), each.last.isoformat()] for each in coverage.settled],
+        "unsettled": [
+            [each.first.isoformat(), each.last.isoformat(), _render_moment(each.exported_at)]
+            for each in coverage.unsettled
+        ],
+        "sent": {
+            day.isoformat(): [entry.export_id, entry.digest, _render_moment(entry.exported_at)]
+            for day, entry in sorted(counting(coverage, rules).sent.items())
+        },
+        "pending": [
+            {
+                "task_id": each.task_id,
+                "first": each.first.isoformat(),
+                "last": each.last.isoformat(),
+                "submitted_at": _render_moment(each.submitted_at),
+            }
+            for each in coverage.pending
+        ],
+    }
+
+
+def _reconciled(coverage: Coverage, last: date | None, start_date: date, rules: Rules) -> Coverage:
+    """`coverage` as `replication_key_value` would have it, which is easier to edit than ranges."""
+    derived = coverage.last_gap_free()
+    if last is None or last == derived:
+        return coverage
+    if derived and last < derived:
+        return forgotten(coverage, DateWindow(last + DAY, date.max), rules)
+    start = derived + DAY if derived else period_of(start_date, interval=rules.interval).first
+    end = min(last, rules.today)
+    return claimed(coverage, DateWindow(start, end), rules) if start <= end else coverage
+
+
+def _coverage(bookmark: Mapping[str, object], interval: Interval, path: str) -> Coverage:
+    settled = list(_settled(bookmark.get("settled", []), f"{path}.settled"))
+    unsettled = list(_unsettled(bookmark.get("unsettled", []), f"{path}.unsettled"))
+    _check_disjoint([*settled, *unsettled], path)
+    return Coverage(
+        settled=tuple(sorted(settled)),
+        unsettled=tuple(sorted(unsettled)),
+        sent=dict(_sent(bookmark.get("sent", {}), interval, f"{path}.sent")),
+        pending=tuple(_pending(bookmark.get("pending", []), f"{path}.pending")),
+    )
+
+
+def _settled(value: object, path: str) -> Iterator[DateWindow]:
+    for at, item in _items(value, path):
+        first, last = _fields(item, 2, '["<first day>", "<last day>"]', at)
+        yield _window(first, last, at)
+
+
+def _unsettled(value: object, path: str) -> Iterator[Exported]:
+    for at, item in _items(value, path):
+        first, last, moment = _fields(item, 3, '["<first day>", "<last day>", "<exported at>"]', at)
+        window = _window(first, last, at)
+        yield Exported(window.first, window.last, _moment(moment, f"{at}[2]"))
+
+
+def _sent(value: object, interval: Interval, path: str) -> Iterator[tuple[date, Sent]]:
+    for key, item in _mapping(value, path).items():
+        day = _day(key, f"{path}: a key")
+        if period_of(day, interval=interval).first != day:
+            raise _error(f"{path}: a key", key, "the first day of a month")
+        at = f"{path}.{day}"
+        export_id, digest, moment = _fields(
+            item, 3, '["<export id>", "<digest>", "<exported at>"]', at
+        )
+        texts = _text(export_id, f"{at}[0]"), _text(digest, f"{at}[1]")
+        yield day, Sent(*texts, _moment(moment, f"{at}[2]"))
+
+
+def _pending(value: object, path: str) -> Iterator[Pending]:
+    seen: set[str] = set()
+    for at, item in _items(value, path):
+        task = _mapping(item, at)
+        _check_keys(task, _TASK, at)
+        task_id = _text(task.get("task_id"), f"{at}.task_id")
+        if task_id in seen:
+            raise _error(f"{at}.task_id", task_id, "an id of its own")
+        seen.add(task_id)
+        window = _window(task.get("first"), task.get("last"), at)
+        moment = _moment(task.get("submitted_at"), f"{at}.submitted_at")
+        yield Pending(task_id, window.first, window.last, moment)
+
+
+def _replication_key_value(bookmark: Mapping[str, object], path: str) -> date | None:
+    """The bookmark proper: a day, or with other taps a moment, whose date counts as it stands."""
+    key = bookmark.get("replication_key")
+    if key is not None:
+        _text(key, f"{path}.replication_key")
+    value = bookmark.get("replication_key_value")
+    if value is None:
+        return None
+    at = f"{path}.replication_key_value"
+    text = _text(value, at)
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        raise _error(at, value, "a date") from None
+    return _day(text[:10], at)
+
+
+def _check_keys(value: Mapping[str, object], known: Sequence[str], path: str) -> None:
+    for key in value:
+        if key not in known:
+            raise _error(f"{path}: a key", key, f"one of {', '.join(known)}")
+
+
+def _check_disjoint(ranges: list[DateWindow], path: str) -> None:
+    for one, other in pairwise(sorted(DateWindow(each.first, each.last) for each in ranges)):
+        if one.overlaps(other):
+            raise _error(path, f"{one}, {other}", "free of days that stand in two ranges")
+
+
+def _window(first: object, last: object, path: str) -> DateWindow:
+    begin, end = _day(first, f"{path}, first day"), _day(last, f"{path}, last day")
+    if begin > end:
+        raise _error(path, f"{begin}..{end}", "a range whose first day is not after its last")
+    return DateWindow(begin, end)
+
+
+def _day(value: object, path: str) -> date:
+    text = _text(value, path)
+    try:
+        if _DAY.fullmatch(text):
+            return date.fromisoformat(text)
+    except ValueError:
+        pass
+    raise _error(path, value, "a date YYYY-MM-DD")
+
+
+def _moment(value: object, path: str) -> datetime:
+    text = _text(value, path)
+    try:
+        moment = datetime.fromisoformat(text)
+        if _DAY.match(text) and moment.tzinfo:
+            return whole_second(moment)
+    except (ValueError, OverflowError):
+        pass
+    raise _error(path, value, "a time YYYY-MM-DDTHH:MM:SSZ")
+
+
+def _text(value: object, path: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise _error(path, value, "a text")
+    return value
+
+
+def _mapping(value: object, path: str) -> Mapping[str, object]:
+    if not isinstance(value, Mapping):
+        raise _error(path, value, "an object")
+    return value
+
+
+def _items(value: object, path: str) -> Iterator[tuple[str, object]]:
+    if not isinstance(value, list):
+        raise _error(path, value, "a list")
+    return ((f"{path}[{n}]", item) for n, item in enumerate(value))
+
+
+def _fields(value: object, count: int, shape: str, path: str) -> list[object]:
+    if not isinstance(value, list) or len(value) != count:
+        raise _error(path, value, shape)
+    return value
+
+
+def _error(path: str, value: object, expected: str) -> StateError:
+    shown = repr(value)
+    if len(shown) > _LONGEST_ECHO:
+        shown = f"{shown[:_LONGEST_ECHO]}..."
+    return StateError(
+        f"{path} is {shown}, not {expected}; correct it, or remove the stream's bookmark "
+        "to export everything again"
+    )
+
+
+def _render_moment(moment: datetime) -> str:
+    return whole_second(moment).replace(tzinfo=None).isoformat() + "Z"

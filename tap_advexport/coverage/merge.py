@@ -1,0 +1,231 @@
+"""States of several machines as one: a day's best claim counts, and doubt is exported again.
+
+The states must tell of loads into the same warehouse. Nothing here looks at the warehouse, so
+wherever two accounts contradict each other, the one is kept that costs an export at worst.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from tap_advexport.coverage.bookmark import render_bookmark
+from tap_advexport.dates import first_of_month, local_date
+from tap_advexport.errors import StateError
+from tap_advexport.coverage.ranges import within
+from tap_advexport.reports import REPORTS, Interval
+from tap_advexport.coverage.singer_state import bookmarks_of, coverage_of
+from tap_advexport.coverage.standing import AS_WRITTEN
+from tap_advexport.coverage.state import Coverage, Exported, Pending, Rules, Sent, settle
+from tap_advexport.windows import DateWindow, period_of, periods
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
+
+    from tap_advexport.reports import Report
+
+_Value = TypeVar("_Value")
+
+# By day: when it was exported, or None where it is settled.
+_Claims = dict[date, "datetime | None"]
+
+_REPORTS: Final = {report.stream: report for report in REPORTS}
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How states are read.
+
+    Attributes:
+        start_date: of the tap, where it is known.
+    """
+
+    now: datetime
+    zone: ZoneInfo
+    start_date: date | None = None
+
+    def rules(self, interval: Interval) -> Rules:
+        """Rules under which nothing settles but what the states say."""
+        return Rules(interval, self.zone, self.now, AS_WRITTEN)
+
+
+def merge_states(states: Mapping[str, Mapping[str, object]], reading: Reading) -> dict[str, object]:
+    """One Singer state for all that `states`, by their names, cover.
+
+    Raises:
+        StateError: one is no state of this tap, or two say of the same thing what cannot be joined.
+    """
+    merged: dict[str, object] = {}
+    for key in _keys(states.values()):
+        if key != "bookmarks":
+            merged[key] = _agreed([state[key] for state in states.values() if key in state], key)
+    bookmarks = [bookmarks_of(state, f"state: {name}") for name, state in states.items()]
+    merged["bookmarks"] = {
+        stream: _bookmark(stream, [each[stream] for each in bookmarks if stream in each], reading)
+        for stream in _keys(bookmarks)
+    }
+    return merged
+
+
+def merge_coverages(coverages: Sequence[Coverage], rules: Rules) -> Coverage:
+    """One coverage for all of them, in whatever order.
+
+    A day that is settled anywhere is settled; of two exports of a day the later one counts. What a
+    target holds of a period is known when all who touched it say the same. Tasks stay where they
+    bring a day that nobody has, or has of an earlier date.
+
+    Raises:
+        StateError: a task stands there twice, with different days.
+    """
+    coverages = [_of_whole_months(each, rules) for each in coverages]
+    claims = _joined([_claims(each) for each in coverages], rules)
+    return settle(
+        Coverage(
+            settled=tuple(DateWindow(day, day) for day, at in claims if at is None),
+            unsettled=tuple(Exported(day, day, at) for day, at in claims if at is not None),
+            sent=_agreed_sent(coverages, rules),
+            pending=tuple(_useful(_tasks(coverages), dict(claims), rules)),
+        ),
+        rules,
+    )
+
+
+def _bookmark(
+    stream: str, bookmarks: Sequence[Mapping[str, object]], reading: Reading
+) -> Mapping[str, object]:
+    if stream not in _REPORTS:
+        return _agreed(bookmarks, f"bookmarks.{stream}")
+    report: Report = _REPORTS[stream]
+    rules = reading.rules(report.interval)
+    coverages = [
+        coverage_of(each, report, rules, start_date=reading.start_date) for each in bookmarks
+    ]
+    return render_bookmark(merge_coverages(coverages, rules), rules)
+
+
+def _keys(mappings: Iterable[Mapping[str, object]]) -> list[str]:
+    return sorted({key for each in mappings for key in each})
+
+
+def _agreed(values: Sequence[_Value], name: str) -> _Value:
+    """What all states say of something that this tap does not know."""
+    if any(each != values[0] for each in values):
+        raise StateError(
+            f"state: {name} differs from state to state, and is nothing that can be joined; "
+            "make it the same in all of them, or remove it"
+        )
+    return values[0]
+
+
+def _claims(coverage: Coverage) -> _Claims:
+    claims: _Claims = dict.fromkeys(_days(coverage.settled))
+    for each in coverage.unsettled:
+        claims |= dict.fromkeys(_days([each]), each.exported_at)
+    return claims
+
+
+def _joined(all_claims: Sequence[_Claims], rules: Rules) -> list[tuple[date, datetime | None]]:
+    if rules.interval is Interval.MONTHLY:
+        all_claims = _cut_alike(all_claims)
+    joined: _Claims = {}
+    for claims in all_claims:
+        for day, at in claims.items():
+            joined[day] = _better(joined[day], at) if day in joined else at
+    return sorted(joined.items(), key=lambda item: item[0])
+
+
+def _better(one: datetime | None, other: datetime | None) -> datetime | None:
+    return None if one is None or other is None else max(one, other)
+
+
+def _cut_alike(all_claims: Sequence[_Claims]) -> list[_Claims]:
+    """The claims, each month cut to its shortest account.
+
+    A month is one figure, and the warehouse holds that of whichever export came last: nobody knows
+    whether it was the whole one. Days that are cut off have the month exported again.
+    """
+    lasts = [{first_of_month(day): day for day in sorted(claims)} for claims in all_claims]
+    shortest = {
+        month: min(each[month] for each in lasts if month in each)
+        for month in {month for each in lasts for month in each}
+    }
+    return [
+        {day: at for day, at in claims.items() if day <= shortest[first_of_month(day)]}
+        for claims in all_claims
+    ]
+
+
+def _of_whole_months(coverage: Coverage, rules: Rules) -> Coverage:
+    """Without days of a month whose first days are not there: no export has such ones."""
+    if rules.interval is not Interval.MONTHLY:
+        return coverage
+    kept = tuple(
+        part
+        for run in coverage.covered()
+        for first in periods(run, interval=Interval.MONTHLY)
+        if first >= run.first
+        for part in within([run], period_of(first, interval=Interval.MONTHLY))
+    )
+    return settle(
+        replace(
+            coverage,
+            settled=tuple(part for each in kept for part in within(coverage.settled, each)),
+            unsettled=tuple(part for each in kept for part in within(coverage.unsettled, each)),
+        ),
+        rules,
+    )
+
+
+def _agreed_sent(coverages: Sequence[Coverage], rules: Rules) -> dict[date, Sent]:
+    """What the target holds of the periods of which nobody who touched them says otherwise."""
+    touched = [
+        sorted([*each.covered(), *(task.window for task in each.pending)]) for each in coverages
+    ]
+    agreed: dict[date, Sent] = {}
+    for period in {day for each in coverages for day in each.sent}:
+        span = period_of(period, interval=rules.interval)
+        said = {
+            coverage.sent.get(period)
+            for coverage, windows in zip(coverages, touched, strict=True)
+            if period in coverage.sent or any(each.overlaps(span) for each in windows)
+        }
+        if len(said) == 1 and (entry := said.pop()):
+            agreed[period] = entry
+    return agreed
+
+
+def _tasks(coverages: Sequence[Coverage]) -> list[Pending]:
+    tasks: dict[str, Pending] = {}
+    for task in (task for each in coverages for task in each.pending):
+        if tasks.setdefault(task.task_id, task) != task:
+            raise StateError(
+                f"state: the pending task {task.task_id} stands in two states with different days "
+                "or times; remove it from one of them"
+            )
+    return sorted(tasks.values(), key=lambda task: (task.submitted_at, task.task_id))
+
+
+def _useful(tasks: Iterable[Pending], claims: _Claims, rules: Rules) -> Iterable[Pending]:
+    """The tasks that bring a day that nobody has, or has only of an earlier date.
+
+    Of months all stay: a state that is merged later may cut one that is whole by now. What is due
+    of them is found out by the run that reads the state.
+    """
+    for task in tasks:
+        date_of_task = local_date(task.submitted_at, rules.zone)
+        if rules.interval is Interval.MONTHLY or any(
+            day not in claims or _is_of_earlier_date(claims[day], date_of_task, rules)
+            for day in _days([task.window])
+        ):
+            yield task
+
+
+def _is_of_earlier_date(at: datetime | None, day: date, rules: Rules) -> bool:
+    return at is not None and local_date(at, rules.zone) < day
+
+
+def _days(windows: Iterable[DateWindow]) -> list[date]:
+    return [each.first + timedelta(days=n) for each in windows for n in range(each.days)]

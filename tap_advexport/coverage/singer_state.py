@@ -1,0 +1,113 @@
+"""A Singer state in the shapes in which people have it: bare, in a STATE message, from Meltano."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import date
+from typing import TYPE_CHECKING, Final
+
+from tap_advexport.coverage.bookmark import parse_bookmark
+from tap_advexport.errors import StateError
+
+if TYPE_CHECKING:
+    from tap_advexport.reports import Report
+    from tap_advexport.coverage.state import Coverage, Rules
+
+# Meltano's state stores keep what a run that did not end well brought beside the last good state.
+_OF_MELTANO: Final = ("completed", "partial")
+
+
+def parse_state(text: str, where: str) -> dict[str, object]:
+    """The Singer state that `text` holds, freed of what is wrapped around it.
+
+    Of several lines of JSON, as a target writes them, the last one counts.
+
+    Args:
+        where: names the text in messages.
+
+    Raises:
+        StateError: it is no state.
+    """
+    return _unwrapped(_json(text, where), where)
+
+
+def bookmarks_of(state: Mapping[str, object], where: str) -> dict[str, Mapping[str, object]]:
+    """The bookmarks by stream, without the empty ones that the SDK leaves.
+
+    Raises:
+        StateError: they are no JSON objects.
+    """
+    bookmarks = state.get("bookmarks")
+    found = _mapping({} if bookmarks is None else bookmarks, f"{where}: bookmarks")
+    return {
+        stream: _mapping(bookmark, f"{where}: bookmarks.{stream}")
+        for stream, bookmark in found.items()
+        if bookmark or not isinstance(bookmark, Mapping | None)
+    }
+
+
+def coverage_of(
+    bookmark: Mapping[str, object], report: Report, rules: Rules, *, start_date: date | None
+) -> Coverage:
+    """The coverage that a report's bookmark holds.
+
+    Args:
+        start_date: of the tap, where it is known.
+
+    Raises:
+        StateError: it is no bookmark, or one that says nothing without `start_date`.
+    """
+    path = f"state: bookmarks.{report.stream}"
+    # From the last day that there is on, a bookmark without ranges counts for nothing.
+    coverage = parse_bookmark(bookmark, start_date=start_date or date.max, rules=rules, path=path)
+    is_known = start_date or coverage.covered() or bookmark.get("replication_key_value") is None
+    if not is_known:
+        raise StateError(
+            f"{path} holds nothing but replication_key_value, which counts from start_date on: "
+            "give --start-date or --config"
+        )
+    return coverage
+
+
+def _json(text: str, where: str) -> object:
+    lines = [line for line in text.split("\n") if line.strip()]
+    if not lines:
+        raise StateError(f"{where} is empty: there is no state in it")
+    for candidate in (text, lines[-1]):
+        try:
+            value: object = json.loads(candidate)
+        except (ValueError, RecursionError):
+            continue
+        return value
+    raise StateError(f"{where} is no valid JSON")
+
+
+def _unwrapped(value: object, where: str) -> dict[str, object]:
+    state = _mapping(value, where)
+    if state.get("type") == "STATE":
+        return _unwrapped(state.get("value"), f"{where}: value")
+    if any(key in state for key in _OF_MELTANO):
+        return _of_meltano(state, where)
+    if "singer_state" in state:
+        return _unwrapped(state["singer_state"], f"{where}: singer_state")
+    if state and "bookmarks" not in state:
+        raise StateError(f"{where} has neither bookmarks nor a singer_state: it is no Singer state")
+    return dict(state)
+
+
+def _of_meltano(stored: Mapping[str, object], where: str) -> dict[str, object]:
+    """The completed state, with the bookmarks of the partial one in place of its own."""
+    parts = [_unwrapped(stored[key], f"{where}: {key}") for key in _OF_MELTANO if stored.get(key)]
+    state: dict[str, object] = {}
+    for part in parts:
+        older = bookmarks_of(state, where)
+        state |= part
+        state["bookmarks"] = older | bookmarks_of(part, where)
+    return state
+
+
+def _mapping(value: object, where: str) -> Mapping[str, object]:
+    if not isinstance(value, Mapping):
+        raise StateError(f"{where} is no JSON object")
+    return value

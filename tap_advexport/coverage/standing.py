@@ -1,0 +1,187 @@
+"""How each period of a report stands: settled, provisional, pending, failed or missing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import StrEnum
+from itertools import groupby
+from typing import TYPE_CHECKING, Final
+
+from tap_advexport.coverage.transitions import is_young
+from tap_advexport.dates import DAY
+from tap_advexport.coverage.ranges import within
+from tap_advexport.reports import Interval
+from tap_advexport.windows import DateWindow, period_of, periods
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from tap_advexport.reports import Report
+    from tap_advexport.coverage.state import Coverage, Rules
+
+# A lookback under which nothing settles by being read: days are settled as the state says.
+AS_WRITTEN: Final = date.max.toordinal()
+
+
+class Standing(StrEnum):
+    """What is known of a period.
+
+    SETTLED: exported when its figures had stopped moving.
+    PROVISIONAL: exported, and to be exported again.
+    PENDING: demanded, and not brought yet.
+    FAILED: not exported, between days that were.
+    MISSING: not exported yet, before the first or after the last day that was.
+    """
+
+    SETTLED = "settled"
+    PROVISIONAL = "provisional"
+    PENDING = "pending"
+    FAILED = "failed"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One period.
+
+    Attributes:
+        age_days: whole days since it was exported, of a provisional one where that is known.
+    """
+
+    standing: Standing
+    age_days: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Periods on end that stand alike, by the first days of the first and the last."""
+
+    first: date
+    last: date
+    cell: Cell
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """All periods of one report in a range of days, by their first day and in order."""
+
+    report: Report
+    days: DateWindow
+    cells: Mapping[date, Cell]
+
+    @property
+    def is_monthly(self) -> bool:
+        """Whether a period is a month."""
+        return self.report.interval is Interval.MONTHLY
+
+    @property
+    def unit(self) -> str:
+        """What a period is called."""
+        return "month" if self.is_monthly else "day"
+
+    @property
+    def years(self) -> range:
+        """The years that it has periods in."""
+        return range(self.days.first.year, self.days.last.year + 1)
+
+    def count(self) -> Counter[Standing]:
+        """How many periods stand how."""
+        return Counter(cell.standing for cell in self.cells.values())
+
+    def ages(self) -> tuple[int, int] | None:
+        """The youngest and the oldest export of provisional periods, in whole days."""
+        known = [cell.age_days for cell in self.cells.values() if cell.age_days is not None]
+        return (min(known), max(known)) if known else None
+
+    def stretches(self) -> Iterator[Stretch]:
+        """The periods, those on end that stand alike as one."""
+        for cell, group in groupby(self.cells.items(), key=lambda item: item[1]):
+            firsts = [first for first, _ in group]
+            yield Stretch(firsts[0], firsts[-1], cell, len(firsts))
+
+    def stretches_of(self, standing: Standing) -> Sequence[Stretch]:
+        """The stretches that stand so."""
+        return [each for each in self.stretches() if each.cell.standing is standing]
+
+
+def range_to_show(
+    coverage: Coverage, rules: Rules, *, start_date: date | None, end_date: date | None
+) -> DateWindow | None:
+    """The days to show: from `start_date`, or else the first day there is, to yesterday.
+
+    Today is shown where it is covered or under way, and no day after `end_date`. None: there is
+    nothing to show.
+    """
+    known = [*coverage.covered(), *_on_their_way(coverage, rules)]
+    firsts = [start_date] if start_date else [each.first for each in known]
+    limit = max([rules.today - DAY, *(each.last for each in known)])
+    last = min(end_date or limit, limit)
+    if not firsts:
+        return None
+    first = period_of(min(firsts), interval=rules.interval).first
+    return DateWindow(first, last) if first <= last else None
+
+
+def calendar_of(report: Report, coverage: Coverage, days: DateWindow, rules: Rules) -> Calendar:
+    """How each period of `report` in `days` stands."""
+    daily = dict(_daily(coverage, days, rules))
+    if report.interval is not Interval.MONTHLY:
+        return Calendar(report, days, daily)
+    months = periods(days, interval=Interval.MONTHLY)
+    cells = {first: _month(_days_of(daily, first)) for first in months}
+    return Calendar(report, days, cells)
+
+
+def _daily(coverage: Coverage, days: DateWindow, rules: Rules) -> Iterator[tuple[date, Cell]]:
+    """Each day, by painting one layer over the other."""
+    covered = coverage.covered()
+    cells = dict.fromkeys(periods(days, interval=Interval.DAILY), Cell(Standing.MISSING))
+    if covered:
+        hull = DateWindow(covered[0].first, covered[-1].last)
+        cells |= _painted([hull], days, Cell(Standing.FAILED))
+    cells |= _painted(_on_their_way(coverage, rules), days, Cell(Standing.PENDING))
+    cells |= _painted(coverage.settled, days, Cell(Standing.PROVISIONAL))
+    cells |= _painted(_settled(coverage, rules), days, Cell(Standing.SETTLED))
+    for each in coverage.unsettled:
+        age_days = (rules.now - each.exported_at) // timedelta(days=1)
+        cells |= _painted([each], days, Cell(Standing.PROVISIONAL, max(0, age_days)))
+    yield from cells.items()
+
+
+def _settled(coverage: Coverage, rules: Rules) -> Iterable[DateWindow]:
+    """The settled days, less those that a lookback which was raised makes due again."""
+    if rules.lookback_days >= AS_WRITTEN:
+        return coverage.settled
+    return [day for past in rules.settled_by(rules.now) for day in within(coverage.settled, past)]
+
+
+def _on_their_way(coverage: Coverage, rules: Rules) -> list[DateWindow]:
+    """The days of the tasks that the next run can still take over."""
+    return [task.window for task in coverage.pending if is_young(task, rules)]
+
+
+def _painted(windows: Iterable[DateWindow], days: DateWindow, cell: Cell) -> dict[date, Cell]:
+    shared = (each.intersect(days) for each in windows)
+    return {day: cell for each in shared if each for day in periods(each, interval=Interval.DAILY)}
+
+
+def _days_of(daily: Mapping[date, Cell], first: date) -> list[Cell]:
+    month = period_of(first, interval=Interval.MONTHLY)
+    return [daily[day] for day in periods(month, interval=Interval.DAILY) if day in daily]
+
+
+def _month(days: Sequence[Cell]) -> Cell:
+    """A month as its days stand: it is one figure, provisional until all of it has settled."""
+    standings = {cell.standing for cell in days}
+    covered = standings & {Standing.SETTLED, Standing.PROVISIONAL}
+    if Standing.FAILED in standings:
+        return Cell(Standing.FAILED)
+    if standings == {Standing.SETTLED}:
+        return Cell(Standing.SETTLED)
+    if covered:
+        ages = [cell.age_days for cell in days if cell.age_days is not None]
+        return Cell(Standing.PROVISIONAL, max(ages, default=None))
+    return Cell(Standing.PENDING if Standing.PENDING in standings else Standing.MISSING)

@@ -1,0 +1,179 @@
+"""An export in flight: what is known of it, what it is at, and the events that come of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Protocol
+
+from tap_advexport.api.client import Downloaded, Finished, Unfinished
+from tap_advexport.exports.policy import Export, Task
+from tap_advexport.records.convert import Converted
+from tap_advexport.windows import DateWindow
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from tap_advexport.errors import ExportError
+    from tap_advexport.reports import Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """The API accepted a demand."""
+
+    window: DateWindow
+    task: Task
+
+
+@dataclass(frozen=True, slots=True)
+class Abandoned:
+    """A task is given up; nobody will adopt it."""
+
+    task_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The days of a window fail in this run."""
+
+    window: DateWindow
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """An export whose file is whole and valid. Call `release` when its rows are out."""
+
+    window: DateWindow
+    task: Task
+    lines: BinaryIO
+    converted: Converted
+    byte_count: int
+    release: Callable[[], None] = field(repr=False)
+
+
+class Fetched(NamedTuple):
+    """A downloaded file."""
+
+    spool: BinaryIO
+    download: Downloaded
+
+
+class ConvertedFile(NamedTuple):
+    """A file of record lines."""
+
+    spool: BinaryIO
+    converted: Converted
+
+
+Answer = str | Unfinished | Finished | Fetched | ConvertedFile
+Event = Submitted | Abandoned | Failed | Ready
+
+
+class Client(Protocol):
+    """The three calls of the API."""
+
+    def demand(self, window: DateWindow, *, interval: Interval, sorting: str) -> str:
+        """Demand an export; returns the task's id."""
+        ...
+
+    def look(self, task_id: str) -> Unfinished | Finished:
+        """Ask for a task's state."""
+        ...
+
+    def download(
+        self, url: str, spool: BinaryIO, *, is_cancelled: Callable[[], bool]
+    ) -> Downloaded:
+        """Bring a file into a spool."""
+        ...
+
+    def cleared(self, error: ExportError) -> ExportError:
+        """An error about what a file holds, without the token."""
+        ...
+
+
+# With the usual three attempts, three dozen demands in vain.
+SETBACKS_PER_ATTEMPT: Final = 12
+
+# Turns a downloaded file into a spool of record lines.
+Convert = Callable[[BinaryIO, DateWindow, Task, Downloaded], tuple[BinaryIO, Converted]]
+
+
+@dataclass(slots=True)
+class Health:
+    """How the exports of a whole run went, over all its reports."""
+
+    succeeded: int = 0
+    failed: int = 0
+    setbacks: int = 0
+    is_doubtful: bool = False
+    is_given_up: bool = False
+
+    def is_broken(self, limit: int) -> bool:
+        """As many exports as may be in flight failed for good, and none worked."""
+        return self.succeeded == 0 and self.failed >= limit
+
+    def is_hopeless(self, attempts: int) -> bool:
+        """A few dozen demands came to nothing, and none worked, however many are in flight.
+
+        Args:
+            attempts: how often each export may be demanded.
+        """
+        return self.succeeded == 0 and self.setbacks >= SETBACKS_PER_ATTEMPT * attempts
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What bounds a run; times in seconds."""
+
+    max_concurrent_exports: int
+    conversions_at_once: int
+    poll_interval_seconds: float
+    export_timeout_seconds: float
+    request_timeout_seconds: float
+
+
+class Phase(Enum):
+    """Where an export in flight is."""
+
+    DEMAND = auto()
+    LOOK = auto()
+    FETCH = auto()
+    CONVERT = auto()
+    READY = auto()
+
+
+AT_THE_API: Final = frozenset({Phase.DEMAND, Phase.LOOK, Phase.FETCH})
+
+
+@dataclass(slots=True)
+class Flight:
+    """An export in flight: what it is at, and when that is to go on."""
+
+    export: Export
+    phase: Phase
+    due_at: float
+    began_at: float = 0.0
+    waits_since: float = 0.0
+    unfinished_age: float = 0.0
+    job: int | None = None
+    job_sent_at: float = 0.0
+    job_alive_at: float = 0.0
+    demanded_at: datetime | None = None
+    url: str | None = None
+    download: Downloaded | None = None
+    spool: BinaryIO | None = None
+    is_released: bool = False
+
+    def __repr__(self) -> str:
+        return f"Flight({self.export.window}, {self.phase.name})"
+
+
+def task_of(flight: Flight) -> Task:
+    """The task that the API has accepted for an export."""
+    if flight.export.task is None:
+        msg = f"{flight} has no task"
+        raise AssertionError(msg)
+    return flight.export.task

@@ -1,0 +1,108 @@
+"""The blocking work of an export in flight: one request, or one conversion."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, assert_never
+
+from tap_advexport.errors import ExportError
+from tap_advexport.exports.job import ConvertedFile, Fetched, Phase, task_of
+from tap_advexport.exports.spool import open_spool, spool_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tap_advexport.api.client import Clock
+    from tap_advexport.exports.job import Client, Convert, Flight
+    from tap_advexport.reports import Interval
+    from tap_advexport.exports.workers import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Makes the work that workers do.
+
+    Attributes:
+        is_stopped: whether the run is to end, so that a download is not worth going on with.
+    """
+
+    client: Client
+    convert: Convert
+    clock: Clock
+    interval: Interval
+    sorting: str
+    is_stopped: Callable[[], bool]
+
+    def of(self, flight: Flight) -> Callable[[], object]:
+        """The work that brings an export in flight on; a demand counts from now."""
+        match flight.phase:
+            case Phase.DEMAND:
+                flight.demanded_at = self.clock.now()
+                window = flight.export.window
+                return lambda: self.client.demand(
+                    window, interval=self.interval, sorting=self.sorting
+                )
+            case Phase.LOOK:
+                task_id = task_of(flight).task_id
+                return lambda: self.client.look(task_id)
+            case Phase.FETCH:
+                return self._fetch(flight)
+            case Phase.CONVERT:
+                return self._convert(flight)
+            case Phase.READY:
+                msg = "an export that is ready needs no work"
+                raise AssertionError(msg)
+            case _:
+                assert_never(flight.phase)
+
+    def _fetch(self, flight: Flight) -> Callable[[], object]:
+        url, job = flight.url or "", flight.job
+
+        def is_cancelled() -> bool:
+            flight.job_alive_at = self.clock.monotonic()
+            return self.is_stopped() or flight.job != job
+
+        def fetch() -> Fetched:
+            spool = open_spool()
+            try:
+                return Fetched(spool, self.client.download(url, spool, is_cancelled=is_cancelled))
+            except OSError as error:
+                close_spool(spool)
+                raise spool_error(error) from None
+            except BaseException:
+                close_spool(spool)
+                raise
+
+        return fetch
+
+    def _convert(self, flight: Flight) -> Callable[[], object]:
+        spool, download, task = flight.spool, flight.download, task_of(flight)
+        if spool is None or download is None:
+            msg = "an export is converted after its download"
+            raise AssertionError(msg)
+
+        def convert() -> ConvertedFile:
+            try:
+                return ConvertedFile(*self.convert(spool, flight.export.window, task, download))
+            except ExportError as error:
+                raise self.client.cleared(error) from None
+            except OSError as error:
+                raise spool_error(error) from None
+            finally:
+                close_spool(spool)
+
+        return convert
+
+
+def discard(outcome: Outcome) -> None:
+    """Close what an abandoned job opened after all."""
+    if isinstance(outcome.value, Fetched | ConvertedFile):
+        close_spool(outcome.value.spool)
+
+
+def close_spool(spool: BinaryIO) -> None:
+    """Let a spool go."""
+    # A full disk fails the flush of what nobody will read again.
+    with suppress(OSError):
+        spool.close()

@@ -1,0 +1,111 @@
+"""The live display of a run on a terminal. Log lines go out above it, whole."""
+
+from __future__ import annotations
+
+import io
+import logging
+from typing import TYPE_CHECKING, Any, Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+from typing_extensions import override
+
+from tap_advexport.progress.progress import Progress, duration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import TextIO
+
+REFRESHES_PER_SECOND = 4
+
+
+class LiveDisplay:
+    """Shows a progress, anew several times a second, as the last lines of a terminal."""
+
+    def __init__(self, progress: Callable[[], Progress], console: Console, stream: TextIO) -> None:
+        self._progress = progress
+        self._stream = stream
+        self._above = _Above(console)
+        self._live = Live(
+            console=console,
+            get_renderable=lambda: rendered(self._progress()),
+            refresh_per_second=REFRESHES_PER_SECOND,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+
+    @classmethod
+    def begun(cls, progress: Callable[[], Progress], stream: TextIO) -> Self | None:
+        """Begin to show it, unless the terminal can only print (TERM=dumb, TTY_INTERACTIVE=0)."""
+        console = Console(file=stream)
+        if not console.is_interactive or console.is_dumb_terminal:
+            return None
+        display = cls(progress, console, stream)
+        _redirect_logs(stream, display._above)
+        display._live.start(refresh=True)
+        return display
+
+    def stop(self) -> None:
+        """Take the display off the terminal; the log goes where it went before."""
+        self._live.stop()
+        _redirect_logs(self._above, self._stream)
+
+
+def rendered(progress: Progress) -> RenderableType:
+    """The lines of the display."""
+    head = Table.grid(padding=(0, 2))
+    for _ in range(4):
+        head.add_column(no_wrap=True, overflow="ellipsis")
+    head.add_row(
+        Text(f"report {progress.report}", "bold"),
+        ProgressBar(progress.days_total or 1, progress.days_done, width=30),
+        Text(f"{progress.days_done} of {progress.days_total} days", "green"),
+        Text(_time(progress), "cyan"),
+    )
+    lines = [
+        Text(f"exports: {progress.exports()}"),
+        Text(f"rows:    {progress.rows:,}, {progress.rows_per_second:,.0f} per second"),
+    ]
+    if progress.days_failed:
+        lines.append(Text(f"failed:  {progress.days_failed} days", "bold red"))
+    for line in lines:
+        line.no_wrap, line.overflow = True, "ellipsis"
+    return Group(head, *lines)
+
+
+def _time(progress: Progress) -> str:
+    left = progress.seconds_left
+    after = f"{duration(progress.seconds)} so far"
+    return after if left is None else f"{after}, about {duration(left)} left"
+
+
+class _Above(io.TextIOBase):
+    """A stream whose lines come out above the display."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    @override
+    def write(self, text: str) -> int:
+        # Left as it is, also where it is longer than the terminal is wide.
+        self._console.print(Text(text), end="", soft_wrap=True)
+        return len(text)
+
+
+def _redirect_logs(old: object, new: Any) -> None:  # noqa: ANN401 - any stream
+    for handler in _handlers():
+        if handler.stream is old:
+            handler.setStream(new)
+
+
+def _handlers() -> Iterator[logging.StreamHandler[Any]]:
+    """Every handler that writes to a stream, of any logger."""
+    loggers = [logging.getLogger(), *logging.Logger.manager.loggerDict.values()]
+    for logger in loggers:
+        for handler in getattr(logger, "handlers", ()):
+            if isinstance(handler, logging.StreamHandler):
+                yield handler

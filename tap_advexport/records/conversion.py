@@ -1,0 +1,119 @@
+"""Turns a downloaded file into a spool of record lines: a large one in a process of its own."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+from tap_advexport.records.pool import ConversionProcesses, NoProcessError
+from tap_advexport.records.convert import Conversion, Converted, convert
+from tap_advexport.records.source import is_packed
+from tap_advexport.exports.spool import open_spool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from zoneinfo import ZoneInfo
+
+    from tap_advexport.api.client import Downloaded
+    from tap_advexport.exports.policy import Task
+    from tap_advexport.reports import Interval
+    from tap_advexport.windows import DateWindow
+
+logger = logging.getLogger(__name__)
+
+# A little more than is converted while a process starts (benchmarks/break_even.py).
+PROCESS_BYTES: Final = 3_000_000
+# A packed file is taken to hold so many times its bytes.
+PACKED_FACTOR: Final = 8
+
+
+class Conversions:
+    """Converts files, small ones in the thread that asks, large ones in processes."""
+
+    def __init__(
+        self, process_bytes: int = PROCESS_BYTES, processes: ConversionProcesses | None = None
+    ) -> None:
+        self._process_bytes = process_bytes
+        self._processes = processes or ConversionProcesses()
+        self._has_processes = True
+
+    @property
+    def process_ids(self) -> tuple[int, ...]:
+        """The processes that were started and not ended."""
+        return self._processes.process_ids
+
+    def convert(
+        self, source: BinaryIO, lines: BinaryIO, conversion: Conversion, byte_count: int
+    ) -> Converted:
+        """Convert a file of so many bytes.
+
+        Raises:
+            FileError, InvalidFileError: the file is not what it should be.
+            OSError: the lines cannot be written.
+            OutputError: a process was killed, and so was its successor.
+        """
+        source.seek(0)
+        if self._has_processes and self._is_large(source, byte_count):
+            try:
+                return self._processes.convert(source, lines, conversion)
+            except NoProcessError as error:
+                self._has_processes = False
+                logger.warning(
+                    "Files are converted one after the other: no process can be started for them "
+                    "(%s)",
+                    error,
+                )
+        return convert(source, lines, conversion)
+
+    def close(self) -> None:
+        """End the processes."""
+        self._processes.close()
+
+    def _is_large(self, source: BinaryIO, byte_count: int) -> bool:
+        if byte_count * PACKED_FACTOR < self._process_bytes:
+            return False
+        return byte_count * (PACKED_FACTOR if is_packed(source) else 1) >= self._process_bytes
+
+
+def converter(
+    conversions: Conversions,
+    *,
+    interval: Interval,
+    zone: ZoneInfo,
+    columns: tuple[str, ...],
+    is_digested: Callable[[DateWindow, datetime], bool],
+) -> Callable[[BinaryIO, DateWindow, Task, Downloaded], tuple[BinaryIO, Converted]]:
+    """The conversion of one report's files; `columns` are those that are emitted.
+
+    Args:
+        is_digested: whether the digests of a window that was demanded at that moment are of use.
+    """
+
+    def convert_file(
+        source: BinaryIO, window: DateWindow, task: Task, downloaded: Downloaded
+    ) -> tuple[BinaryIO, Converted]:
+        conversion = Conversion(
+            interval=interval,
+            first=window.first,
+            last=window.last,
+            timezone=zone.key,
+            export_id=task.task_id,
+            exported_at=rfc3339(task.submitted_at),
+            columns=columns,
+            is_end_proven=downloaded.is_end_proven,
+            is_digested=is_digested(window, task.submitted_at),
+        )
+        lines = open_spool()
+        try:
+            return lines, conversions.convert(source, lines, conversion, downloaded.byte_count)
+        except BaseException:
+            lines.close()
+            raise
+
+    return convert_file
+
+
+def rfc3339(moment: datetime) -> str:
+    """A moment in UTC, to the second."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

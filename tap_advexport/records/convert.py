@@ -1,0 +1,206 @@
+"""CSV file -> verified, typed rows as lines of JSON, with keys, totals and digests of each period.
+
+All of a file is converted before anything of it may be used: `convert` gives the file's whole truth
+or raises. A file is taken to be in order of time; one that turns out not to be is converted once
+more, so that this costs memory and time only where it happens.
+"""
+
+from __future__ import annotations
+
+import decimal
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
+
+from tap_advexport.records.cells import Calendar, InvalidCellError
+from tap_advexport.records.diagnosis import row_error
+from tap_advexport.errors import FileError
+from tap_advexport.records.encoder import Encoder
+from tap_advexport.records.totals import Ledger, NotTimeOrderedError
+from tap_advexport.records.repetitions import Repetitions
+from tap_advexport.reports import ADDED_COLUMNS, COLUMN_NAMES, Interval
+from tap_advexport.records.csv_table import RaggedRowsError, Table
+
+if TYPE_CHECKING:
+    from array import array
+    from collections.abc import Iterator
+    from datetime import date
+    from typing import BinaryIO
+
+    from tap_advexport.records.totals import Tally
+
+# Some hundred rows at a time: few enough for a processor's cache, many enough for the cost of a
+# block.
+_BLOCK_BYTES: Final = 1 << 14
+# More of them where a block is sorted by period, so that a period's rows in it are not few.
+_UNORDERED_BLOCK_BYTES: Final = 1 << 18
+
+# Part of every digest: raise it when lines are to be sent anew though no figure changed.
+_LINES_VERSION: Final = "1"
+
+_EXACT: Final = decimal.Context(
+    prec=decimal.MAX_PREC,
+    Emax=decimal.MAX_EMAX,
+    Emin=decimal.MIN_EMIN,
+    traps=[decimal.Inexact, decimal.InvalidOperation],
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """All that a conversion needs to know.
+
+    Attributes:
+        first: the first day of the export's window.
+        last: its last day, included.
+        timezone: IANA name of the zone of `time`.
+        exported_at: when the export was demanded, RFC 3339.
+        columns: the columns to emit, `row_key` among them; the order is always the canonical one.
+        is_end_proven: the transport proved that the file's last byte is its last.
+        is_digested: whether anybody will ask for the digests, each of which costs a hash a row.
+    """
+
+    interval: Interval
+    first: date
+    last: date
+    timezone: str
+    export_id: str
+    exported_at: str
+    columns: tuple[str, ...]
+    is_end_proven: bool
+    is_digested: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """One day, or month, of the window, whether it has rows or not.
+
+    Attributes:
+        cost_aggr: the exact total, as digits without an exponent.
+        digest: of the rows as emitted, in whatever order, without `export_id`, `exported_at` and
+            `row_key`, and of the shape that they have; empty if the conversion is not to have it.
+        spans: where the period's lines are, as ranges of bytes: start included, stop not.
+    """
+
+    first: date
+    row_count: int
+    clicks_aggr: int
+    conversions_aggr: int
+    cost_aggr: str
+    digest: str
+    spans: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """What a file held."""
+
+    periods: tuple[Period, ...]
+    row_count: int
+    byte_count: int
+    unknown_columns: tuple[str, ...]
+    is_time_ordered: bool
+
+
+def convert(source: BinaryIO, out: BinaryIO, conversion: Conversion) -> Converted:
+    """Verify a downloaded file and write its rows to `out`, a line of JSON each.
+
+    Args:
+        source: the file as it came, seekable.
+        out: seekable; what it held is lost.
+        conversion: what the file must be and what is to become of it.
+
+    Raises:
+        FileError: the file is no CSV or is damaged.
+        CutFileError: the file ends before its end.
+        InvalidHeaderError: a column is missing or stands there twice.
+        InvalidRowError: a row is invalid.
+    """
+    with decimal.localcontext(_EXACT), _memory_errors():
+        is_time_ordered = True
+        known: dict[date, array[int]] = {}
+        while True:
+            repetitions = Repetitions(known, is_time_ordered=is_time_ordered)
+            try:
+                converted = _convert_once(
+                    source,
+                    out,
+                    conversion,
+                    is_time_ordered=is_time_ordered,
+                    repetitions=repetitions,
+                )
+            except NotTimeOrderedError:
+                is_time_ordered = False
+                continue
+            known |= (late := repetitions.late())
+            if not late:
+                return converted
+
+
+def _convert_once(
+    source: BinaryIO,
+    out: BinaryIO,
+    conversion: Conversion,
+    *,
+    is_time_ordered: bool,
+    repetitions: Repetitions,
+) -> Converted:
+    """Convert the file under an assumption about its order, as far as that holds."""
+    _start_over(source, out)
+    columns = [name for name in (*COLUMN_NAMES, *ADDED_COLUMNS) if name in conversion.columns]
+    zone = ZoneInfo(conversion.timezone)
+    calendar = Calendar(conversion.interval, conversion.first, conversion.last, zone)
+    constants = {"export_id": conversion.export_id, "exported_at": conversion.exported_at}
+    table = Table(source, is_end_proven=conversion.is_end_proven)
+    encoder = Encoder(calendar, columns, constants, is_digested=conversion.is_digested)
+    ledger = Ledger(out, calendar.periods(), is_time_ordered=is_time_ordered)
+    for block in table.blocks(_BLOCK_BYTES if is_time_ordered else _UNORDERED_BLOCK_BYTES):
+        try:
+            cells = table.columns(block, sort_key=None if is_time_ordered else _day)
+            for run in encoder.runs(cells, repetitions) if cells else ():
+                ledger.add(run)
+        except (InvalidCellError, RaggedRowsError):
+            raise row_error(table, block, calendar) from None
+    ledger.flush()
+    shape = (_LINES_VERSION, conversion.interval, conversion.timezone, *columns)
+    return Converted(
+        periods=tuple(
+            _period(first, tally, tally.digest(shape) if conversion.is_digested else "")
+            for first, tally in ledger.tallies.items()
+        ),
+        row_count=sum(tally.row_count for tally in ledger.tallies.values()),
+        byte_count=ledger.byte_count,
+        unknown_columns=table.unknown_columns,
+        is_time_ordered=is_time_ordered,
+    )
+
+
+def _start_over(source: BinaryIO, out: BinaryIO) -> None:
+    source.seek(0)
+    out.seek(0)
+    out.truncate()
+
+
+def _day(time: str) -> str:
+    return time[:10]
+
+
+def _period(first: date, tally: Tally, digest: str) -> Period:
+    return Period(
+        first=first,
+        row_count=tally.row_count,
+        clicks_aggr=tally.clicks,
+        conversions_aggr=tally.conversions,
+        cost_aggr=f"{tally.cost:f}",
+        digest=digest,
+        spans=tuple(tally.spans),
+    )
+
+
+@contextmanager
+def _memory_errors() -> Iterator[None]:
+    try:
+        yield
+    except MemoryError:
+        raise FileError("the file needs more memory than there is") from None

@@ -1,0 +1,199 @@
+"""Which rows repeat the dimensions of an earlier row of their period.
+
+The keys of short periods are kept as objects, and repetitions are numbered as they stream by. Of a
+period that outgrows this, only the bytes of the keys are kept, 16 a row, and searched when the
+period is over: a file that has repetitions there is converted once more, with their numbers known.
+"""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from tap_advexport.records.row_key import HASH_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import date
+
+# Keys that are kept as objects, of all periods together: some 70 bytes each, or 200.
+_OBJECTS: Final = 1 << 16
+
+_WORD: Final = "Q"
+_WORDS: Final = HASH_BYTES // array(_WORD).itemsize
+_PART_ROWS: Final = 1 << 15
+
+
+class KeyList:
+    """The keys of a period's rows in the order of the file, as two arrays of words.
+
+    Attributes:
+        heads: the first half of each key.
+    """
+
+    def __init__(self) -> None:
+        self.heads = array(_WORD)
+        self._tails = array(_WORD)
+
+    def __len__(self) -> int:
+        """How many rows there are."""
+        return len(self.heads)
+
+    def add(self, hashes: bytes) -> None:
+        """Take the hashes of the next rows, one after another."""
+        with memoryview(hashes) as view, view.cast(_WORD) as words:
+            self.heads.frombytes(words[0::_WORDS].tobytes())
+            self._tails.frombytes(words[1::_WORDS].tobytes())
+
+    def keys(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
+        """Give the keys of some rows."""
+        return zip(self.heads[start:stop], self._tails[start:stop], strict=True)
+
+    def repetition_numbers(self) -> array[int] | None:
+        """Number the rows: 0 for the first with its key, then 1, 2, ...; None if all are 0."""
+        numbers: array[int] | None = None
+        for rows in self._suspicious_rows():
+            seen: dict[tuple[int, int], int] = {}
+            for row in rows:
+                key = self.heads[row], self._tails[row]
+                number = seen[key] = seen.get(key, -1) + 1
+                if number:
+                    numbers = numbers or array(_WORD, bytes(8 * len(self)))
+                    numbers[row] = number
+        return numbers
+
+    def _suspicious_rows(self) -> Iterator[Sequence[int]]:
+        """Give the rows, in order, of each part of the keys that has some head twice."""
+        part_count = len(self) // _PART_ROWS + 1
+        suspicious = _parts_with_repetitions(self.heads, part_count)
+        rows = {part: array(_WORD) for part in suspicious}
+        for row, head in enumerate(self.heads) if suspicious else ():
+            if (part := head % part_count) in suspicious:
+                rows[part].append(row)
+        yield from rows.values()
+
+
+def _parts_with_repetitions(heads: array[int], part_count: int) -> set[int]:
+    """Search in parts, so that no more than one part at a time is a set of objects."""
+    parts = [array(_WORD) for _ in range(part_count)]
+    appends = [part.append for part in parts]
+    for head in heads:
+        appends[head % part_count](head)
+    return {number for number, part in enumerate(parts) if len(set(part)) < len(part)}
+
+
+@dataclass(slots=True)
+class _PeriodKeys:
+    """The keys of a period so far, and what it takes to number the next rows.
+
+    Attributes:
+        heads: the head of each key, as long as they are all different.
+        latest: from then on, how often each key was repeated.
+        numbered_rows: so many rows from the first on have their number.
+        is_late: there are too many keys; the next rows go without numbers.
+    """
+
+    listed: KeyList = field(default_factory=KeyList)
+    heads: set[int] = field(default_factory=set)
+    latest: dict[tuple[int, int], int] = field(default_factory=dict)
+    numbered_rows: int = 0
+    is_late: bool = False
+
+    @property
+    def object_count(self) -> int:
+        """How many keys are kept as objects."""
+        return len(self.heads) + len(self.latest)
+
+    def number(self, hashes: bytes) -> Iterable[tuple[int, int]]:
+        """Take the next rows and give offset and number of each repetition among them."""
+        start = len(self.listed)
+        self.listed.add(hashes)
+        if self.is_late:
+            return ()
+        self.numbered_rows = len(self.listed)
+        if not self.latest:
+            self.heads.update(self.listed.heads[start:])
+            if len(self.heads) == self.numbered_rows:
+                return ()
+            self.heads = set()
+            self.latest = dict.fromkeys(self.listed.keys(0, start), 0)
+        return list(_numbered(self.listed.keys(start, self.numbered_rows), self.latest))
+
+    def give_up(self) -> None:
+        """Keep no more objects."""
+        self.heads, self.latest, self.is_late = set(), {}, True
+
+    def late_numbers(self) -> array[int] | None:
+        """Give the rows' numbers if there are repetitions among those that went without."""
+        if not self.is_late:
+            return None
+        numbers = self.listed.repetition_numbers()
+        return numbers if numbers and any(numbers[self.numbered_rows :]) else None
+
+
+def _numbered(
+    keys: Iterable[tuple[int, int]], latest: dict[tuple[int, int], int]
+) -> Iterator[tuple[int, int]]:
+    for offset, key in enumerate(keys):
+        number = latest[key] = latest.get(key, -1) + 1
+        if number:
+            yield offset, number
+
+
+class Repetitions:
+    """Numbers the rows of one file that repeat an earlier one."""
+
+    def __init__(self, known: Mapping[date, array[int]], *, is_time_ordered: bool) -> None:
+        """Start at the first row of the file.
+
+        Args:
+            known: the numbers of all rows of some periods, from an earlier reading of the file.
+            is_time_ordered: whether a period is over when another one begins.
+        """
+        self._known = known
+        self._known_rows = dict.fromkeys(known, 0)
+        self._is_time_ordered = is_time_ordered
+        self._periods: dict[date, _PeriodKeys] = {}
+        self._object_count = 0
+        self._late: dict[date, array[int]] = {}
+
+    def of_run(self, period: date, hashes: bytes) -> Iterable[tuple[int, int]]:
+        """Give offset and number of each repetition among the next rows, all of one period.
+
+        Args:
+            period: of the rows.
+            hashes: SHA-256 of each row's dimensions, one after another.
+        """
+        if period in self._known:
+            return self._look_up(period, len(hashes) // HASH_BYTES)
+        if period not in self._periods:
+            if self._is_time_ordered:
+                self._end_periods()
+            self._periods[period] = _PeriodKeys()
+        keys = self._periods[period]
+        self._object_count -= keys.object_count
+        numbers = keys.number(hashes)
+        self._object_count += keys.object_count
+        if self._object_count > _OBJECTS:
+            self._object_count -= keys.object_count
+            keys.give_up()
+        return numbers
+
+    def late(self) -> Mapping[date, array[int]]:
+        """Give, at the end of the file, the numbers of periods whose rows went without them."""
+        self._end_periods()
+        return self._late
+
+    def _look_up(self, period: date, count: int) -> Iterable[tuple[int, int]]:
+        start = self._known_rows[period]
+        self._known_rows[period] = start + count
+        numbers = self._known[period][start : start + count]
+        return [(offset, number) for offset, number in enumerate(numbers) if number]
+
+    def _end_periods(self) -> None:
+        for period, keys in self._periods.items():
+            if numbers := keys.late_numbers():
+                self._late[period] = numbers
+        self._periods.clear()
+        self._object_count = 0

@@ -1,0 +1,83 @@
+"""The identity of a row: `row_key`, over the dimensions that the API groups by.
+
+The rule, with vectors and with SQL that recomputes it, stands in docs/row-key.md. Changing it is a
+breaking change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from itertools import repeat
+from typing import TYPE_CHECKING, Final
+
+from tap_advexport.records.caches import Cache
+from tap_advexport.records.cells import integer_text
+from tap_advexport.records.netstrings import netstring, netstrings
+from tap_advexport.reports import COLUMNS, KEY_DIMENSIONS, ROW_KEY_VERSION, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from tap_advexport.reports import Interval
+
+HASH_BYTES: Final = hashlib.sha256().digest_size
+# The part of a hash that is the key; it goes out as two digits a byte.
+KEY_BYTES: Final = 16
+_KEY_DIGITS: Final = 2 * KEY_BYTES
+
+# The second dimension has about as many values as there are rows: no cache.
+_TIME, _UNCACHED, *_CACHED = KEY_DIMENSIONS
+_LENGTHS: Final = tuple(b"%d:" % length for length in range(1024))
+
+
+class KeyImages:
+    """Gives the bytes that a row's key is the hash of."""
+
+    def __init__(self, interval: Interval) -> None:
+        head = netstrings(ROW_KEY_VERSION, interval)
+        makers = {column.name: _maker(column.kind) for column in COLUMNS}
+        self._heads = Cache(lambda time: head + netstring(time))
+        self._parts = {name: Cache(makers[name]) for name in _CACHED}
+
+    def read(self, columns: Mapping[str, Sequence[str]]) -> list[bytes]:
+        """Give the image of each row's dimensions, before repetitions are counted.
+
+        Raises:
+            InvalidCellError: a cell breaks its column's grammar.
+        """
+        heads = self._heads.read(columns[_TIME])
+        texts = list(map(str.encode, columns[_UNCACHED]))
+        parts = [cache.read(columns[name]) for name, cache in self._parts.items()]
+        pieces = zip(heads, _lengths(texts), texts, repeat(b","), *parts)
+        return list(map(b"".join, pieces))
+
+
+def hashes(images: Sequence[bytes]) -> list[bytes]:
+    """Give the SHA-256 of each."""
+    return [sha256.digest() for sha256 in map(hashlib.sha256, images)]
+
+
+def row_keys(joined_hashes: bytes) -> list[bytes]:
+    """Give the digits of each row's key, from the hashes of all rows one after another."""
+    count = len(joined_hashes) // HASH_BYTES
+    rest = 2 * HASH_BYTES - _KEY_DIGITS
+    return list(struct.unpack(f"{_KEY_DIGITS}s{rest}x" * count, joined_hashes.hex().encode()))
+
+
+def repeated_row_key(image: bytes, number: int) -> bytes:
+    """Give the digits of the key of a row's n-th repetition."""
+    return hashlib.sha256(image + netstring(str(number))).hexdigest()[:_KEY_DIGITS].encode()
+
+
+def _maker(kind: Kind) -> Callable[[str], bytes]:
+    if kind is Kind.INTEGER:
+        return lambda cell: netstring(integer_text(cell))
+    return netstring
+
+
+def _lengths(texts: Sequence[bytes]) -> list[bytes]:
+    try:
+        return list(map(_LENGTHS.__getitem__, map(len, texts)))
+    except IndexError:
+        return [b"%d:" % len(text) for text in texts]

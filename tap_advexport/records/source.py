@@ -1,0 +1,202 @@
+"""The bytes of a download as those of one CSV file: unpacked, recognised, bounded, its end known.
+
+What came over the wire may be packed with gzip, once or twice over: a `Content-Encoding` and a
+`.csv.gz` look the same from here. Every gzip member is verified to its end.
+"""
+
+from __future__ import annotations
+
+import io
+import zlib
+from typing import TYPE_CHECKING, Final
+
+from tap_advexport.records.cells import excerpt
+from tap_advexport.errors import CutFileError, FileError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+    from typing_extensions import Buffer
+
+CHUNK_BYTES: Final = 1 << 16
+
+# A block of rows is handed on as soon as it has this many bytes...
+BLOCK_BYTES: Final = 1 << 20
+# ...so that a block much larger than that is one row without an end.
+ROW_BYTES: Final = 1 << 24
+
+_GZIP_MAGIC: Final = b"\x1f\x8b"
+_GZIP_LAYERS: Final = 2
+_GZIP_WBITS: Final = 31
+
+_FORMATS: Final = (
+    (b"PK\x03\x04", "a zip archive"),
+    (b"PK\x05\x06", "a zip archive"),
+    (b"BZh", "a bzip2 file"),
+    (b"\xfd7zXZ\x00", "an xz file"),
+    (b"\x28\xb5\x2f\xfd", "a zstd file"),
+    (b"PAR1", "a Parquet file"),
+    (b"%PDF", "a PDF file"),
+    (b"\xd0\xcf\x11\xe0", "an Excel file"),
+    (b"\xff\xfe", "UTF-16 text, not UTF-8"),
+    (b"\xfe\xff", "UTF-16 text, not UTF-8"),
+    (b"<?xml", "XML"),
+    (b"<!doctype", "HTML"),
+    (b"<html", "HTML"),
+    (b"<", "HTML or XML"),
+    (b"{", "JSON"),
+    (b"[", "JSON"),
+)
+_SNIFFED_BYTES: Final = 1024
+
+
+class RowTooLongError(Exception):
+    """One row is longer than any row may be; whoever reads the rows says which."""
+
+
+class Feed(io.RawIOBase):
+    """The bytes of the CSV file, as a raw stream that knows how it ended.
+
+    Attributes:
+        is_at_end: everything was read.
+        is_packed: the file was packed, so its last byte is proven to be its last.
+        is_full: the current block has enough bytes.
+    """
+
+    def __init__(self, chunks: Iterator[bytes], *, is_packed: bool) -> None:
+        super().__init__()
+        self.is_packed = is_packed
+        self.is_at_end = False
+        self.is_full = False
+        self._chunks = chunks
+        self._rest = memoryview(b"")
+        self._last_byte = b""
+        self._block_bytes = 0
+
+    @property
+    def is_line_open(self) -> bool:
+        """Whether the file is over and its last line has no line end."""
+        return self.is_at_end and self._last_byte != b"\n"
+
+    def start_block(self) -> None:
+        """Count the bytes of a block of rows from here on."""
+        self._block_bytes = 0
+        self.is_full = False
+
+    def readable(self) -> bool:
+        """Whether it can be read: always."""
+        return True
+
+    def readinto(self, buffer: Buffer) -> int:
+        """Fill the buffer with the next bytes, none at the end."""
+        if not self._rest:
+            self._rest = memoryview(next(self._chunks, b""))
+        view = memoryview(buffer)
+        taken = self._rest[: len(view)]
+        view[: len(taken)] = taken
+        self._rest = self._rest[len(taken) :]
+        self._count(taken)
+        return len(taken)
+
+    def _count(self, taken: memoryview) -> None:
+        self.is_at_end = not taken
+        if not taken:
+            return
+        self._last_byte = bytes(taken[-1:])
+        self._block_bytes += len(taken)
+        self.is_full = self._block_bytes > BLOCK_BYTES
+        if self._block_bytes > BLOCK_BYTES + ROW_BYTES:
+            raise RowTooLongError
+
+
+def is_packed(source: BinaryIO) -> bool:
+    """Whether a file is packed with gzip; it is left at its start."""
+    source.seek(0)
+    start = source.read(len(_GZIP_MAGIC))
+    source.seek(0)
+    return start == _GZIP_MAGIC
+
+
+def open_feed(source: BinaryIO) -> Feed:
+    """Open what was downloaded as the bytes of one CSV file.
+
+    Raises:
+        CutFileError: it is empty (and, while it is read, when a gzip stream has no end).
+        FileError: it looks like anything but a CSV (and, while it is read, when it is damaged).
+    """
+    chunks = _read(source)
+    is_packed = False
+    for _ in range(_GZIP_LAYERS):
+        start, chunks = _peek(chunks, len(_GZIP_MAGIC))
+        if start != _GZIP_MAGIC:
+            break
+        is_packed = True
+        chunks = _gunzip(chunks)
+    start, chunks = _peek(chunks, _SNIFFED_BYTES)
+    _refuse_other_formats(start)
+    return Feed(chunks, is_packed=is_packed)
+
+
+def _refuse_other_formats(start: bytes) -> None:
+    if not start:
+        raise CutFileError("the file is empty (0 bytes, not even a header)")
+    if start.startswith(_GZIP_MAGIC):
+        raise FileError(f"the file is packed with gzip more than {_GZIP_LAYERS} times over")
+    text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
+    for magic, name in _FORMATS:
+        if text[: len(magic)].lower() == magic.lower():
+            raise FileError(f"the file looks like {name}, not CSV: it starts with {_shown(start)}")
+    if b"\x00" in start.partition(b"\n")[0]:
+        raise FileError(f"the file is no text, its first line has NUL bytes: {_shown(start)}")
+
+
+def _shown(start: bytes) -> str:
+    return excerpt(start.decode("utf-8", "backslashreplace"))
+
+
+def _read(source: BinaryIO) -> Iterator[bytes]:
+    while chunk := source.read(CHUNK_BYTES):
+        yield chunk
+
+
+def _peek(chunks: Iterator[bytes], size: int) -> tuple[bytes, Iterator[bytes]]:
+    start = b""
+    while len(start) < size and (chunk := next(chunks, b"")):
+        start += chunk
+    return start[:size], _chained(start, chunks)
+
+
+def _chained(start: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    if start:
+        yield start
+    yield from chunks
+
+
+def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Unpack every member, a bounded piece at a time, and prove the end of the last."""
+    member = zlib.decompressobj(_GZIP_WBITS)
+    for chunk in chunks:
+        data = chunk
+        while data:
+            if member.eof:
+                # Padding with zeros is allowed behind a member, and another member.
+                data = data.lstrip(b"\x00")
+                if not data:
+                    break
+                member = zlib.decompressobj(_GZIP_WBITS)
+            yield from _inflate(member, data)
+            data = member.unused_data
+    if not member.eof:
+        raise CutFileError("the file is cut: its gzip stream has no end")
+
+
+def _inflate(member: zlib._Decompress, data: bytes) -> Iterator[bytes]:
+    try:
+        while piece := member.decompress(data, CHUNK_BYTES):
+            yield piece
+            data = member.unconsumed_tail
+    except zlib.error as error:
+        raise FileError(
+            f"the file is damaged: its gzip stream is invalid ({excerpt(str(error))})"
+        ) from None

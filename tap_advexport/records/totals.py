@@ -1,0 +1,110 @@
+"""What is known of each period of an export while its rows stream by, and where its lines went."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
+
+from tap_advexport.records.netstrings import netstrings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import date
+    from typing import BinaryIO
+
+    from tap_advexport.records.encoder import Run
+
+# Lines wait until there are this many bytes of them, so that a file in no order of time leaves few
+# spans behind.
+_PENDING_BYTES: Final = 1 << 22
+
+_DIGEST_MODULUS: Final = 1 << 256
+_DIGEST_DIGITS: Final = 32
+
+
+class NotTimeOrderedError(Exception):
+    """A period came back after another one had begun."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """One period so far."""
+
+    row_count: int = 0
+    clicks: int = 0
+    conversions: int = 0
+    cost: Decimal = field(default_factory=Decimal)
+    content_sum: int = 0
+    pending: list[bytes] = field(default_factory=list)
+    spans: list[tuple[int, int]] = field(default_factory=list)
+
+    def add(self, run: Run) -> None:
+        """Count a run's rows."""
+        self.row_count += run.row_count
+        self.clicks += run.clicks
+        self.conversions += run.conversions
+        self.cost += run.cost
+        self.content_sum += run.content_sum
+        self.pending.append(run.lines)
+
+    def add_span(self, start: int, stop: int) -> None:
+        """Note where lines went; ranges that touch become one."""
+        if self.spans and self.spans[-1][1] == start:
+            start, _ = self.spans.pop()
+        self.spans.append((start, stop))
+
+    def digest(self, shape: Iterable[str]) -> str:
+        """Give the digest of the rows, in whatever order, and of what shapes them."""
+        content = f"{self.content_sum % _DIGEST_MODULUS:x}"
+        image = netstrings(*shape, str(self.row_count), content)
+        return hashlib.sha256(image).hexdigest()[:_DIGEST_DIGITS]
+
+
+class Ledger:
+    """The periods of one export, and the spool that their lines go to."""
+
+    def __init__(self, out: BinaryIO, periods: Iterable[date], *, is_time_ordered: bool) -> None:
+        self.tallies = {period: Tally() for period in periods}
+        self.byte_count = 0
+        self._out = out
+        self._is_time_ordered = is_time_ordered
+        self._current: date | None = None
+        self._pending_bytes = 0
+
+    def add(self, run: Run) -> None:
+        """Take the next rows of the file.
+
+        Raises:
+            NotTimeOrderedError: the period was over, and the file was taken to be in order.
+        """
+        if self._is_time_ordered and run.period != self._current:
+            self._turn_to(run.period)
+        self.tallies[run.period].add(run)
+        self._pending_bytes += len(run.lines)
+        if self._pending_bytes > _PENDING_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the lines that wait."""
+        for tally in self.tallies.values():
+            if tally.pending:
+                start = self.byte_count
+                self._write_whole(b"".join(tally.pending))
+                tally.pending.clear()
+                tally.add_span(start, self.byte_count)
+        self._pending_bytes = 0
+
+    def _turn_to(self, period: date) -> None:
+        if self.tallies[period].row_count:
+            raise NotTimeOrderedError
+        self._current = period
+
+    def _write_whole(self, lines: bytes) -> None:
+        view = memoryview(lines)
+        while view:
+            # A raw file writes what it likes.
+            written = self._out.write(view)
+            view = view[written:]
+            self.byte_count += written

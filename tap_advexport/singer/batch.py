@@ -1,0 +1,158 @@
+"""BATCH files of one export, gzip JSONL or Parquet, in a folder or wherever fsspec reaches."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Mapping
+from contextlib import contextmanager
+from importlib.util import find_spec
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Final, cast
+from uuid import uuid4
+
+from tap_advexport.records.cells import excerpt
+from tap_advexport.errors import ConfigError, OutputError, TapAdvexportError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import BinaryIO
+
+    from singer_sdk.helpers._batch import BatchConfig
+
+    # Writes some record lines as one file.
+    WriteFile = Callable[[BinaryIO, Iterable[bytes]], None]
+
+# The fastest level: a target unpacks the file at once, and then it is gone.
+GZIP_LEVEL: Final = 1
+
+# Of each part of `batch_config`: what it needs, and what it may have.
+BATCH_KEYS: Final = {
+    "encoding": (("format",), ("compression",)),
+    "storage": (("root",), ("prefix", "params")),
+}
+
+COMPRESSIONS: Final = {
+    "jsonl": {None: "", "none": "", "gzip": ".gz"},
+    "parquet": {None: "snappy", "none": "none", "gzip": "gzip"},
+}
+
+
+def check_batch_keys(given: object) -> None:
+    """Refuse a `batch_config` without what the SDK takes for granted.
+
+    Raises:
+        ConfigError: a part or a key is missing, or one is not known.
+    """
+    if not isinstance(given, Mapping) or not given:
+        return
+    _check_keys("batch_config", given, ("encoding", "storage"), ("batch_size",))
+    for part, (needed, others) in BATCH_KEYS.items():
+        _check_keys(f"batch_config.{part}", given[part], needed, others)
+
+
+def _check_keys(
+    path: str, given: Mapping[str, object], needed: Sequence[str], others: Sequence[str]
+) -> None:
+    missing = [name for name in needed if name not in given]
+    unknown = sorted(set(given) - {*needed, *others})
+    if missing:
+        msg = f"{path}: lacks {', '.join(missing)}"
+        raise ConfigError(msg)
+    if unknown:
+        msg = f"{path}: has no {excerpt(unknown[0])}, but {', '.join([*needed, *others])}"
+        raise ConfigError(msg)
+
+
+def check_batch_config(config: BatchConfig) -> None:
+    """Refuse what the tap cannot write.
+
+    Raises:
+        ConfigError: another format or compression, a batch size below 1, or an extra is missing.
+    """
+    encoding = config.encoding
+    if encoding.format not in COMPRESSIONS:
+        msg = f"batch_config: encoding.format must be one of {', '.join(COMPRESSIONS)}"
+        raise ConfigError(msg)
+    allowed = COMPRESSIONS[encoding.format]
+    if encoding.compression not in allowed:
+        listed = ", ".join(name for name in allowed if name)
+        msg = f"batch_config: encoding.compression of {encoding.format} must be one of {listed}"
+        raise ConfigError(msg)
+    if config.batch_size < 1:
+        msg = f"batch_config: batch_size must be at least 1, and is {config.batch_size}"
+        raise ConfigError(msg)
+    if encoding.format == "parquet" and not find_spec("pyarrow"):
+        msg = "batch_config: parquet needs the extra: install tap-advexport[parquet]"
+        raise ConfigError(msg)
+
+
+def write_batch_files(  # noqa: PLR0913 - what is written, where to, and what it is
+    config: BatchConfig,
+    stream: str,
+    export_id: str,
+    pieces: Iterable[bytes],
+    *,
+    columns: Sequence[str],
+    timezone: str,
+) -> list[str]:
+    """Write an export's record lines into files of at most `batch_size` lines; return their URLs.
+
+    Args:
+        pieces: whole record lines, any number at a time.
+        columns: those that the lines have.
+        timezone: of `time`.
+
+    Raises:
+        OutputError: the storage cannot be written, or a number fits into no column.
+    """
+    lines = (line for piece in pieces for line in piece.splitlines(keepends=True))
+    name = f"{config.storage.prefix or ''}{stream}-{uuid4().hex}"
+    suffix, write = _writer(config, columns, timezone)
+    with _storage_errors(export_id):
+        return list(_files(config, name, suffix, lines, write))
+
+
+def _writer(config: BatchConfig, columns: Sequence[str], timezone: str) -> tuple[str, WriteFile]:
+    """The ending of a file's name, and what writes it."""
+    compression = COMPRESSIONS[config.encoding.format][config.encoding.compression]
+    if config.encoding.format == "jsonl":
+        return f".json{compression}", _write_packed if compression else _write_plain
+    # An extra, and not small: imported by whoever uses it.
+    from tap_advexport.records.arrow import ParquetLines  # noqa: PLC0415
+
+    rows = ParquetLines(columns, timezone)
+    return ".parquet", lambda file, lines: rows.write(file, lines, compression)
+
+
+def _files(
+    config: BatchConfig, name: str, suffix: str, lines: Iterator[bytes], write: WriteFile
+) -> Iterator[str]:
+    for number, first in enumerate(lines, start=1):
+        filename = f"{name}-{number}{suffix}"
+        with config.storage.open(filename, "wb") as file:
+            write(cast("BinaryIO", file), chain((first,), islice(lines, config.batch_size - 1)))
+        yield config.storage.get_url(filename)
+
+
+def _write_packed(file: BinaryIO, lines: Iterable[bytes]) -> None:
+    with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=GZIP_LEVEL) as packed:
+        packed.writelines(lines)
+
+
+def _write_plain(file: BinaryIO, lines: Iterable[bytes]) -> None:
+    file.writelines(lines)
+
+
+@contextmanager
+def _storage_errors(export_id: str) -> Iterator[None]:
+    """Whatever a storage raises is one line: each has errors of its own."""
+    try:
+        yield
+    except TapAdvexportError:
+        raise
+    except Exception as error:
+        reason = getattr(error, "strerror", None) or f"{type(error).__name__} {error}".strip()
+        msg = (
+            f"batch_config: export {export_id} cannot be written to the storage: {excerpt(reason)}"
+        )
+        raise OutputError(msg) from error
