@@ -14,8 +14,8 @@ from benchmarks.api import api, save
 from benchmarks.contenders import TAP
 from benchmarks.processes import measure
 from benchmarks.truth import WrongOutputError, sums_of_api
-from tests.test_batch import TARGET_POSTGRES
-from tests.warehouses import RUN_SQL, dbt_environment, environment, postgres, run
+from tests.support.warehouses import RUN_SQL, dbt_environment, environment, postgres, run
+from tests.unit.singer.test_batch import TARGET_POSTGRES
 
 FILE_ROWS = 50_000
 TARGET_ROWS = 5_000

@@ -11,8 +11,8 @@ from typing import Any, cast
 
 from benchmarks.api import FIRST, api
 from benchmarks.peers import exports
-from tap_advexport.records.pool import ConversionProcesses
 from tap_advexport.records.convert import Conversion, convert
+from tap_advexport.records.pool import ConversionProcesses
 from tap_advexport.reports import ADDED_COLUMNS, COLUMN_NAMES, Interval
 
 ROWS = 50_000

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.warehouses import environment
+from tests.support.warehouses import environment
 
 FOLDER = Path(__file__).resolve().parent
 

@@ -202,7 +202,7 @@ once as there are cores; smaller runs start none. A process serves file after fi
 _WAITING = """## Waiting
 
 With tasks that take equally long, 120 of them and four at once, a run should take 30 times as long as a task (found with a clock that
-moves by itself, as `tests/test_waiting.py` does, which also holds tasks that differ and heavy tails to 1.1 times):"""
+moves by itself, as `tests/laws/test_waiting.py` does, which also holds tasks that differ and heavy tails to 1.1 times):"""
 _MEMORY = """## Memory
 
 Peak resident memory of the tap and of its largest conversion process:"""

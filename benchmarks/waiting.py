@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests import runner_fakes
-from tests.test_waiting import AT_ONCE, LATENCIES, backfill, ideal_seconds
+from tests.laws.test_waiting import AT_ONCE, LATENCIES, backfill, ideal_seconds
+from tests.support import runner_fakes
 
 EXPORTS = 120
 

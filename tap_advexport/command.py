@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from tap_advexport.errors import ConfigError, TapAdvexportError
 from tap_advexport.api.log_filter import guard_logs
+from tap_advexport.errors import ConfigError, TapAdvexportError
 from tap_advexport.singer.stdout import OutputClosed, WriteInterrupted
 from tap_advexport.sync.run import FailedDays, Halt, Interrupted
 from tap_advexport.tap import TapAdvexport

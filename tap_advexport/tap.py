@@ -14,14 +14,10 @@ from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.singerlib.encoding.simple import StateMessage
 from typing_extensions import override
 
-from tap_advexport.singer.batch import check_batch_keys
 from tap_advexport.config import read_environment
 from tap_advexport.errors import CatalogError, ConfigError, StateError, UserError
-from tap_advexport.singer.stdout import MessageWriter, OutputClosed
 from tap_advexport.redaction import excerpt
 from tap_advexport.reports import PERIODS_STREAM, REPORTS
-from tap_advexport.sync.run import Machine, Run
-from tap_advexport.singer.sdk import load_json
 from tap_advexport.settings import (
     FALSE_TEXTS,
     TRUE_TEXTS,
@@ -29,7 +25,11 @@ from tap_advexport.settings import (
     settings_schema,
     unknown_names,
 )
+from tap_advexport.singer.batch import check_batch_keys
+from tap_advexport.singer.sdk import load_json
+from tap_advexport.singer.stdout import MessageWriter, OutputClosed
 from tap_advexport.singer.streams import PeriodsStream, ReportStream
+from tap_advexport.sync.run import Machine, Run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

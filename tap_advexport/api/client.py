@@ -24,6 +24,9 @@ import requests
 import urllib3
 from typing_extensions import override
 
+from tap_advexport.api.faults import NOT_TRUSTED, fault_of, is_without_bundle
+from tap_advexport.api.framing import FramedAdapter
+from tap_advexport.api.origins import Origin, UrlRefused, checked_origin
 from tap_advexport.errors import (
     AuthorizationError,
     ConfigError,
@@ -35,10 +38,7 @@ from tap_advexport.errors import (
     TapAdvexportError,
     TaskError,
 )
-from tap_advexport.api.framing import FramedAdapter
-from tap_advexport.api.origins import Origin, UrlRefused, checked_origin
 from tap_advexport.redaction import excerpt, place_of, redact, without_secret
-from tap_advexport.api.faults import NOT_TRUSTED, fault_of, is_without_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

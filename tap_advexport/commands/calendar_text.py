@@ -16,8 +16,8 @@ from tap_advexport.commands.calendar_words import (
     summary,
     year_summary,
 )
-from tap_advexport.dates import last_of_month
 from tap_advexport.coverage.standing import Cell, Standing
+from tap_advexport.dates import last_of_month
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

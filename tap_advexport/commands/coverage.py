@@ -11,13 +11,13 @@ import click
 
 from tap_advexport.commands.calendar_svg import render_svg
 from tap_advexport.commands.calendar_text import render_text
-from tap_advexport.errors import OutputError
-from tap_advexport.reports import REPORTS
-from tap_advexport.coverage.singer_state import bookmarks_of, coverage_of
 from tap_advexport.commands.shared import moment_of, run_command, settings_of
+from tap_advexport.commands.state_files import read_state
+from tap_advexport.coverage.singer_state import bookmarks_of, coverage_of
 from tap_advexport.coverage.standing import AS_WRITTEN, Calendar, calendar_of, range_to_show
 from tap_advexport.coverage.state import Rules
-from tap_advexport.commands.state_files import read_state
+from tap_advexport.errors import OutputError
+from tap_advexport.reports import REPORTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tap_advexport.errors import StateError
-from tap_advexport.coverage.merge import Reading, merge_states
 from tap_advexport.commands.shared import moment_of, run_command, settings_of
 from tap_advexport.commands.state_files import read_state
+from tap_advexport.coverage.merge import Reading, merge_states
+from tap_advexport.errors import StateError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tap_advexport.commands.state_files import read_config
 from tap_advexport.errors import UserError
 from tap_advexport.settings import parse_some
-from tap_advexport.commands.state_files import read_config
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tap_advexport.errors import ConfigError, StateError, UserError
 from tap_advexport.coverage.singer_state import parse_state
+from tap_advexport.errors import ConfigError, StateError, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

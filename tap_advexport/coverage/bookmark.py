@@ -8,10 +8,10 @@ from datetime import date, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from tap_advexport.dates import DAY, whole_second
 from tap_advexport.coverage.edits import claimed, forgotten
-from tap_advexport.errors import StateError
 from tap_advexport.coverage.state import Coverage, Exported, Pending, Rules, Sent, counting, settle
+from tap_advexport.dates import DAY, whole_second
+from tap_advexport.errors import StateError
 from tap_advexport.windows import DateWindow, period_of
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from tap_advexport.dates import DAY, local_date, local_midnight
 from tap_advexport.coverage.ranges import splice, within, without
-from tap_advexport.reports import Interval
 from tap_advexport.coverage.state import Coverage, Exported, Rules, join_in
+from tap_advexport.dates import DAY, local_date, local_midnight
+from tap_advexport.reports import Interval
 from tap_advexport.windows import DateWindow, periods, whole_periods
 
 if TYPE_CHECKING:

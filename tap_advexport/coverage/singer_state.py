@@ -11,8 +11,8 @@ from tap_advexport.coverage.bookmark import parse_bookmark
 from tap_advexport.errors import StateError
 
 if TYPE_CHECKING:
-    from tap_advexport.reports import Report
     from tap_advexport.coverage.state import Coverage, Rules
+    from tap_advexport.reports import Report
 
 # Meltano's state stores keep what a run that did not end well brought beside the last good state.
 _OF_MELTANO: Final = ("completed", "partial")

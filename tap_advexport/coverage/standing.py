@@ -9,17 +9,17 @@ from enum import StrEnum
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
+from tap_advexport.coverage.ranges import within
 from tap_advexport.coverage.transitions import is_young
 from tap_advexport.dates import DAY
-from tap_advexport.coverage.ranges import within
 from tap_advexport.reports import Interval
 from tap_advexport.windows import DateWindow, period_of, periods
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from tap_advexport.reports import Report
     from tap_advexport.coverage.state import Coverage, Rules
+    from tap_advexport.reports import Report
 
 # A lookback under which nothing settles by being read: days are settled as the state says.
 AS_WRITTEN: Final = date.max.toordinal()

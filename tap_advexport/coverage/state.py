@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 
-from tap_advexport.dates import DAY, local_date, whole_second
 from tap_advexport.coverage.ranges import compact, is_adjacent, touching, union, within, without
+from tap_advexport.dates import DAY, local_date, whole_second
 from tap_advexport.windows import DateWindow, period_of
 
 if TYPE_CHECKING:

@@ -10,10 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from tap_advexport.dates import DAY, whole_second
 from tap_advexport.coverage.edits import refreshed, reopened
 from tap_advexport.coverage.ranges import join_adjacent, splice, touching, union, within, without
-from tap_advexport.reports import Interval
 from tap_advexport.coverage.state import (
     MAX_CLOCK_SKEW,
     Coverage,
@@ -27,6 +25,8 @@ from tap_advexport.coverage.state import (
     settled_part,
     unsettled_part,
 )
+from tap_advexport.dates import DAY, whole_second
+from tap_advexport.reports import Interval
 from tap_advexport.windows import DateWindow, period_of, periods, plan_windows, whole_periods
 
 if TYPE_CHECKING:

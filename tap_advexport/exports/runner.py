@@ -23,6 +23,19 @@ from tap_advexport.errors import (
     TapAdvexportError,
     TaskError,
 )
+from tap_advexport.exports.job import (
+    AT_THE_API,
+    Abandoned,
+    ConvertedFile,
+    Failed,
+    Fetched,
+    Flight,
+    Phase,
+    Ready,
+    Submitted,
+    task_of,
+)
+from tap_advexport.exports.pacing import LookTimes, Random, Throttle, retry_pause
 from tap_advexport.exports.policy import (
     DemandAnew,
     EndRun,
@@ -37,29 +50,16 @@ from tap_advexport.exports.policy import (
     after_empty_look,
     after_failure,
 )
-from tap_advexport.exports.job import (
-    AT_THE_API,
-    Abandoned,
-    ConvertedFile,
-    Failed,
-    Fetched,
-    Flight,
-    Phase,
-    Ready,
-    Submitted,
-    task_of,
-)
-from tap_advexport.exports.pacing import LookTimes, Random, Throttle, retry_pause
-from tap_advexport.redaction import excerpt
 from tap_advexport.exports.work import Work, close_spool, discard
+from tap_advexport.redaction import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from tap_advexport.api.client import Clock
     from tap_advexport.exports.job import Answer, Client, Convert, Event, Health, Limits
-    from tap_advexport.records.convert import Converted
     from tap_advexport.exports.workers import Outcome, Workers
+    from tap_advexport.records.convert import Converted
 
 logger = logging.getLogger(__name__)
 

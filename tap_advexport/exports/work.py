@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from tap_advexport.api.client import Clock
     from tap_advexport.exports.job import Client, Convert, Flight
-    from tap_advexport.reports import Interval
     from tap_advexport.exports.workers import Outcome
+    from tap_advexport.reports import Interval
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from tap_advexport.records.pool import ConversionProcesses, NoProcessError
-from tap_advexport.records.convert import Conversion, Converted, convert
-from tap_advexport.records.source import is_packed
 from tap_advexport.exports.spool import open_spool
+from tap_advexport.records.convert import Conversion, Converted, convert
+from tap_advexport.records.pool import ConversionProcesses, NoProcessError
+from tap_advexport.records.source import is_packed
 
 if TYPE_CHECKING:
     from collections.abc import Callable

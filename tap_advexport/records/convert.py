@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
-from tap_advexport.records.cells import Calendar, InvalidCellError
-from tap_advexport.records.diagnosis import row_error
 from tap_advexport.errors import FileError
-from tap_advexport.records.encoder import Encoder
-from tap_advexport.records.totals import Ledger, NotTimeOrderedError
-from tap_advexport.records.repetitions import Repetitions
-from tap_advexport.reports import ADDED_COLUMNS, COLUMN_NAMES, Interval
+from tap_advexport.records.cells import Calendar, InvalidCellError
 from tap_advexport.records.csv_table import RaggedRowsError, Table
+from tap_advexport.records.diagnosis import row_error
+from tap_advexport.records.encoder import Encoder
+from tap_advexport.records.repetitions import Repetitions
+from tap_advexport.records.totals import Ledger, NotTimeOrderedError
+from tap_advexport.reports import ADDED_COLUMNS, COLUMN_NAMES, Interval
 
 if TYPE_CHECKING:
     from array import array

@@ -10,11 +10,17 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
-from tap_advexport.records.cells import excerpt
 from tap_advexport.errors import CutFileError, FileError, InvalidHeaderError, InvalidRowError
+from tap_advexport.records.cells import excerpt
 from tap_advexport.records.csv_split import Pieces, lines_of, split_columns
+from tap_advexport.records.source import (
+    BLOCK_BYTES,
+    CHUNK_BYTES,
+    ROW_BYTES,
+    RowTooLongError,
+    open_feed,
+)
 from tap_advexport.reports import COLUMN_NAMES
-from tap_advexport.records.source import BLOCK_BYTES, CHUNK_BYTES, ROW_BYTES, RowTooLongError, open_feed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

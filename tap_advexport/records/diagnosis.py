@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tap_advexport.records.cells import InvalidCellError, excerpt, integer_text, number_text
 from tap_advexport.errors import CutFileError, InvalidRowError
+from tap_advexport.records.cells import InvalidCellError, excerpt, integer_text, number_text
 from tap_advexport.reports import COLUMNS, Kind
 
 if TYPE_CHECKING:

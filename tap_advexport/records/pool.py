@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from tap_advexport import errors
 from tap_advexport.errors import OutputError
-from tap_advexport.records.parcels import Fault, receive, send
 from tap_advexport.records.convert import Converted
+from tap_advexport.records.parcels import Fault, receive, send
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -10,8 +10,8 @@ import io
 import zlib
 from typing import TYPE_CHECKING, Final
 
-from tap_advexport.records.cells import excerpt
 from tap_advexport.errors import CutFileError, FileError
+from tap_advexport.records.cells import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

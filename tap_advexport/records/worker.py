@@ -15,8 +15,8 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from tap_advexport.errors import TapAdvexportError
-from tap_advexport.records.parcels import Fault, Order, Reply, receive, send
 from tap_advexport.records.convert import convert
+from tap_advexport.records.parcels import Fault, Order, Reply, receive, send
 
 if TYPE_CHECKING:
     from typing import BinaryIO

@@ -10,8 +10,8 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Final, cast
 from uuid import uuid4
 
-from tap_advexport.records.cells import excerpt
 from tap_advexport.errors import ConfigError, OutputError, TapAdvexportError
+from tap_advexport.records.cells import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

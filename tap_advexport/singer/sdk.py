@@ -1,6 +1,6 @@
 """The one place that touches what the Singer SDK keeps private, each with its reason.
 
-`tests/test_sdk.py` fails when the SDK drops or renames one of these.
+`tests/unit/singer/test_sdk.py` fails when the SDK drops or renames one of these.
 """
 
 from __future__ import annotations

@@ -13,20 +13,18 @@ from singer_sdk.singerlib.json import deserialize_json
 from typing_extensions import override
 
 from tap_advexport.coverage import transitions as days
-from tap_advexport.singer.batch import check_batch_config, write_batch_files
 from tap_advexport.coverage.bookmark import parse_bookmark, render_bookmark
-from tap_advexport.records.conversion import converter, rfc3339
-from tap_advexport.records.pool import usable_cores
+from tap_advexport.coverage.ranges import within
 from tap_advexport.coverage.transitions import Coverage, Pending, Plan, Rules, Sent
 from tap_advexport.errors import ConfigError, IncompleteError, TapAdvexportError
-from tap_advexport.exports.policy import Export, Patience, Task
 from tap_advexport.exports.job import Abandoned, Event, Failed, Limits, Ready, Submitted
-from tap_advexport.singer.stdout import RecordFrame, copy_spans
-from tap_advexport.coverage.ranges import within
+from tap_advexport.exports.policy import Export, Patience, Task
+from tap_advexport.exports.runner import Runner
+from tap_advexport.records.conversion import converter, rfc3339
+from tap_advexport.records.pool import usable_cores
 from tap_advexport.redaction import excerpt
 from tap_advexport.reports import ADDED_COLUMNS, COLUMN_NAMES, PERIODS_STREAM, Report
-from tap_advexport.sync.run import Background, FailedDays, Halt, Run, foreground
-from tap_advexport.exports.runner import Runner
+from tap_advexport.singer.batch import check_batch_config, write_batch_files
 from tap_advexport.singer.schemas import (
     PERIODS_KEY,
     PERIODS_REPLICATION_KEY,
@@ -34,6 +32,8 @@ from tap_advexport.singer.schemas import (
     report_schema,
 )
 from tap_advexport.singer.sdk import OwnStateStream
+from tap_advexport.singer.stdout import RecordFrame, copy_spans
+from tap_advexport.sync.run import Background, FailedDays, Halt, Run, foreground
 from tap_advexport.windows import DateWindow, plan_windows
 
 if TYPE_CHECKING:

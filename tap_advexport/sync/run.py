@@ -9,11 +9,11 @@ from threading import Thread
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from tap_advexport.api.client import ApiClient, Clock, SystemClock
-from tap_advexport.records.conversion import Conversions
 from tap_advexport.exports.job import Health
-from tap_advexport.singer.stdout import GraceAfterSignal
-from tap_advexport.progress.reporter import Watch, show_on_terminal
 from tap_advexport.exports.workers import ThreadWorkers, Workers
+from tap_advexport.progress.reporter import Watch, show_on_terminal
+from tap_advexport.records.conversion import Conversions
+from tap_advexport.singer.stdout import GraceAfterSignal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -1,0 +1,210 @@
+"""Each fault of the sandbox, alone and in pairs, through the command: rows, days, exit code."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from random import Random
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pytest
+
+from advexport_sandbox import FAULTS, Injection, Match, Options, Sandbox, SandboxConfig
+from tests.support.api_rows import emitted, typed
+from tests.support.tap_process import Tap, Told, covered_days
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+FIRST, LAST = date(2024, 2, 1), date(2024, 2, 6)
+DAYS = {f"2024-02-0{day}" for day in range(1, 7)}
+
+CASES = [
+    (fault.name, str(endpoint)) for fault in FAULTS.values() for endpoint in sorted(fault.endpoints)
+]
+# One line, exit code 1, nothing else is asked for.
+ENDS = {
+    *itertools.product(["status-401", "status-403"], ["demand", "poll"]),
+    *itertools.product(["redirect", "redirect-loop"], ["demand"]),
+    *itertools.product(["redirect-away"], ["demand", "poll"]),
+}
+# The days of the window fail, all others are kept, and the next run asks for just these.
+FAILS = {
+    *itertools.product(["status-400", "status-404", "status-409", "status-410"], ["demand"]),
+}
+
+
+# The file has one row of the fault's own making.
+MADE_UP = {"quoted", "nul"}
+# Most of a run is waiting, so that many go side by side.
+SIDE_BY_SIDE = 8
+CHUNKS = 10
+
+
+@contextmanager
+def place(folder: Path) -> Iterator[tuple[Sandbox, Tap]]:
+    """A sandbox and a tap of their own."""
+    folder.mkdir()
+    config = SandboxConfig(now=datetime(2025, 1, 1, tzinfo=UTC), rows_per_day=6, repeat_share=0.1)
+    with Sandbox(config) as sandbox:
+        settings = {
+            "auth_token": sandbox.token,
+            "api_url": sandbox.url,
+            "start_date": FIRST.isoformat(),
+            "end_date": LAST.isoformat(),
+            "window_days": 2,
+            "poll_interval_seconds": 0.05,
+            "export_timeout_seconds": 1.5,
+            "request_timeout_seconds": 1,
+        }
+        yield sandbox, Tap(folder, settings)
+
+
+Case = TypeVar("Case")
+
+
+def check_all(
+    cases: Sequence[Case], folder: Path, check: Callable[[Sandbox, Tap, Case], None]
+) -> None:
+    """Check cases side by side; the error names the case."""
+
+    def check_one(numbered: tuple[int, Case]) -> None:
+        number, case = numbered
+        try:
+            with place(folder / str(number)) as (sandbox, tap):
+                check(sandbox, tap, case)
+        except AssertionError as error:
+            error.add_note(f"the case {case}")
+            raise
+
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        list(pool.map(check_one, enumerate(cases)))
+
+
+def inject(sandbox: Sandbox, name: str, endpoint: str, count: int | None = 1) -> Injection:
+    pause_seconds = {"drip": 0.0005, "slow-headers": 0.1}.get(name, 30)
+    options = Options(pause_seconds=pause_seconds, retry_after=1 if "429" in name else None)
+    return sandbox.inject(name, count, match=Match(endpoint=endpoint), options=options)
+
+
+def held(told: Told) -> Counter[tuple[Any, ...]]:
+    return Counter(map(emitted, told.records("report_daily")))
+
+
+def assert_is_truth(told: Told, sandbox: Sandbox, name: str = "") -> None:
+    truth = Counter(map(typed, sandbox.truth("daily", FIRST, LAST)))
+    rows = held(told)
+    if name in MADE_UP:
+        assert (rows - truth).total() == (truth - rows).total() == 1
+    else:
+        assert rows == truth
+    assert covered_days(told.state) == DAYS
+
+
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_a_fault_that_strikes_once(tmp_path: Path, chunk: int) -> None:
+    check_all(CASES[chunk::CHUNKS], tmp_path, check_once)
+
+
+def check_once(sandbox: Sandbox, tap: Tap, case: tuple[str, str]) -> None:
+    name, endpoint = case
+    injected = inject(sandbox, name, endpoint)
+    told = tap.run_forked()
+    assert injected.hits == 1
+    told.assert_is_quiet()
+    told.assert_states_are_true()
+    if case in ENDS:
+        assert told.code == 1
+        assert len(told.errors) == 1, told.log
+        assert "auth_token" in told.errors[0] or "api_url" in told.errors[0]
+    elif case in FAILS:
+        assert told.code == 1
+        assert len(DAYS - covered_days(told.state)) == 2
+        assert "Failed days: report daily, 2024-02-0" in told.log
+        again = tap.run_forked(told.state)
+        assert again.code == 0
+        assert_is_truth(Told(0, told.out + again.out, ""), sandbox)
+    else:
+        assert told.code == 0, told.log
+        assert_is_truth(told, sandbox, name)
+
+
+FOR_EVER = [
+    "demand-error-result",
+    "status-429",
+    "status-500",
+    "status-404",
+    "task-failure",
+    "task-404",
+    "stuck",
+    "html-body",
+    "cut",
+    "bad-cell",
+    "missing-column",
+    "lost",
+    "not-json",
+    "redirect-loop",
+]
+
+
+def test_a_fault_for_ever_ends_the_run_with_few_requests_and_one_line(tmp_path: Path) -> None:
+    check_all(FOR_EVER, tmp_path, check_for_ever)
+
+
+def check_for_ever(sandbox: Sandbox, tap: Tap, name: str) -> None:
+    for endpoint in FAULTS[name].endpoints:
+        inject(sandbox, name, endpoint, None)
+    told = tap.run_forked(
+        start_date="2020-01-01",
+        window_days=7,
+        max_concurrent_exports=2,
+        request_attempts=2,
+        export_attempts=2,
+        export_timeout_seconds=0.3,
+    )
+    told.assert_is_quiet()
+    assert told.code == 1
+    assert held(told).total() == 0
+    assert covered_days(told.state if b"STATE" in told.out else {}) == set()
+    assert sandbox.demands <= 24
+    assert len(sandbox.requests) <= 150
+    lasting = [line for line in told.errors if "these days fail in this run" not in line]
+    assert lasting
+    is_given_up = any("the API does not work" in line for line in lasting)
+    assert len([line for line in lasting if is_given_up or "Failed days" not in line]) == 1, (
+        told.log
+    )
+
+
+def pairs(count: int) -> list[tuple[tuple[str, str], tuple[str, str]]]:
+    """Some pairs of faults, drawn once and for all."""
+    random = Random(4)
+    one, other = CASES.copy(), CASES.copy()
+    random.shuffle(one)
+    random.shuffle(other)
+    return list(zip(one, other, strict=True))[:count]
+
+
+@pytest.mark.parametrize("chunk", range(3))
+def test_two_faults_at_once_lose_nothing(tmp_path: Path, chunk: int) -> None:
+    check_all(pairs(45)[chunk::3], tmp_path, check_pair)
+
+
+def check_pair(sandbox: Sandbox, tap: Tap, pair: tuple[tuple[str, str], tuple[str, str]]) -> None:
+    for name, endpoint in pair:
+        inject(sandbox, name, endpoint, 2)
+    told = tap.run_forked()
+    told.assert_is_quiet()
+    told.assert_states_are_true()
+    assert told.code in {0, 1}
+    state = told.state if b"STATE" in told.out else {}
+    assert (told.code == 0) == (covered_days(state) == DAYS)
+    sandbox.clear_faults()
+    again = tap.run_forked(state or None)
+    assert again.code == 0, again.log
+    if not MADE_UP & {name for name, _ in pair}:
+        assert_is_truth(Told(0, told.out + again.out, ""), sandbox)

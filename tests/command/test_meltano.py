@@ -1,0 +1,136 @@
+"""The first commands of a person who knows Meltano; slow, run by scripts/test-targets."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+import yaml
+
+from advexport_sandbox import Interval, Sandbox, SandboxConfig
+from scripts.render_hub import DEFINITION
+from tests.support.paths import ROOT
+from tests.support.pipelines import Files, Meltano, meltano_program, read_json_lines, uv_program
+from tests.support.warehouses import postgres, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.targets
+# Meltano itself takes some, more on a busy machine, and its commands wait for one another here.
+WITHIN_SECONDS: Final = 90
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(SandboxConfig(now=datetime(2025, 1, 1, tzinfo=UTC), rows_per_day=5)) as started:
+        yield started
+
+
+def config_test(sandbox: Sandbox, folder: Path, **settings: Any) -> tuple[int, str, float]:  # noqa: ANN401
+    """`meltano config test tap-advexport`: exit code, all that is shown, seconds."""
+    place = Files(folder, {}, read_json_lines, "jsonl")
+    meltano = Meltano("target-csv", place, folder, sandbox)
+    meltano.install()
+    config = {"auth_token": sandbox.token, "api_url": sandbox.url, "start_date": "2024-12-01"}
+    began_at = time.monotonic()
+    done = meltano.meltano(
+        "config", "test", "tap-advexport", settings={**config, **settings}, ok=(0, 1)
+    )
+    return done.returncode, done.stdout + done.stderr, time.monotonic() - began_at
+
+
+def test_config_test_says_that_all_is_well_within_seconds(sandbox: Sandbox, tmp_path: Path) -> None:
+    code, shown, seconds = config_test(sandbox, tmp_path, end_date="2024-12-20")
+    assert (code, "configuration is valid" in shown) == (0, True), shown
+    assert seconds < WITHIN_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"auth_token": "not-this-one"}, "auth_token: the API refuses the token"),
+        # Meltano's test is a run like any other, with as many tries; `--test` makes do with two.
+        (
+            {"api_url": "http://127.0.0.1:9/exports/", "request_attempts": "2"},
+            "nothing answers there: check api_url",
+        ),
+        ({"timezone": "Mars/Base"}, "timezone"),
+    ],
+    ids=["token", "down", "setting"],
+)
+def test_config_test_says_what_is_wrong_within_seconds(
+    sandbox: Sandbox, tmp_path: Path, settings: dict[str, str], words: str
+) -> None:
+    code, shown, seconds = config_test(sandbox, tmp_path, end_date="2024-12-20", **settings)
+    assert code == 1
+    assert words in " ".join(shown.split())
+    assert "not-this-one" not in shown
+    assert seconds < WITHIN_SECONDS
+
+
+def test_plugin_is_added_to_a_project_from_its_definition(tmp_path: Path) -> None:
+    project = {"project_id": "x", "send_anonymous_usage_stats": False, "plugins": {}}
+    (tmp_path / "meltano.yml").write_text(yaml.safe_dump(project))
+    variables = {
+        "PATH": os.pathsep.join([str(meltano_program().parent), os.environ["PATH"]]),
+        "UV": uv_program(),
+        "XDG_STATE_HOME": str(tmp_path / "home"),
+        "MELTANO_CLI_DISABLE_VERSION_CHECK": "true",
+    }
+    add = ["add", "--no-install", "tap-advexport", "--from-ref", str(DEFINITION)]
+    run([str(meltano_program()), *add], env=variables, cwd=tmp_path)
+    shown = run(
+        [str(meltano_program()), "config", "list", "--all", "tap-advexport"],
+        env=variables,
+        cwd=tmp_path,
+    )
+    assert "TAP_ADVEXPORT_LOOKBACK_DAYS" in shown.stdout
+
+
+def test_start_page_leads_from_a_fresh_machine_to_rows_in_postgresql(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    page = (ROOT / "docs/start.md").read_text("utf-8")
+    blocks = re.findall(r"```bash title=\"(?:Meltano|Install)\"\n(.*?)```", page, re.DOTALL)
+    assert len(blocks) == 7
+    with postgres() as url:
+        port = url.rpartition(":")[2].partition("/")[0]
+        variables = {
+            "REPOSITORY": str(ROOT),
+            "YOUR_TOKEN": sandbox.token,
+            "TAP_ADVEXPORT_API_URL": sandbox.url,
+            "TAP_ADVEXPORT_END_DATE": "2024-01-20",
+            "PGHOST": "127.0.0.1",
+            "PGPORT": port,
+            "PGUSER": "postgres",
+            "PGDATABASE": "postgres",
+            "UV_TOOL_DIR": str(tmp_path / "tools"),
+            "UV_TOOL_BIN_DIR": str(tmp_path / "bin"),
+            "XDG_STATE_HOME": str(tmp_path / "home"),
+            "MELTANO_CLI_DISABLE_VERSION_CHECK": "true",
+            "PATH": os.pathsep.join(
+                [str(tmp_path / "bin"), str(Path(uv_program()).parent), "/usr/bin", "/bin"]
+            ),
+        }
+        python = {"UV_PYTHON": sys.executable}
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", "\n".join(blocks)],
+            env=os.environ | variables | python,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    [month] = re.findall(r"^ 2024-01-01 \|\s+(\d+) \|", done.stdout, re.MULTILINE)
+    truth = sandbox.truth(Interval.DAILY, date(2024, 1, 1), date(2024, 1, 20))
+    assert int(month) == sum(int(row["clicks_aggr"] or 0) for row in truth)
+    assert (tmp_path / "bin/tap-advexport").exists()

@@ -1,0 +1,1003 @@
+"""The client over real HTTP: who sees the token, what is followed, bounded and shown."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import itertools
+import json
+import logging
+import ssl
+import time
+import tracemalloc
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from email.utils import format_datetime
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+import trustme
+
+from tap_advexport.api.client import ApiClient, Downloaded, Finished, SystemClock, Unfinished
+from tap_advexport.api.log_filter import guard_logs
+from tap_advexport.errors import (
+    AuthorizationError,
+    ConfigError,
+    CutFileError,
+    FileError,
+    RejectedError,
+    RequestError,
+    TapAdvexportError,
+    TaskError,
+)
+from tap_advexport.reports import Interval
+from tap_advexport.windows import DateWindow
+from tests.support.wire import Asked, Close, Wire, chunked, head, reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+TOKEN = "t0ken-never-shown"
+SIGNATURE = "s1gnature-never-shown"
+WINDOW = DateWindow(date(2024, 3, 1), date(2024, 3, 7))
+CSV = b"a,b\n1,2\n"
+PACKED = gzip.compress(CSV, mtime=0)
+API = "/api/exports/"
+
+Answer = bytes | Close
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = "HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY REQUESTS_CA_BUNDLE CURL_CA_BUNDLE"
+    for name in names.split():
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+def queued(task_id: object = "task-1") -> bytes:
+    return reply(json.dumps({"result": "QUEUED", "task_id": task_id}).encode())
+
+
+def state(name: str, url: str | None = None) -> bytes:
+    return reply(json.dumps({"state": name, "result": url}).encode())
+
+
+def client_of(api_url: str, timeout_seconds: float = 5, pool_size: int = 3) -> ApiClient:
+    return ApiClient(
+        api_url=api_url,
+        auth_token=TOKEN,
+        user_agent="tap-advexport/test",
+        timeout_seconds=timeout_seconds,
+        pool_size=pool_size,
+        clock=SystemClock(),
+    )
+
+
+@contextmanager
+def serving(
+    answer: Callable[[Asked], Answer] | Answer,
+    *,
+    timeout_seconds: float = 5,
+    host: str = "127.0.0.1",
+    tls: ssl.SSLContext | None = None,
+) -> Iterator[tuple[Wire, ApiClient]]:
+    """A server with one answer for everything, and a client of it."""
+    handler = answer if callable(answer) else lambda _: answer
+    with Wire(handler, host=host, tls=tls) as server:
+        client = client_of(server.origin + API, timeout_seconds)
+        yield server, client
+        client.close()
+
+
+def demand(client: ApiClient) -> str:
+    return client.demand(WINDOW, interval=Interval.DAILY, sorting="time")
+
+
+def fetch(client: ApiClient, url: str) -> tuple[bytes, Downloaded]:
+    spool = io.BytesIO()
+    downloaded = client.download(url, spool)
+    return spool.getvalue(), downloaded
+
+
+def error_of(call: Callable[[], object]) -> TapAdvexportError:
+    """The error of a call: one line, without a secret anywhere in it or behind it."""
+    with pytest.raises(TapAdvexportError) as caught:
+        call()
+    error = caught.value
+    assert str(error).isprintable()
+    assert len(str(error)) < 600
+    link: BaseException | None = error
+    while link is not None:
+        assert_no_secret(str(link), repr(link), repr(link.args))
+        link = link.__cause__ or link.__context__
+    return error
+
+
+def assert_no_secret(*texts: str) -> None:
+    for text in texts:
+        assert TOKEN not in text
+        assert SIGNATURE not in text
+
+
+# --- The three calls --------------------------------------------------------------------------
+
+
+def test_a_demand_is_the_documented_request() -> None:
+    with serving(queued("id 7")) as (server, client):
+        assert demand(client) == "id 7"
+    [asked] = server.requests
+    assert (asked.method, asked.target) == ("POST", API)
+    assert json.loads(asked.body) == {
+        "start_date": "2024-03-01",
+        "stop_date": "2024-03-07",
+        "sorting": "time",
+        "format": "csv",
+        "csv_headers": True,
+        "interval": "daily",
+    }
+    assert asked.headers["authorization"] == f"Token {TOKEN}"
+    assert asked.headers["user-agent"] == "tap-advexport/test"
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_a_task_is_asked_for_behind_one_slash(slash: str) -> None:
+    with Wire(lambda _: state("PENDING")) as server:
+        client = client_of(f"{server.origin}/exports{slash}")
+        assert client.look("t1") == Unfinished("PENDING", is_known=True)
+        client.close()
+    assert server.requests[0].target == "/exports/t1"
+
+
+@pytest.mark.parametrize(
+    ("name", "is_known"), [("STARTED", True), ("RETRY", True), ("HIBERNATING", False), ("", False)]
+)
+def test_states_on_the_way_are_unfinished(name: str, is_known: bool) -> None:  # noqa: FBT001
+    with serving(state(name)) as (_, client):
+        assert client.look("t") == Unfinished(name, is_known=is_known)
+
+
+@pytest.mark.parametrize("name", ["FAILURE", "REVOKED"])
+def test_failed_states_are_errors_of_the_task(name: str) -> None:
+    with serving(state(name)) as (_, client):
+        assert type(error_of(lambda: client.look("t"))) is TaskError
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_end_proven"),
+    [
+        (reply(CSV), True),
+        (chunked(CSV[:3], CSV[3:]), True),
+        (Close(head() + CSV), False),
+        (reply(PACKED, Content_Encoding="gzip"), True),
+    ],
+    ids=["length", "chunks", "neither", "gzip"],
+)
+def test_a_file_is_spooled_byte_for_byte(answer: Answer, is_end_proven: bool) -> None:  # noqa: FBT001
+    with serving(answer) as (server, client):
+        body, downloaded = fetch(client, f"{server.origin}/f")
+    assert body in {CSV, PACKED}
+    assert downloaded == Downloaded(len(body), is_end_proven=is_end_proven)
+
+
+def test_a_length_given_twice_is_one() -> None:
+    with serving(Close(head(Content_Length="8, 8") + CSV)) as (server, client):
+        assert fetch(client, f"{server.origin}/f") == (CSV, Downloaded(8, is_end_proven=True))
+
+
+@pytest.mark.parametrize("length", ["8, 9", "eight", "", "-1", "8.0", "+8", "٨"])
+def test_a_length_that_is_none_proves_nothing(length: str) -> None:
+    with serving(Close(head(Content_Length=length) + CSV)) as (server, client):
+        error = error_of(lambda: fetch(client, f"{server.origin}/f"))
+        assert isinstance(error, CutFileError | RequestError)
+
+
+@pytest.mark.parametrize("coding", ["gzip, chunked", "identity, chunked", "gzip", "x"])
+def test_a_transfer_encoding_that_nobody_undoes_proves_nothing(coding: str) -> None:
+    with serving(Close(head(Transfer_Encoding=coding) + CSV)) as (server, client):
+        error = error_of(lambda: fetch(client, f"{server.origin}/f"))
+        assert "transfer encoding" in str(error)
+        assert isinstance(error, FileError)
+
+
+def test_no_transfer_encoding_is_as_good_as_none() -> None:
+    answer = head(Transfer_Encoding="identity", Content_Length=len(CSV)) + CSV
+    with serving(Close(answer)) as (server, client):
+        assert fetch(client, f"{server.origin}/f") == (CSV, Downloaded(8, is_end_proven=True))
+
+
+@pytest.mark.parametrize("of", ["0-7/12", "4-11/12", "1-8/8"])
+def test_a_part_of_a_file_is_no_file(of: str) -> None:
+    with serving(reply(CSV, Content_Range=f"bytes {of}")) as (server, client):
+        assert isinstance(error_of(lambda: fetch(client, f"{server.origin}/f")), CutFileError)
+
+
+@pytest.mark.parametrize("of", ["bytes 0-7/8", "bytes 0-7/*", "rows 0-1/2", ""])
+def test_a_range_that_is_all_of_a_file_is_a_file(of: str) -> None:
+    with serving(reply(CSV, Content_Range=of)) as (server, client):
+        assert fetch(client, f"{server.origin}/f")[0] == CSV
+
+
+# --- Who sees the token -----------------------------------------------------------------------
+
+
+def test_a_download_from_the_origin_of_the_api_gets_the_token() -> None:
+    with serving(reply(CSV)) as (server, client):
+        fetch(client, f"{server.origin}/files/1?signature={SIGNATURE}")
+    assert server.requests[0].headers["authorization"] == f"Token {TOKEN}"
+
+
+def test_no_other_origin_sees_the_token_not_even_another_port_or_name() -> None:
+    with serving(b"") as (server, client), Wire(lambda _: reply(CSV)) as other:
+        fetch(client, f"{other.origin}/f")
+        server.handler = lambda _: reply(CSV)
+        fetch(client, f"http://localhost:{server.port}/f")
+    for asked in (*other.requests, *server.requests):
+        assert TOKEN not in str(asked.headers)
+        assert "authorization" not in asked.headers
+
+
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+def test_a_redirect_to_another_origin_loses_the_token_and_one_back_gets_it_again(code: int) -> None:
+    with serving(b"") as (server, client), Wire(lambda _: b"") as other:
+        server.handler = lambda asked: (
+            reply(code=code, Location=f"{other.origin}/2") if asked.target == "/1" else reply(CSV)
+        )
+        other.handler = lambda _: reply(code=code, Location=f"{server.origin}/3")
+        assert fetch(client, f"{server.origin}/1")[0] == CSV
+    assert [asked.target for asked in server.requests] == ["/1", "/3"]
+    assert all("authorization" in asked.headers for asked in server.requests)
+    assert "authorization" not in other.requests[0].headers
+
+
+def test_a_netrc_file_replaces_nothing_and_adds_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / ".netrc"
+    netrc.write_text("default login someone password else\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETRC", str(netrc))
+    with serving(queued()) as (server, client), Wire(lambda _: reply(CSV)) as other:
+        demand(client)
+        fetch(client, f"{other.origin}/f")
+    assert server.requests[0].headers["authorization"] == f"Token {TOKEN}"
+    assert "authorization" not in other.requests[0].headers
+
+
+def test_cookies_are_neither_kept_nor_sent() -> None:
+    with serving(queued()) as (server, client), Wire(lambda _: b"") as other:
+        server.handler = lambda _: queued().replace(
+            b"\r\n\r\n", b"\r\nSet-Cookie: session=1; Path=/; Domain=127.0.0.1\r\n\r\n", 1
+        )
+        other.handler = lambda _: reply(CSV, Set_Cookie="other=2")
+        demand(client)
+        demand(client)
+        fetch(client, f"{other.origin}/f")
+        fetch(client, f"{other.origin}/f")
+    assert all("cookie" not in asked.headers for asked in [*server.requests, *other.requests])
+
+
+# --- What is not followed ---------------------------------------------------------------------
+
+REFUSED_URLS = [
+    "file:///etc/passwd",
+    "ftp://127.0.0.1/f",
+    "data:text/csv,a",
+    "javascript:1",
+    "//127.0.0.1/f",
+    "/relative",
+    "",
+    " ",
+    "http://",
+    "http://[::1/f",
+    "http://[zz]/f",
+    "http://127.0.0.1:99999/f",
+    "http://127.0.0.1:port/f",
+    f"http://user:{SIGNATURE}@127.0.0.1/f",
+    "http://127.0.0.1/a b",
+    "http://127.0.0.1/a\nHost: b",
+    "http://127.0.0.1\\@evil/f",
+    "http://\u2024/f",
+    f"http://{'a' * 300}.example/f",
+    "http://.example./f",
+    "http://xn--/f",
+    "http://\ud800/f",
+]
+
+
+@pytest.mark.parametrize("url", REFUSED_URLS, ids=range(len(REFUSED_URLS)))
+def test_a_url_that_is_not_to_be_followed_is_refused_in_one_line(url: str) -> None:
+    with serving(reply(CSV)) as (server, client):
+        error = error_of(lambda: fetch(client, url))
+        assert isinstance(error, FileError | RequestError)
+        assert server.requests == []
+
+
+@pytest.mark.parametrize("url", REFUSED_URLS, ids=range(len(REFUSED_URLS)))
+def test_a_redirect_there_is_refused_as_well(url: str) -> None:
+    location = url.encode("utf-8", "surrogatepass").decode("latin-1").replace("\n", "\r\n x")
+
+    def answer(asked: Asked) -> bytes:
+        return reply(code=302, Location=location) if asked.target == "/first" else reply(CSV)
+
+    with serving(answer) as (server, client):
+        is_refused = bool(urlsplit(url).scheme) if "[" not in url else True
+        if is_refused:
+            error = error_of(lambda: fetch(client, f"{server.origin}/first"))
+            assert isinstance(error, FileError | RequestError)
+        assert all(asked.target in {"/first", "/relative"} for asked in server.requests)
+
+
+def test_http_is_refused_where_the_api_is_https() -> None:
+    client = client_of("https://api.example/exports/")
+    error = error_of(lambda: fetch(client, f"http://files.example/f?{SIGNATURE}"))
+    assert "downgrade" in str(error)
+
+
+@pytest.mark.parametrize("call", ["look", "download"])
+def test_a_loop_of_redirects_ends(call: str) -> None:
+    with serving(lambda asked: reply(code=302, Location=asked.target)) as (server, client):
+        url = f"{server.origin}/f"
+        error = error_of(lambda: client.look("t") if call == "look" else fetch(client, url))
+        assert "redirected more than" in str(error)
+        assert len(server.requests) <= 10
+
+
+@pytest.mark.parametrize("call", ["look", "fetch"])
+def test_a_redirect_to_nowhere_is_told(call: str) -> None:
+    with serving(head(302, Content_Length=0)) as (server, client):
+        ask = client.look if call == "look" else lambda _: fetch(client, f"{server.origin}/f")
+        assert "does not say where" in str(error_of(lambda: ask("t")))
+        assert len(server.requests) == 1
+
+
+def test_the_body_of_a_redirect_is_not_read() -> None:
+    sent = []
+
+    def endless() -> Iterator[bytes]:
+        yield head(302, Location="/g")
+        for _ in range(5_000):
+            sent.append(1)
+            yield b"x" * 65536
+
+    with serving(lambda asked: Close(endless()) if asked.target == "/f" else reply(CSV)) as (
+        server,
+        client,
+    ):
+        assert fetch(client, f"{server.origin}/f")[0] == CSV
+    assert len(sent) < 1000
+
+
+def test_a_redirected_demand_says_what_api_url_should_be() -> None:
+    with serving(reply(code=301, Location="/v2/exports/")) as (server, client):
+        error = error_of(lambda: demand(client))
+        assert isinstance(error, ConfigError)
+        assert f"set api_url to {server.origin}/v2/exports/" in str(error)
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("location", ["http://[", "http://evil.example/?x", "file:///x", "//a b"])
+@pytest.mark.parametrize("call", ["demand", "look"])
+def test_an_api_that_redirects_away_is_an_error_of_the_setting(call: str, location: str) -> None:
+    with serving(reply(code=302, Location=location)) as (_, client):
+        error = error_of(lambda: demand(client) if call == "demand" else client.look("t"))
+        assert isinstance(error, ConfigError)
+        assert "api_url" in str(error)
+
+
+def test_an_added_slash_is_followed_with_the_token() -> None:
+    def answer(asked: Asked) -> bytes:
+        if asked.target.endswith("/"):
+            return state("PENDING")
+        return reply(code=301, Location=asked.target + "/")
+
+    with serving(answer) as (server, client):
+        client.look("t")
+    assert server.requests[1].headers["authorization"] == f"Token {TOKEN}"
+
+
+# --- Task ids ---------------------------------------------------------------------------------
+
+ODD_IDS = [
+    "../../admin",
+    "..%2f..",
+    "a/b",
+    "a?b=c",
+    "a#b",
+    "%2e%2e",
+    "...",
+    "a b",
+    "é€😀",
+    "a\nb",
+    "\x00",
+    "@evil.example",
+    ";x",
+    "\\..\\..",
+]
+
+
+@pytest.mark.parametrize("task_id", ODD_IDS, ids=range(len(ODD_IDS)))
+def test_an_odd_task_id_stays_one_segment_of_the_path(task_id: str) -> None:
+    with serving(queued(task_id)) as (server, client):
+        assert demand(client) == task_id
+        server.handler = lambda _: state("PENDING")
+        client.look(task_id)
+    target = server.requests[1].target
+    assert target.startswith(API)
+    segment = target.removeprefix(API)
+    assert segment not in {"", ".", ".."}
+    assert not set("/?#\\ \n") & set(segment)
+
+
+@pytest.mark.parametrize("task_id", ["", ".", "..", None, TOKEN, f"task-{TOKEN}"])
+def test_a_task_id_that_is_none_is_refused(task_id: str | None) -> None:
+    with serving(queued(task_id)) as (_, client):
+        assert isinstance(error_of(lambda: demand(client)), TaskError)
+
+
+def test_a_short_token_may_stand_in_a_task_id() -> None:
+    with serving(queued("task-1")) as (server, _):
+        client = ApiClient(
+            api_url=server.origin + API,
+            auth_token="t",
+            user_agent="tap-advexport/test",
+            timeout_seconds=5,
+            pool_size=1,
+            clock=SystemClock(),
+        )
+        assert demand(client) == "task-1"
+        client.close()
+
+
+# --- What comes back --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("call", ["demand", "look", "download"])
+@pytest.mark.parametrize(
+    ("code", "kinds"),
+    [
+        (400, (RejectedError, TaskError, FileError)),
+        (401, (AuthorizationError, AuthorizationError, FileError)),
+        (403, (AuthorizationError, AuthorizationError, FileError)),
+        (404, (RejectedError, TaskError, FileError)),
+        (408, (RequestError, RequestError, RequestError)),
+        (410, (RejectedError, TaskError, FileError)),
+        (425, (RequestError, RequestError, RequestError)),
+        (429, (RequestError, RequestError, RequestError)),
+        (500, (RequestError, RequestError, RequestError)),
+        (503, (RequestError, RequestError, RequestError)),
+        (599, (RequestError, RequestError, RequestError)),
+        (204, (RequestError, RequestError, FileError)),
+        (304, (RequestError, RequestError, FileError)),
+    ],
+)
+def test_each_status_is_an_error_by_what_is_to_be_done(
+    call: str, code: int, kinds: tuple[type, ...]
+) -> None:
+    body = (
+        f"No, {TOKEN}: http://h/f?{SIGNATURE}\r\n\x1b[31m".encode()
+        if code not in {204, 304}
+        else b""
+    )
+    with serving(reply(body, code=code)) as (server, client):
+        calls: dict[str, Callable[[], object]] = {
+            "demand": lambda: demand(client),
+            "look": lambda: client.look("t"),
+            "download": lambda: fetch(client, f"{server.origin}/f?{SIGNATURE}"),
+        }
+        error = error_of(calls[call])
+        assert type(error) is kinds[list(calls).index(call)]
+        if body:
+            assert f"HTTP {code} No, ***" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("text", "least", "most"),
+    [("7", 7, 7), ("0", 0, 0), ("9" * 24, 600, float("inf"))],
+    ids=["seconds", "none", "for ever"],
+)
+def test_the_pause_that_a_server_asks_for_is_read(text: str, least: float, most: float) -> None:
+    assert least <= pause_asked_for(text) <= most
+
+
+@pytest.mark.parametrize(
+    ("days", "least", "most"), [(0.01, 800, 864), (-1, 0, 0), (400, 600, float("inf"))]
+)
+def test_the_moment_that_a_server_asks_for_is_read(days: float, least: float, most: float) -> None:
+    now = datetime.now(UTC)  # noqa: TID251 - the client is given the real clock
+    assert (
+        least <= pause_asked_for(format_datetime(now + timedelta(days=days), usegmt=True)) <= most
+    )
+
+
+def pause_asked_for(text: str) -> float:
+    with serving(reply(code=429, Retry_After=text)) as (_, client):
+        error = error_of(lambda: client.look("t"))
+    assert isinstance(error, RequestError)
+    assert error.is_throttled
+    assert error.retry_after_seconds is not None
+    return error.retry_after_seconds
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "soon",
+        "-1",
+        "1.5",
+        "²",
+        "Mon, 99 Foo 2024",
+        "Mon, 01 Jan 99999999999999999999 00:00:00 GMT",
+        "Mon, 01 Jan 2024 99:99:99 GMT",
+        "Mon, 01 Jan 2024 00:00:00 +9999999999",
+        "Mon, 01 Jan 0000 00:00:00 GMT",
+        "Fri, 31 Dec 9999 23:59:59 -2359",
+        "Mon, 01 Jan 0001 00:00:00 +2359",
+    ],
+)
+def test_a_retry_after_that_makes_no_sense_is_none(text: str) -> None:
+    with serving(reply(code=503, Retry_After=text)) as (_, client):
+        assert isinstance(error_of(lambda: client.look("t")), RequestError)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"OK",
+        b"[42]",
+        b"null",
+        b'{"state": 1}',
+        b'{"result": "QUEUED"',
+        b'{"state": "\\ud800"}',
+        b"\xff\xfe",
+        b"[" * 200_000,
+        b'{"state": "' + b"x" * (2 << 20) + b'"}',
+        b"<html>Please log in</html>",
+    ],
+    ids=range(11),
+)
+def test_an_answer_that_is_not_as_documented_is_asked_for_again(body: bytes) -> None:
+    with serving(reply(body)) as (_, client):
+        assert type(error_of(lambda: client.look("t"))) is RequestError
+        assert type(error_of(lambda: demand(client))) is RequestError
+
+
+def test_an_answer_that_has_no_end_is_read_to_its_limit_only() -> None:
+    sent = []
+
+    def endless() -> Iterator[bytes]:
+        yield head() + b'{"state": "'
+        for _ in range(10_000):
+            sent.append(1)
+            yield b"x" * 65536
+
+    with serving(lambda _: Close(endless())) as (_, client):
+        tracemalloc.start()
+        assert isinstance(error_of(lambda: client.look("t")), RequestError)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert peak < 8 << 20
+    assert len(sent) < 1000
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "x-gzip"])
+def test_an_answer_that_is_packed_although_nobody_asked_for_it_is_read(encoding: str) -> None:
+    body = gzip.compress(b'{"state": "PENDING", "result": null}')
+    with serving(reply(body, Content_Encoding=encoding)) as (_, client):
+        assert client.look("t") == Unfinished("PENDING", is_known=True)
+
+
+def test_answers_of_the_api_are_not_asked_for_packed_and_files_are() -> None:
+    with serving(state("PENDING")) as (server, client):
+        client.look("t")
+        fetch(client, f"{server.origin}/f")
+    assert [asked.headers["accept-encoding"] for asked in server.requests] == ["identity", "gzip"]
+
+
+def test_a_packed_answer_that_swells_is_bounded() -> None:
+    bomb = gzip.compress(b'{"state": "' + bytes(200 << 20))
+    with serving(reply(bomb, Content_Encoding="gzip")) as (_, client):
+        tracemalloc.start()
+        assert isinstance(error_of(lambda: client.look("t")), RequestError)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert peak < 16 << 20
+
+
+@pytest.mark.parametrize(
+    "body", [b"\x1f\x8bno", gzip.compress(b'{"state": "PENDING"}')[:-15]], ids=["bad", "cut"]
+)
+def test_a_packed_answer_that_is_damaged_is_asked_for_again(body: bytes) -> None:
+    with serving(reply(body, Content_Encoding="gzip")) as (_, client):
+        assert type(error_of(lambda: client.look("t"))) is RequestError
+
+
+# --- Files that are cut -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Close(head(Content_Length=100) + CSV),
+        Close(chunked(CSV)[:-5]),
+        Close(chunked(CSV)[:-8]),
+        Close(head(Transfer_Encoding="chunked") + b"zz\r\n" + CSV),
+        Close(head(Transfer_Encoding="chunked") + b"8\r\nab"),
+    ],
+    ids=["short", "no last chunk", "within a chunk", "no chunk", "short chunk"],
+)
+def test_a_file_that_ends_before_its_end_is_cut(answer: Close) -> None:
+    with serving(answer) as (server, client):
+        error = error_of(lambda: fetch(client, f"{server.origin}/f?{SIGNATURE}"))
+        assert isinstance(error, CutFileError)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"0",
+        b"000",
+        b"0000000",
+        b"0x0\r\n\r\n",
+        b"-0\r\n\r\n",
+        b"+0\r\n\r\n",
+        b"0_0\r\n\r\n",
+        b" 0\r\n\r\n",
+        b"\r\n\r\n",
+        b"0\r;\r\n\r\n",
+        b"",
+        b"8\r\n" + CSV,
+        b"8\r\n" + CSV + b"XY0\r\n\r\n",
+        b"6\r\n" + CSV + b"0\r\n\r\n",
+        b"8" * 70_000 + b"\r\n",
+    ],
+)
+def test_chunks_end_with_a_whole_last_chunk_or_are_cut(rest: bytes) -> None:
+    answer = Close(chunked(CSV).removesuffix(b"0\r\n\r\n") + rest)
+    with serving(answer) as (server, client):
+        error = error_of(lambda: fetch(client, f"{server.origin}/f?{SIGNATURE}"))
+        assert isinstance(error, CutFileError)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"0\r\n\r\n",
+        b"0\r\n",
+        b"0\n\n",
+        b"00000000\r\n\r\n",
+        b"0;last=1\r\n\r\n",
+        b"0 \r\n\r\n",
+        b"0\r\nX-Sum: 1\r\nX-More: 2\r\n\r\n",
+        b"00A ; x=y\r\n1234567\r\n\n\r\n0\r\n\r\n",
+        b"0\r\nX-Sum",
+    ],
+)
+def test_chunks_may_be_written_in_several_ways(rest: bytes) -> None:
+    answer = Close(chunked(CSV).removesuffix(b"0\r\n\r\n") + rest)
+    with serving(answer) as (server, client):
+        body, downloaded = fetch(client, f"{server.origin}/f")
+    assert body.startswith(CSV)
+    assert downloaded == Downloaded(len(body), is_end_proven=True)
+
+
+def test_a_connection_is_used_again_after_chunks() -> None:
+    with serving(chunked(CSV, CSV * 30_000)) as (server, client):
+        for _ in range(3):
+            assert fetch(client, f"{server.origin}/f")[0] == CSV * 30_001
+        assert server.connections == 1
+
+
+def answer_with(lines: bytes, body: bytes = CSV) -> Close:
+    return Close(b"HTTP/1.1 200 Whatever\r\n" + lines + b"\r\n\r\n" + body)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        b"no colon",
+        b"X-A: a\rb",
+        b"X-\xe9: a",
+        b": nameless",
+        b"two words: a",
+        b" continues nothing",
+        b"no colon\r\n and goes on",
+        b"X-A: a\r\n b\r\n\tc",
+        b"\x00: a",
+        b"HTTP/1.1 200 again",
+    ],
+)
+def test_a_line_that_is_no_header_hides_no_length_and_no_log_shows_it(
+    before: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    lines = before + b"\r\nContent-Length: 8"
+    with serving(answer_with(lines)) as (server, client):
+        assert fetch(client, f"{server.origin}/f") == (CSV, Downloaded(8, is_end_proven=True))
+    with serving(answer_with(lines, CSV[:4])) as (server, client):
+        assert isinstance(error_of(lambda: fetch(client, f"{server.origin}/f")), CutFileError)
+    assert "parse headers" not in caplog.text
+
+
+def test_a_blank_before_a_colon_hides_no_length() -> None:
+    with serving(answer_with(b"Content-Length : 8", CSV[:4])) as (server, client):
+        assert isinstance(error_of(lambda: fetch(client, f"{server.origin}/f")), CutFileError)
+
+
+@pytest.mark.parametrize("line", [b"no colon\r\n", b"X: y\r\n"])
+def test_headers_without_an_end_are_given_up(line: bytes) -> None:
+    wire = itertools.chain([b"HTTP/1.1 200 OK\r\n"], itertools.repeat(line * 100, 10_000))
+    with serving(Close(wire)) as (_, client):
+        assert isinstance(error_of(lambda: client.look("t")), RequestError)
+
+
+@pytest.mark.parametrize("early", [100, 102, 103, 199])
+def test_what_comes_before_the_answer_is_passed_over(early: int) -> None:
+    hint = head(early, Link="</f>; rel=preload")
+    with serving(lambda _: hint * 2 + reply(CSV)) as (server, client):
+        for _ in range(2):
+            assert fetch(client, f"{server.origin}/f") == (CSV, Downloaded(8, is_end_proven=True))
+        assert server.connections == 1
+
+
+def test_hints_without_an_end_are_given_up() -> None:
+    with serving(Close(head(103) * 100)) as (_, client):
+        assert isinstance(error_of(lambda: client.look("t")), RequestError)
+
+
+def test_a_bomb_costs_no_memory_while_it_is_downloaded() -> None:
+    bomb = gzip.compress(bytes(300 << 20), compresslevel=1)
+    with serving(reply(bomb, Content_Encoding="gzip")) as (server, client):
+        tracemalloc.start()
+        client.download(f"{server.origin}/f", io.BytesIO())
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert peak < 3 * len(bomb) + (4 << 20)
+
+
+# --- Time -------------------------------------------------------------------------------------
+
+
+def dripping(server: Wire, start: bytes, piece: bytes, pause_seconds: float) -> Iterator[bytes]:
+    yield start
+    while server.pause(pause_seconds):
+        yield piece
+
+
+@pytest.mark.parametrize("call", ["look", "download"])
+def test_a_body_that_drips_is_given_up_after_about_a_time_out(call: str) -> None:
+    with serving(b"", timeout_seconds=0.4) as (server, client):
+        server.handler = lambda _: Close(dripping(server, head() + b"{", b" ", 0.05))
+        url = f"{server.origin}/f"
+        began = time.monotonic()
+        error = error_of(lambda: client.look("t") if call == "look" else fetch(client, url))
+        assert time.monotonic() - began < 2
+        assert isinstance(error, RequestError | CutFileError)
+
+
+def test_an_error_page_that_drips_is_given_up_and_the_status_counts() -> None:
+    with serving(b"", timeout_seconds=0.3) as (server, client):
+        server.handler = lambda _: Close(dripping(server, head(500) + b"No", b"!", 0.05))
+        began = time.monotonic()
+        assert "HTTP 500" in str(error_of(lambda: client.look("t")))
+        assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize("answer", [b"", head()[:20], head(Content_Length=10)])
+def test_a_server_that_falls_silent_is_given_up_after_a_time_out(answer: bytes) -> None:
+    with serving(b"", timeout_seconds=0.3) as (server, client):
+        server.handler = lambda _: Close(dripping(server, answer, b"", 5))
+        began = time.monotonic()
+        error = error_of(lambda: client.look("t"))
+        assert isinstance(error, RequestError)
+        assert time.monotonic() - began < 2
+
+
+def test_a_download_that_is_called_off_ends_at_the_next_piece() -> None:
+    with serving(b"") as (server, client):
+        server.handler = lambda _: Close(dripping(server, head(), b"x" * 70_000, 0.01))
+        error = error_of(
+            lambda: client.download(f"{server.origin}/f", io.BytesIO(), is_cancelled=lambda: True)
+        )
+        assert isinstance(error, CutFileError)
+
+
+# --- Connections ------------------------------------------------------------------------------
+
+
+def test_one_connection_serves_all_calls_of_one_thread() -> None:
+    def answer(asked: Asked) -> bytes:
+        if asked.method == "POST":
+            return queued()
+        if asked.target.startswith(API):
+            return (
+                state("SUCCESS", "http://unused/") if asked.target[-1] == "t" else reply(code=404)
+            )
+        return {"/l": reply(CSV), "/c": chunked(CSV), "/e": reply(b"gone", code=410)}[asked.target]
+
+    with serving(answer) as (server, client):
+        for _ in range(3):
+            demand(client)
+            client.look("t")
+            fetch(client, f"{server.origin}/l")
+            fetch(client, f"{server.origin}/c")
+            error_of(lambda: fetch(client, f"{server.origin}/e"))
+            error_of(lambda: client.look("x"))
+        assert len(server.requests) == 18
+        assert server.connections == 1
+
+
+def test_a_connection_that_the_server_closed_meanwhile_is_opened_anew() -> None:
+    with serving(lambda _: Close(state("PENDING"))) as (server, client):
+        for _ in range(3):
+            client.look("t")
+            server.pause(0.05)
+        assert server.connections == 3
+
+
+def test_a_closed_port_and_a_name_that_nobody_knows_are_told_in_a_few_words() -> None:
+    with Wire(lambda _: b"") as server:
+        gone = server.origin
+    refused = error_of(lambda: client_of(gone + API, 1).look("t"))
+    assert "refused" in str(refused)
+    unknown = error_of(lambda: client_of("http://nowhere.invalid/", 5).look("t"))
+    assert "the host's name cannot be resolved" in str(unknown)
+    assert isinstance(refused, RequestError)
+    assert isinstance(unknown, RequestError)
+
+
+def test_ipv6_works_for_the_api_and_for_files() -> None:
+    try:
+        Wire(lambda _: b"", host="::1").__exit__(None, None, None)
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with serving(state("PENDING"), host="::1") as (server, client):
+        client.look("t")
+        assert fetch(client, f"{server.origin}/f")[0]
+    assert all(asked.headers["authorization"] for asked in server.requests)
+
+
+# --- TLS and proxies --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def tls(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
+    return context
+
+
+@pytest.fixture
+def bundle(authority: trustme.CA, tmp_path: Path) -> str:
+    path = tmp_path / "bundle.pem"
+    authority.cert_pem.write_to_path(path)
+    return str(path)
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_a_bundle_of_certificates_is_taken_from_the_environment(
+    tls: ssl.SSLContext, bundle: str, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, bundle)
+    with serving(state("PENDING"), tls=tls) as (server, client):
+        assert client.look("t") == Unfinished("PENDING", is_known=True)
+        assert fetch(client, f"{server.origin}/f")[0]
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused_and_told(tls: ssl.SSLContext) -> None:
+    with serving(state("PENDING"), tls=tls) as (server, client):
+        error = error_of(lambda: client.look("t"))
+        assert isinstance(error, RequestError)
+        assert "certificate is not trusted" in error.with_advice()
+        assert "REQUESTS_CA_BUNDLE" in error.with_advice()
+        assert server.requests == []
+
+
+def test_a_bundle_that_is_not_there_is_told(
+    tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/bundle.pem")
+    with serving(state("PENDING"), tls=tls) as (_, client):
+        assert "REQUESTS_CA_BUNDLE" in str(error_of(lambda: client.look("t")))
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_a_proxy_of_the_environment_gets_the_requests(
+    variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Wire(lambda _: state("PENDING")) as proxy:
+        monkeypatch.setenv(variable, proxy.origin.replace("//", f"//user:{SIGNATURE}@"))
+        client = client_of("http://api.invalid/exports/")
+        client.look("t")
+        fetch(client, "http://files.invalid/f")
+        client.close()
+    api, files = proxy.requests
+    assert (api.target, files.target) == ("http://api.invalid/exports/t", "http://files.invalid/f")
+    assert "proxy-authorization" in api.headers
+    assert "authorization" not in files.headers
+
+
+def test_https_goes_through_a_tunnel_that_does_not_see_the_token(
+    tls: ssl.SSLContext, bundle: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
+    with serving(state("PENDING"), tls=tls) as (server, client), Wire(lambda _: b"") as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.origin)
+        client.look("t")
+        client.close()
+    assert [asked.method for asked in proxy.requests] == ["CONNECT"]
+    assert_no_secret(str(proxy.requests))
+    assert server.requests[0].headers["authorization"] == f"Token {TOKEN}"
+
+
+def test_hosts_that_are_to_be_reached_without_the_proxy_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with serving(state("PENDING")) as (server, client), Wire(lambda _: b"") as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.origin)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        client.look("t")
+    assert len(server.requests) == 1
+    assert proxy.requests == []
+
+
+def test_a_proxy_that_is_gone_is_told_without_its_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with Wire(lambda _: b"") as proxy:
+        gone = proxy.origin.replace("//", f"//user:{SIGNATURE}@")
+    monkeypatch.setenv("HTTP_PROXY", gone)
+    assert "proxy" in str(error_of(lambda: client_of("http://api.invalid/", 1).look("t")))
+
+
+# --- Secrets ----------------------------------------------------------------------------------
+
+
+def test_neither_token_nor_signature_is_in_any_log_at_any_level(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guard_logs()
+    caplog.set_level(logging.DEBUG)
+    answers: list[Answer] = [
+        queued(),
+        state("SUCCESS", f"http://files/f?{SIGNATURE}"),
+        reply(CSV),
+        reply(code=302, Location=f"/g?{SIGNATURE}"),
+        reply(f"no {TOKEN} ?{SIGNATURE}".encode(), code=403),
+        Close(head(Content_Length=9)),
+        reply(code=500),
+    ]
+    with serving(lambda _: answers.pop(0)) as (server, client):
+        demand(client)
+        assert_no_secret(repr(client), repr(client.look("t")))
+        fetch(client, f"{server.origin}/f?{SIGNATURE}")
+        error_of(lambda: fetch(client, f"{server.origin}/f?{SIGNATURE}#{SIGNATURE}"))
+        error_of(lambda: fetch(client, f"{server.origin}/f?a={SIGNATURE}"))
+        error_of(lambda: fetch(client, f"{server.origin}/f?a='{SIGNATURE}'"))
+        assert not answers
+    with serving(answer_with(f"no colon, {TOKEN} ?{SIGNATURE}".encode())) as (server, client):
+        fetch(client, f"{server.origin}/f?{SIGNATURE}")
+    with Wire(lambda _: reply(CSV)) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.origin.replace("//", f"//user:{SIGNATURE}@"))
+        client = client_of("http://api.invalid/")
+        fetch(client, f"http://files.invalid/f?{SIGNATURE}")
+        client.close()
+    logging.getLogger("urllib3.connection").warning(
+        "?%s", SIGNATURE, exc_info=ValueError(SIGNATURE)
+    )
+    assert "urllib3" in caplog.text
+    assert_no_secret(caplog.text, *(repr(record.__dict__) for record in caplog.records))
+
+
+def test_a_download_url_is_a_secret_also_as_a_value() -> None:
+    assert SIGNATURE not in repr(Finished(f"https://files/f?{SIGNATURE}"))

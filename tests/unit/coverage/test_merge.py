@@ -1,0 +1,405 @@
+"""Several states as one: the laws, what each contradiction becomes, and the command."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from datetime import UTC, date, datetime, timedelta
+from itertools import cycle
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tap_advexport.commands.merge_states import main
+from tap_advexport.coverage.bookmark import parse_bookmark, render_bookmark
+from tap_advexport.coverage.merge import Reading, merge_coverages, merge_states
+from tap_advexport.coverage.standing import AS_WRITTEN
+from tap_advexport.coverage.state import Coverage, Exported, Pending, Rules, Sent, settle
+from tap_advexport.coverage.transitions import due, plan
+from tap_advexport.dates import local_date
+from tap_advexport.errors import StateError
+from tap_advexport.reports import Interval
+from tap_advexport.windows import DateWindow, period_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NOW = datetime(2024, 4, 20, 12, tzinfo=UTC)
+FIRST = date(2024, 2, 25)
+ZONE = ZoneInfo("Europe/Berlin")
+INTERVALS = st.sampled_from([Interval.DAILY, Interval.HOURLY, Interval.MONTHLY])
+
+
+def rules(interval: Interval = Interval.DAILY, lookback_days: int = AS_WRITTEN) -> Rules:
+    return Rules(interval, ZONE, NOW, lookback_days)
+
+
+def days_of(*windows: DateWindow) -> list[date]:
+    return [each.first + timedelta(days=n) for each in windows for n in range(each.days)]
+
+
+# A machine's state is made day by day, so that all kinds of days lie beside one another. Tasks and
+# exports of several machines meet on the same days and at the same times.
+
+day_kinds = st.one_of(
+    st.just("none"),
+    st.just("settled"),
+    st.datetimes(datetime(2024, 4, 16), datetime(2024, 4, 20)).map(  # noqa: DTZ001 - made aware
+        lambda moment: moment.replace(microsecond=0, tzinfo=UTC)
+    ),
+)
+ENTRIES = [Sent(f"e{n}", f"d{n}", NOW - timedelta(days=n)) for n in range(2)]
+patterns = st.lists(st.sampled_from([None, *ENTRIES]), min_size=1, max_size=4)
+
+
+def some_task(number: int, first: int, length: int, hours: int) -> Pending:
+    begin = FIRST + timedelta(days=first)
+    end = begin + timedelta(days=length)
+    return Pending(f"t{number}-{first}-{length}-{hours}", begin, end, NOW - timedelta(hours=hours))
+
+
+tasks = st.builds(
+    some_task, st.integers(0, 3), st.integers(0, 45), st.integers(0, 6), st.integers(0, 90)
+)
+
+
+@st.composite
+def some_coverage(draw: st.DrawFn, interval: Interval) -> Coverage:
+    runs = draw(st.lists(st.tuples(day_kinds, st.integers(1, 12)), max_size=5))
+    settled, unsettled, begin = [], [], FIRST + timedelta(days=draw(st.integers(0, 10)))
+    for kind, length in runs:
+        window = DateWindow(begin, begin + timedelta(days=length - 1))
+        begin += timedelta(days=length)
+        if kind == "settled":
+            settled.append(window)
+        elif isinstance(kind, datetime):
+            unsettled.append(Exported(window.first, window.last, kind))
+    periods = sorted({period_of(day, interval=interval).first for day in days_of(*unsettled)})
+    sent = {
+        period: entry
+        for period, entry in zip(periods, cycle(draw(patterns)), strict=False)
+        if entry
+    }
+    pending = {task.task_id: task for task in draw(st.lists(tasks, max_size=3))}
+    coverage = Coverage(tuple(settled), tuple(unsettled), sent, tuple(pending.values()))
+    return settle(coverage, rules(interval))
+
+
+@st.composite
+def machines(draw: st.DrawFn, count: int) -> tuple[Rules, list[Coverage]]:
+    interval = draw(INTERVALS)
+    return rules(interval), [draw(some_coverage(interval)) for _ in range(count)]
+
+
+def essence(coverage: Coverage) -> tuple[object, ...]:
+    """All of it but the time of day of exports: neighbours of one date share the earliest."""
+    dates = {
+        day: local_date(each.exported_at, ZONE)
+        for each in coverage.unsettled
+        for day in days_of(each.window)
+    }
+    return coverage.settled, dates, coverage.sent, coverage.pending
+
+
+# The laws
+
+
+@given(machines(3), st.permutations(range(3)))
+def test_the_order_of_the_states_does_not_matter(
+    made: tuple[Rules, list[Coverage]], order: list[int]
+) -> None:
+    asked, states = made
+    merged = merge_coverages(states, asked)
+    assert merge_coverages([states[n] for n in order], asked) == merged
+
+
+@given(machines(3))
+def test_states_may_be_merged_in_any_grouping(made: tuple[Rules, list[Coverage]]) -> None:
+    asked, (one, two, three) = made
+    left = merge_coverages([merge_coverages([one, two], asked), three], asked)
+    right = merge_coverages([one, merge_coverages([two, three], asked)], asked)
+    at_once = merge_coverages([one, two, three], asked)
+    assert essence(left) == essence(right) == essence(at_once)
+
+
+@given(machines(2))
+def test_a_state_merged_twice_changes_nothing(made: tuple[Rules, list[Coverage]]) -> None:
+    asked, (one, two) = made
+    merged = merge_coverages([one, two], asked)
+    assert merge_coverages([merged], asked) == merged
+    assert merge_coverages([merged, merged], asked) == merged
+    assert essence(merge_coverages([merged, one], asked)) == essence(merged)
+    assert merge_coverages([merged, Coverage()], asked) == merged
+
+
+@given(machines(2))
+def test_a_day_is_covered_and_settled_where_it_is_anywhere(
+    made: tuple[Rules, list[Coverage]],
+) -> None:
+    asked, states = made
+    merged = merge_coverages(states, asked)
+    settled = {day for each in states for day in days_of(*each.settled)}
+    covered = {day for each in states for day in days_of(*each.covered())}
+    assert set(days_of(*merged.covered())) <= covered
+    assert set(days_of(*merged.settled)) <= settled
+    if asked.interval is not Interval.MONTHLY:
+        assert set(days_of(*merged.covered())) == covered
+        assert set(days_of(*merged.settled)) == settled
+
+
+@given(machines(3))
+def test_the_later_date_of_two_exports_wins(made: tuple[Rules, list[Coverage]]) -> None:
+    asked, states = made
+    for each in merge_coverages(states, asked).unsettled:
+        for day in days_of(each.window):
+            said = [
+                local_date(other.exported_at, ZONE)
+                for state in states
+                for other in state.unsettled
+                if day in other
+            ]
+            assert local_date(each.exported_at, ZONE) in said
+            if asked.interval is not Interval.MONTHLY:
+                assert local_date(each.exported_at, ZONE) == max(said)
+
+
+@given(machines(3))
+def test_what_was_sent_is_known_only_where_nobody_who_touched_it_says_otherwise(
+    made: tuple[Rules, list[Coverage]],
+) -> None:
+    asked, states = made
+    if asked.interval is Interval.MONTHLY:  # such as the tap makes them: months from their first
+        states = [merge_coverages([each], asked) for each in states]
+    for period, entry in merge_coverages(states, asked).sent.items():
+        span = period_of(period, interval=asked.interval)
+        for state in states:
+            began = any(task.window.overlaps(span) for task in state.pending)
+            if began or period in state.sent:
+                assert state.sent.get(period) == entry
+    if asked.interval is Interval.DAILY:
+        merged = merge_coverages(states, asked)
+        known = {day for each in states for day in each.sent}
+        covered = [set(days_of(*each.covered())) for each in states]
+        for day in known - merged.sent.keys():
+            others = [
+                state.sent.get(day)
+                for state, has in zip(states, covered, strict=True)
+                if day in has
+            ]
+            began = any(day in task.window for state in states for task in state.pending)
+            assert began or len(set(others)) > 1
+
+
+@given(machines(3))
+def test_every_task_that_brings_a_day_which_nobody_has_stays(
+    made: tuple[Rules, list[Coverage]],
+) -> None:
+    asked, states = made
+    merged = merge_coverages(states, asked)
+    held = set(days_of(*merged.covered()))
+    tasks = {task.task_id: task for state in states for task in state.pending}
+    kept = {task.task_id for task in merged.pending}
+    assert kept <= tasks.keys()
+    assert {name for name, task in tasks.items() if not held >= set(days_of(task.window))} <= kept
+    if asked.interval is not Interval.MONTHLY:
+        settled = set(days_of(*merged.settled))
+        assert not {name for name in kept if set(days_of(tasks[name].window)) <= settled}
+
+
+@given(machines(3), st.integers(0, 60))
+def test_whoever_goes_on_from_the_merged_state_is_due_what_no_machine_settled(
+    made: tuple[Rules, list[Coverage]], lookback_days: int
+) -> None:
+    asked, states = made
+    merged = merge_coverages(states, asked)
+    later = rules(asked.interval, lookback_days)
+    bookmark = json.loads(json.dumps(render_bookmark(merged, asked)))
+    loaded = parse_bookmark(bookmark, start_date=FIRST, rules=later)
+    wanted = DateWindow(date(2024, 2, 1), date(2024, 4, 19))
+    settled = {day for each in states for day in days_of(*settle(each, later).settled)}
+    assert set(days_of(wanted)) - settled <= set(days_of(*due(loaded, wanted, later)))
+    planned = plan(loaded, wanted, later, window_days=7)
+    exported = {
+        day for window in (*(t.window for t in planned.adopted), *planned.demanded)
+        for day in days_of(window)
+    }  # fmt: skip
+    assert set(days_of(wanted)) - settled <= exported
+
+
+# What single contradictions become
+
+
+def window(first: str, last: str | None = None) -> DateWindow:
+    return DateWindow(date.fromisoformat(first), date.fromisoformat(last or first))
+
+
+def exported(first: str, last: str, at: str) -> Exported:
+    moment = datetime.fromisoformat(at).replace(tzinfo=UTC)
+    return Exported(date.fromisoformat(first), date.fromisoformat(last), moment)
+
+
+ENTRY = Sent("e", "d", datetime(2024, 4, 18, 3, tzinfo=UTC))
+DAY = date(2024, 4, 10)
+HELD = Coverage(
+    unsettled=(exported("2024-04-10", "2024-04-10", "2024-04-18T03:00:00"),), sent={DAY: ENTRY}
+)
+MARCH = Coverage(settled=(window("2024-03-01", "2024-03-31"),))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Coverage(unsettled=HELD.unsettled),
+        Coverage(unsettled=HELD.unsettled, sent={DAY: Sent("f", "d", ENTRY.exported_at)}),
+        Coverage(pending=(Pending("t", DAY, DAY, NOW),)),
+    ],
+    ids=["sends it just now", "sent another one", "died before it could say"],
+)
+def test_a_period_that_another_machine_touched_is_sent_again(other: Coverage) -> None:
+    assert merge_coverages([HELD, Coverage()], rules()).sent == HELD.sent
+    assert merge_coverages([HELD, HELD], rules()).sent == HELD.sent
+    assert merge_coverages([HELD, other], rules()).sent == {}
+
+
+def test_a_month_that_two_machines_cut_off_elsewhere_is_exported_again() -> None:
+    asked = rules(Interval.MONTHLY)
+    half = Coverage(settled=(window("2024-03-01", "2024-03-15"),))
+    merged = merge_coverages([MARCH, half], asked)
+    assert merged.settled == half.settled
+    wanted = window("2024-03-01", "2024-03-31")
+    assert plan(merged, wanted, rules(Interval.MONTHLY, 10), 7).demanded == (wanted,)
+    assert merge_coverages([MARCH, half], rules()).settled == MARCH.settled
+
+
+def test_a_month_without_its_first_days_counts_for_nothing() -> None:
+    tail = Coverage(settled=(window("2024-03-16", "2024-04-05"),))
+    assert merge_coverages([tail], rules(Interval.MONTHLY)).settled == (
+        window("2024-04-01", "2024-04-05"),
+    )
+
+
+def test_a_task_of_an_earlier_date_than_the_export_of_its_days_goes() -> None:
+    yesterday = Pending("t", DAY, DAY, datetime(2024, 4, 17, 3, tzinfo=UTC))
+    today = Pending("u", DAY, DAY, datetime(2024, 4, 19, 3, tzinfo=UTC))
+    merged = merge_coverages([HELD, Coverage(pending=(yesterday, today))], rules())
+    assert merged.pending == (today,)
+
+
+def test_a_task_with_two_accounts_of_its_days_is_an_error() -> None:
+    states = [
+        Coverage(pending=(Pending("t", DAY, DAY + timedelta(days=n), NOW),)) for n in range(2)
+    ]
+    with pytest.raises(StateError, match="pending task t stands in two states"):
+        merge_coverages(states, rules())
+
+
+READING = Reading(NOW, ZONE)
+
+
+def test_streams_and_keys_of_others_are_kept_when_all_agree() -> None:
+    one: dict[str, Any] = {"bookmarks": {"users": {"x": [1]}, "report_daily": {}}, "tap": "v1"}
+    two: dict[str, Any] = {"bookmarks": {"users": {"x": [1]}, "orders": {"y": 2}}}
+    assert merge_states({"a": one, "b": two}, READING) == {
+        "bookmarks": {"orders": {"y": 2}, "users": {"x": [1]}},
+        "tap": "v1",
+    }
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "words"),
+    [
+        ({"bookmarks": {"users": {"x": 1}}}, {"bookmarks": {"users": {"x": 2}}}, "bookmarks.users"),
+        ({"bookmarks": {}, "tap": 1}, {"bookmarks": {}, "tap": 2}, "tap"),
+        ({"bookmarks": {}}, {"bookmarks": {"report_daily": {"x": 1}}}, "bookmarks.report_daily"),
+        (
+            {"bookmarks": {}},
+            {"bookmarks": {"report_daily": {"replication_key_value": "2024-01-01"}}},
+            "--start-date",
+        ),
+    ],
+)
+def test_what_cannot_be_joined_is_one_line(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    one: dict[str, Any],
+    other: dict[str, Any],
+    words: str,
+) -> None:
+    code, error = run(tmp_path, capsys, one, other)
+    assert code == 1
+    assert isinstance(error, str)
+    assert error.startswith("tap-advexport-merge-states: ")
+    assert error.count("\n") == 1
+    assert words in error
+
+
+# The command
+
+
+def run(
+    folder: Path, capsys: pytest.CaptureFixture[str], *states: object, options: tuple[str, ...] = ()
+) -> tuple[int, Any]:
+    paths = [folder / f"{number}.json" for number in range(len(states))]
+    for path, state in zip(paths, states, strict=True):
+        path.write_text(json.dumps(state), "utf-8")
+    code = main([*map(str, paths), "--now", NOW.isoformat(), *options])
+    printed = capsys.readouterr()
+    return code, json.loads(printed.out) if code == 0 else printed.err
+
+
+def bookmark(*settled: tuple[str, str]) -> dict[str, Any]:
+    coverage = Coverage(settled=tuple(window(*each) for each in settled))
+    return {"bookmarks": {"report_daily": render_bookmark(coverage, rules())}}
+
+
+def test_shares_of_a_backfill_become_one_range(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shares = [
+        bookmark(("2023-01-01", "2023-12-31")),
+        {"singer_state": bookmark(("2022-01-01", "2022-12-31"))},
+        {"completed": {"singer_state": bookmark(("2024-01-01", "2024-03-01"))}, "partial": {}},
+    ]
+    whole = bookmark(("2022-01-01", "2024-03-01"))
+    assert run(tmp_path, capsys, *shares) == (0, whole)
+    code, wrapped = run(tmp_path, capsys, *shares, options=("--meltano",))
+    assert (code, wrapped) == (0, {"singer_state": whole})
+
+
+def test_a_bookmark_alone_is_merged_from_the_start_date_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone = {"bookmarks": {"report_daily": {"replication_key_value": "2024-01-31"}}}
+    options = ("--start-date", "2024-01-01")
+    code, merged = run(
+        tmp_path, capsys, alone, bookmark(("2024-02-01", "2024-02-10")), options=options
+    )
+    assert code == 0
+    found = merged["bookmarks"]["report_daily"]
+    assert found["unsettled"] == [["2024-01-01", "2024-01-31", "2024-02-01T00:00:00Z"]]
+    assert found["replication_key_value"] == "2024-02-10"
+
+
+def test_one_of_the_states_may_come_from_standard_input(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = json.dumps(bookmark(("2024-02-01", "2024-02-10")))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    path = tmp_path / "other.json"
+    path.write_text(json.dumps(bookmark(("2024-01-01", "2024-01-31"))), "utf-8")
+    assert main(["-", str(path), "--now", NOW.isoformat()]) == 0
+    assert json.loads(capsys.readouterr().out) == bookmark(("2024-01-01", "2024-02-10"))
+
+
+@pytest.mark.parametrize("arguments", [[], ["a.json", "a.json"], ["nope.json"], ["--meltan", "a"]])
+def test_a_wrong_command_line_is_one_line(
+    capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    assert main(arguments) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1

@@ -1,0 +1,261 @@
+"""What a person sees of a run: the live display, the line after a silence, the log as JSON."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import pty
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import pytest
+import yaml
+from rich.console import Console
+
+from advexport_sandbox import Match, Sandbox, SandboxConfig
+from tap_advexport.exports.job import Flight, Phase
+from tap_advexport.progress.display import rendered
+from tap_advexport.progress.progress import Progress, duration
+from tap_advexport.progress.reporter import SILENCE_SECONDS, Beats, Watch
+from tap_advexport.windows import DateWindow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MIDWAY: Final = Progress(
+    report="daily",
+    queued=3,
+    running=2,
+    downloading=1,
+    checking=0,
+    emitting=1,
+    emitted=4,
+    days_done=30,
+    days_failed=0,
+    days_total=90,
+    rows=12345,
+    seconds=60.0,
+    oldest_task_seconds=75.2,
+)
+CSI: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+# --- In words ------------------------------------------------------------------------------------
+
+
+def test_line_says_where_the_exports_are_and_how_long_the_rest_takes() -> None:
+    assert MIDWAY.line() == (
+        "report daily: exports 3 queued, 2 running (the oldest for 1 min 15 s), 1 downloading, "
+        "1 going out, 4 done; days 30 of 90; 12345 rows; about 2 min 00 s left"
+    )
+
+
+def test_line_tells_failed_days_and_no_time_before_the_first_day_is_done() -> None:
+    assert "days 30 of 90 (7 failed)" in replace(MIDWAY, days_failed=7).line()
+    assert "left" not in replace(MIDWAY, days_done=0).line()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.4, "0 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 00 s"),
+        (250, "4 min 10 s"),
+        (11100, "3 h 05 min"),
+        (360000, "100 h 00 min"),
+    ],
+)
+def test_duration_is_said_as_a_person_says_it(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+@pytest.mark.parametrize("width", [200, 80, 40])
+def test_display_has_the_same_number_of_lines_on_any_terminal(width: int) -> None:
+    console = Console(width=width, force_terminal=True)
+    with console.capture() as captured:
+        console.print(rendered(replace(MIDWAY, days_failed=2)))
+    lines = CSI.sub("", captured.get()).splitlines()
+    assert len(lines) == 4
+    assert all(len(line) <= width for line in lines)
+
+
+# --- Counting ------------------------------------------------------------------------------------
+
+
+class Time:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_watch_counts_what_goes_out_and_sees_the_exports_in_flight() -> None:
+    time = Time()
+    phases = [Phase.DEMAND, Phase.LOOK, Phase.LOOK, Phase.FETCH, Phase.CONVERT, Phase.READY]
+    export = cast("Any", None)
+    flights = tuple(
+        Flight(export, phase, due_at=0, began_at=90.0 + number)
+        for number, phase in enumerate(phases)
+    )
+    released = Flight(export, Phase.READY, due_at=0, is_released=True)
+    runner = SimpleNamespace(flights=(*flights, released), queued=8)
+    watch = Watch(time, lambda _: None, is_simulated=True)
+    watch.begin("daily", runner, days_total=20)
+    time.now = 110.0
+    watch.sent(5)
+    watch.sent(6)
+    watch.emitted(DateWindow(date(2024, 1, 1), date(2024, 1, 7)))
+    watch.failed(DateWindow(date(2024, 1, 8), date(2024, 1, 8)))
+    assert watch.progress() == Progress(
+        report="daily",
+        queued=8,
+        running=3,
+        downloading=1,
+        checking=1,
+        emitting=1,
+        emitted=1,
+        days_done=8,
+        days_failed=1,
+        days_total=20,
+        rows=11,
+        seconds=10.0,
+        oldest_task_seconds=19.0,
+    )
+
+
+@pytest.fixture
+def silent_log() -> Iterator[logging.Logger]:
+    logger = logging.getLogger("tests.progress")
+    logger.setLevel(logging.INFO)
+    yield logger
+    logger.setLevel(logging.NOTSET)
+
+
+def test_a_line_comes_after_a_minute_without_one_and_not_before(silent_log: logging.Logger) -> None:
+    time, beats_at = Time(), list[float]()
+    beats = Beats(time, lambda: beats_at.append(time.now))
+    beats.start()
+    try:
+        for second in range(200):
+            time.now = 100.0 + second
+            if second == 50:
+                silent_log.info("Something else is said")
+            beats.look()
+    finally:
+        beats.stop()
+    assert beats_at == [100.0 + 50 + SILENCE_SECONDS, 100.0 + 50 + 2 * SILENCE_SECONDS]
+
+
+# --- The command ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Iterator[Path]:
+    settings = SandboxConfig(now=datetime(2025, 1, 1, tzinfo=UTC), rows_per_day=20, latency=0.4)
+    with Sandbox(settings) as sandbox:
+        sandbox.inject("bad-cell", count=None, match=Match(day=date(2024, 1, 3)))
+        path = tmp_path / "config.json"
+        path.write_text(
+            json.dumps(
+                {
+                    "auth_token": sandbox.token,
+                    "api_url": sandbox.url,
+                    "start_date": "2024-01-01",
+                    "end_date": "2024-01-12",
+                    "window_days": 2,
+                    "export_attempts": 1,
+                }
+            )
+        )
+        yield path
+
+
+def run_on_terminal(config: Path, **variables: str) -> tuple[bytes, str]:
+    """Run the tap with stderr on a terminal; gives stdout and what the terminal was sent."""
+    terminal, end = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "tap_advexport", "--config", str(config)],
+        stdout=subprocess.PIPE,
+        stderr=end,
+        env=os.environ | {"TERM": "xterm-256color", "COLUMNS": "300"} | variables,
+    ) as tap:
+        os.close(end)
+        assert tap.stdout
+        out, shown = list[bytes](), b""
+        os.set_blocking(tap.stdout.fileno(), False)
+        while chunk := _read(terminal):
+            shown += chunk
+            out.append(tap.stdout.read() or b"")
+        os.set_blocking(tap.stdout.fileno(), True)
+        out.append(tap.stdout.read())
+    os.close(terminal)
+    return b"".join(out), shown.decode()
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 1 << 16)
+    except OSError:
+        # How Linux tells the end of a terminal.
+        return b""
+
+
+def test_terminal_shows_a_display_that_tears_no_line_and_leaves_the_summary_last(
+    config: Path,
+) -> None:
+    out, shown = run_on_terminal(config)
+    assert all(json.loads(line)["type"] for line in out.splitlines())
+    assert re.search(r"report daily.*of 12 days", CSI.sub("", shown))
+    # Each log line begins where a line begins, and is whole.
+    plain = [CSI.sub("", line).lstrip("\r") for line in shown.replace("\r\n", "\n").split("\n")]
+    logged = [line for line in plain if " | INFO " in line or " | ERROR " in line]
+    assert len(logged) >= 10
+    assert [
+        line for line in logged if not re.match(r"\d{4}-\d\d-\d\d ", line.split("\r")[-1])
+    ] == []
+    assert "Summary: " in [line for line in plain if line.strip()][-1]
+    # The cursor is there again.
+    assert shown.rfind("\x1b[?25h") > shown.rfind("\x1b[?25l") > 0
+
+
+@pytest.mark.parametrize("variables", [{"TERM": "dumb"}, {"TTY_INTERACTIVE": "0"}], ids=str)
+def test_terminal_that_can_only_print_gets_lines(config: Path, variables: dict[str, str]) -> None:
+    out, shown = run_on_terminal(config, **variables)
+    assert out
+    assert "\x1b" not in shown
+
+
+def test_log_as_json_has_the_summary_last_and_the_metrics_of_the_sdk(
+    config: Path, tmp_path: Path
+) -> None:
+    handler = {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}
+    logging_config = {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"json": {"()": "singer_sdk.logging.StructuredFormatter"}},
+        "handlers": {"stderr": handler},
+        "root": {"level": "INFO", "handlers": ["stderr"]},
+    }
+    path = tmp_path / "logging.yml"
+    path.write_text(yaml.safe_dump(logging_config))
+    done = subprocess.run(
+        [sys.executable, "-m", "tap_advexport", "--config", str(config)],
+        capture_output=True,
+        check=False,
+        env=os.environ | {"SINGER_SDK_LOG_CONFIG": str(path)},
+        timeout=60,
+    )
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert lines[-1]["message"].startswith("Summary: ")
+    assert {line["level"] for line in lines} == {"info", "warning", "error"}
+    metrics = {line["metric_info"]["metric"] for line in lines if line.get("metric_info")}
+    assert {"record_count", "sync_duration"} <= metrics

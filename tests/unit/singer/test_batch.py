@@ -1,0 +1,294 @@
+"""BATCH files: Parquet digit for digit, S3, faults of the storage, and a target that loads them."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import fsspec
+import pyarrow.parquet as pq
+import pytest
+from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig, StorageTarget
+
+from advexport_sandbox import Sandbox, SandboxConfig
+from tap_advexport.errors import ConfigError, OutputError
+from tap_advexport.records.arrow import ParquetLines
+from tap_advexport.singer.batch import check_batch_config
+from tests.command.test_end_to_end import Command
+from tests.support.api_rows import emitted
+from tests.support.records_reference import ADDED, COLUMNS, row, run_rows
+from tests.support.warehouses import RUN_SQL, dbt_environment, environment, postgres, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from tests.command.test_end_to_end import Result
+
+PARQUET = {"format": "parquet"}
+JSONL = {"format": "jsonl", "compression": "gzip"}
+NASTY_COSTS = ["0", "-0.0", "12.50", "1234567890123456.1234567890123456789012", "1.5e-7", "-9E+15"]
+NASTY_RATES = ["", "0.0033333333333333335", "1e-30", "12345678.5", "0.1", "100"]
+TARGET_POSTGRES = "meltanolabs-target-postgres==0.8.1\n"
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(SandboxConfig(rows_per_day=12, repeat_share=0.1, seed=7)) as started:
+        yield started
+
+
+@pytest.fixture
+def command(tmp_path: Path, sandbox: Sandbox) -> Command:
+    return Command(tmp_path, sandbox)
+
+
+def manifest(result: Result) -> list[str]:
+    assert result.code == 0, result.log
+    return [
+        url
+        for message in result.messages
+        if message["type"] == "BATCH"
+        for url in message["manifest"]
+    ]
+
+
+def batches(
+    command: Command, root: str, encoding: Mapping[str, str | None], **more: object
+) -> tuple[Result, list[str]]:
+    config = {"encoding": encoding, "storage": {"root": root, **more}, "batch_size": 50}
+    result = command.run(batch_config=config)
+    return result, manifest(result)
+
+
+def comparable(record: dict[str, Any]) -> tuple[Any, ...]:
+    """A row of Parquet as a record of JSON holds it."""
+    return emitted({**record, "time": record["time"].isoformat()})
+
+
+# --- Parquet -----------------------------------------------------------------------------------
+
+
+def parquet_of(lines: bytes, timezone: str = "UTC") -> io.BytesIO:
+    file = io.BytesIO()
+    rows = ParquetLines((*COLUMNS, *ADDED), timezone)
+    rows.write(file, lines.splitlines(keepends=True), "zstd")
+    return file
+
+
+def test_parquet_holds_every_digit_and_every_text() -> None:
+    rows = [
+        row(cost_aggr=cost, cr=rate, campaign='a"b\nc', clicks_aggr=str(2**63 - 1))
+        for cost, rate in zip(NASTY_COSTS, NASTY_RATES, strict=True)
+    ]
+    found = pq.read_table(parquet_of(run_rows(rows).lines)).to_pylist()
+    assert [record["cost_aggr"] for record in found] == [Decimal(cost) for cost in NASTY_COSTS]
+    assert [record["cr"] for record in found] == [
+        Decimal(rate) if rate else None for rate in NASTY_RATES
+    ]
+    assert {record["campaign"] for record in found} == {'a"b\nc'}
+    assert {record["clicks_aggr"] for record in found} == {2**63 - 1}
+
+
+def test_times_of_parquet_are_moments_in_the_zone_of_the_account() -> None:
+    lines = run_rows([row()], timezone="America/New_York").lines
+    [record] = pq.read_table(parquet_of(lines, "America/New_York")).to_pylist()
+    assert record["time"].isoformat() == "2017-10-01T00:00:00-04:00"
+    assert record["exported_at"].isoformat() == "2017-10-05T03:00:00+00:00"
+    assert record["report_date"].isoformat() == "2017-10-01"
+
+
+@pytest.mark.parametrize(
+    ("column", "cell"),
+    [("cost_aggr", "1e16"), ("cr", "1e-31"), ("clicks_aggr", str(2**63))],
+)
+def test_a_number_that_fits_into_no_column_is_named_and_never_rounded(
+    column: str, cell: str
+) -> None:
+    lines = run_rows([row(), row(**{column: cell})]).lines
+    with pytest.raises(OutputError, match=f"batch_config: {column} .* does not fit .* write jsonl"):
+        parquet_of(lines)
+
+
+def test_parquet_has_the_rows_of_the_run_without_batches(command: Command, tmp_path: Path) -> None:
+    _, urls = batches(command, (tmp_path / "files").as_uri(), PARQUET)
+    tables = [pq.read_table(url.removeprefix("file://")) for url in urls]
+    assert all(0 < len(table) <= 50 for table in tables)
+    found = sorted(comparable(record) for table in tables for record in table.to_pylist())
+    assert found == sorted(map(emitted, command.run().records("report_daily")))
+
+
+def test_a_prefix_stands_in_the_names_of_files_as_it_is(command: Command, tmp_path: Path) -> None:
+    _, urls = batches(command, (tmp_path / "files").as_uri(), JSONL, prefix="load-{date}-")
+    names = [url.rpartition("/")[2] for url in urls]
+    assert names
+    assert all(name.startswith("load-{date}-report_daily-") for name in names)
+
+
+def test_what_is_null_in_the_settings_is_as_if_left_out(command: Command, tmp_path: Path) -> None:
+    encoding = {"format": "jsonl", "compression": None}
+    _, urls = batches(command, (tmp_path / "files").as_uri(), encoding, prefix=None, params=None)
+    assert urls
+
+
+def test_duckdb_reads_parquet_digit_for_digit(command: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "files"
+    batches(command, folder.as_uri(), PARQUET)
+    columns = "row_key, cast(cost_aggr as varchar), cast(cr as varchar), clicks_aggr"
+    select = f"from read_parquet('{folder}/*.parquet') select {columns} order by row_key"
+    python = dbt_environment() / "python"
+    done = run([str(python), "-c", RUN_SQL], text=json.dumps([":memory:", [select]]))
+    found = [
+        (key, Decimal(cost), Decimal(rate) if rate is not None else None, clicks)
+        for key, cost, rate, clicks in json.loads(done.stdout)
+    ]
+    records = command.run().records("report_daily")
+    assert found == sorted(
+        (each["row_key"], Decimal(each["cost_aggr"]), each["cr"], each["clicks_aggr"])
+        for each in records
+    )
+
+
+# --- Storages ----------------------------------------------------------------------------------
+
+S3_SERVER = """
+import sys
+from moto.server import ThreadedMotoServer
+server = ThreadedMotoServer(port=0, verbose=False)
+server.start()
+print(server.get_host_and_port()[1], flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def s3() -> Iterator[dict[str, Any]]:
+    """A server that speaks S3; gives the parameters to reach it."""
+    with subprocess.Popen(
+        [sys.executable, "-c", S3_SERVER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as server:
+        assert server.stdout is not None
+        port = int(server.stdout.readline())
+        yield {"endpoint_url": f"http://127.0.0.1:{port}", "key": "k", "secret": "very-secret"}
+        server.kill()
+
+
+def test_batches_go_to_s3_and_its_faults_are_one_line(command: Command) -> None:
+    expected = sorted(map(emitted, command.run().records("report_daily")))
+    with s3() as params:
+        storage = fsspec.filesystem("s3", **params)
+        storage.mkdir("reports")
+        _, urls = batches(command, "s3://reports/daily", JSONL, params=params)
+        assert all(url.startswith("s3://reports/daily/report_daily-") for url in urls)
+        lines = [line for url in urls for line in gzip.decompress(storage.cat(url)).splitlines()]
+        records = [json.loads(line, parse_float=Decimal) for line in lines]
+        assert sorted(map(emitted, records)) == expected
+
+        _, urls = batches(command, "s3://reports/parquet", PARQUET, params=params)
+        tables = [pq.read_table(io.BytesIO(storage.cat(url))) for url in urls]
+        found = sorted(comparable(record) for table in tables for record in table.to_pylist())
+        assert found == expected
+
+        broken = {**params, "config_kwargs": {"retries": {"max_attempts": 0}}}
+        broken["endpoint_url"] = "http://127.0.0.1:9"
+        assert_one_line(command, "s3://reports/x", broken, "cannot be written to the storage")
+
+
+def assert_one_line(command: Command, root: str, params: dict[str, Any], words: str) -> None:
+    storage = {"root": root, "params": params}
+    result = command.run(batch_config={"encoding": JSONL, "storage": storage})
+    assert result.code == 1
+    assert "Traceback" not in result.log
+    assert "very-secret" not in result.log
+    [line] = [line for line in result.log.splitlines() if "ERROR" in line]
+    assert words in line
+    assert not any(message["type"] == "BATCH" for message in result.messages)
+
+
+@pytest.mark.parametrize(
+    ("root", "words"),
+    [
+        ("file:///proc/nowhere", "cannot be written to the storage"),
+        ("nosuchprotocol://x/y", "batch_config: "),
+    ],
+)
+def test_a_storage_that_cannot_be_written_is_one_line(
+    command: Command, root: str, words: str
+) -> None:
+    assert_one_line(command, root, {}, words)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "batch_size", "words"),
+    [
+        (("csv",), 1, "encoding.format must be one of jsonl, parquet"),
+        (("parquet", "lzo"), 1, "encoding.compression of parquet must be one of none, gzip"),
+        (("jsonl", "gzip"), 0, "batch_size must be at least 1, and is 0"),
+    ],
+)
+def test_what_cannot_be_written_is_refused(
+    encoding: tuple[str, ...], batch_size: int, words: str
+) -> None:
+    storage = StorageTarget("file:///tmp")
+    config = BatchConfig(BaseBatchFileEncoding(*encoding), storage, batch_size)
+    with pytest.raises(ConfigError, match=f"batch_config: {words}"):
+        check_batch_config(config)
+
+
+# --- A target ----------------------------------------------------------------------------------
+
+
+def test_target_postgres_loads_the_batches_row_for_row(command: Command, tmp_path: Path) -> None:
+    target = environment("target-postgres", TARGET_POSTGRES) / "target-postgres"
+    records = command.run().records("report_daily")
+    folder = tmp_path / "files"
+    arguments = command.arguments(
+        batch_config={"encoding": JSONL, "storage": {"root": folder.as_uri()}, "batch_size": 50}
+    )
+    with postgres() as url:
+        config = command.save("target", {"sqlalchemy_url": url, "default_target_schema": "ads"})
+        messages = subprocess.run(arguments, capture_output=True, check=True).stdout
+        assert b'"type":"BATCH"' in messages
+        environ = {name: text for name, text in os.environ.items() if "TARGET_" not in name}
+        subprocess.run(
+            [str(target), "--config", config],
+            input=messages,
+            capture_output=True,
+            check=True,
+            env=environ,
+        )
+        python = dbt_environment() / "python"
+        rows = "select row_key, time, campaign, clicks_aggr, cast(cost_aggr as text) from"
+        statements = [f'{rows} ads.report_daily order by row_key collate "C"']
+        done = run([str(python), "-c", RUN_SQL], text=json.dumps([url, statements]))
+        loaded = [
+            (key, time[:10], campaign, clicks, Decimal(cost))
+            for key, time, campaign, clicks, cost in json.loads(done.stdout)
+        ]
+        counted = ["select sum(row_count), sum(clicks_aggr) from ads.report_periods"]
+        sums = json.loads(run([str(python), "-c", RUN_SQL], text=json.dumps([url, counted])).stdout)
+    assert loaded == sorted(
+        (
+            each["row_key"],
+            each["time"][:10],
+            each["campaign"],
+            each["clicks_aggr"],
+            Decimal(each["cost_aggr"]),
+        )
+        for each in records
+    )
+    assert [int(float(each)) for each in sums[0]] == [
+        len(records),
+        sum(each["clicks_aggr"] or 0 for each in records),
+    ]

@@ -1,0 +1,101 @@
+"""What the tap relies on in the SDK, its private names above all, and the SDK's own tests."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from singer_sdk import Stream, Tap
+from singer_sdk.testing import SuiteConfig, get_tap_test_class
+
+from advexport_sandbox import Sandbox, SandboxConfig
+from tap_advexport.singer.sdk import OwnStateStream
+from tap_advexport.tap import TapAdvexport
+from tests.support.paths import TESTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+SNAPSHOT = TESTS / "snapshots" / "catalog.json"
+CONFIG = {"auth_token": "sandbox-token", "start_date": "2024-01-01", "end_date": "2024-01-03"}
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "parameters"),
+    [
+        (Stream, "_increment_stream_state", ["self", "latest_record", "context"]),
+        (Stream, "_write_starting_replication_value", ["self", "context"]),
+        (Stream, "_write_state_message", ["self"]),
+        (Stream, "_finalize_state", ["self", "state"]),
+        (Stream, "_write_record_message", ["self", "record"]),
+        (Stream, "_write_schema_message", ["self"]),
+        (Stream, "_generate_record_messages", ["self", "record"]),
+        (Tap, "_handle_termination", ["self", "signum", "frame"]),
+    ],
+)
+def test_private_name_of_the_sdk_is_still_there(
+    owner: type, name: str, parameters: list[str]
+) -> None:
+    assert list(inspect.signature(getattr(owner, name)).parameters) == parameters
+
+
+def test_the_stream_overrides_only_what_the_sdk_has() -> None:
+    ours = [name for name in vars(OwnStateStream) if name.startswith("_") and "__" not in name]
+    kept = {"_record_counter", "_abc_impl"}
+    assert [name for name in ours if not hasattr(Stream, name) and name not in kept] == []
+
+
+def test_stream_keeps_the_attributes_that_are_read() -> None:
+    tap = TapAdvexport(config=CONFIG)
+    stream = tap.streams["report_daily"]
+    assert isinstance(stream, OwnStateStream)
+    assert stream.record_version is None
+    assert stream.parent_tap is tap
+
+
+def test_catalog_is_the_one_that_users_have() -> None:
+    catalog = TapAdvexport(config=CONFIG).catalog_dict
+    assert json.loads(json.dumps(catalog)) == json.loads(SNAPSHOT.read_text("utf-8"))
+
+
+def selected_catalog() -> dict[str, Any]:
+    """The catalog as a user saves it who wants all streams."""
+    catalog: dict[str, Any] = json.loads(SNAPSHOT.read_text("utf-8"))
+    for stream in catalog["streams"]:
+        for entry in stream["metadata"]:
+            if not entry["breadcrumb"]:
+                entry["metadata"]["selected"] = True
+    return catalog
+
+
+@cache
+def api() -> Sandbox:
+    sandbox = Sandbox(SandboxConfig(now=datetime(2024, 6, 1, tzinfo=UTC), rows_per_day=5))
+    sandbox.start()
+    return sandbox
+
+
+@pytest.fixture(scope="module", autouse=True)
+def stopped_api() -> Iterator[None]:
+    yield
+    api().stop()
+
+
+class OfflineTap(TapAdvexport):
+    """The tap, with an API on this machine."""
+
+    def __init__(self, *, config: Mapping[str, Any] | None = None, **others: Any) -> None:  # noqa: ANN401 - as the base
+        super().__init__(config={**(config or {}), "api_url": api().url}, **others)
+
+
+TestStandard = get_tap_test_class(
+    OfflineTap,
+    config=CONFIG | {"poll_interval_seconds": 0.05},
+    suite_config=SuiteConfig(ignore_no_records_for_streams=["report_periods"]),
+    parse_env_config=False,
+    catalog=selected_catalog(),
+)
