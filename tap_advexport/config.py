@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING, Any
 
 from dotenv import dotenv_values, find_dotenv
 
 from tap_advexport.errors import ConfigError
-from tap_advexport.singer.sdk import load_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +45,7 @@ def _value(setting: str, text: str, kind: Mapping[str, Any]) -> Any:  # noqa: AN
     if not text or not {"object", "array"} & set([types] if isinstance(types, str) else types):
         return text
     try:
-        return load_json(text)
+        return json.loads(text)
     except ValueError:
         msg = f"{setting}: the environment variable holds no valid JSON"
         raise ConfigError(msg) from None

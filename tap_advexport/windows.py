@@ -11,6 +11,7 @@ from tap_advexport.reports import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -49,6 +50,19 @@ class DateWindow:
         if not self.overlaps(other):
             return None
         return DateWindow(max(self.first, other.first), min(self.last, other.last))
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task that the API has accepted: one export of the days of `window`.
+
+    Attributes:
+        submitted_at: when it was submitted, in UTC and whole seconds; its figures are younger.
+    """
+
+    task_id: str
+    window: DateWindow
+    submitted_at: datetime
 
 
 def period_of(day: date, *, interval: Interval) -> DateWindow:

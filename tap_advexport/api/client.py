@@ -8,15 +8,14 @@ the HTTP library's own exception behind it (which carries the URL).
 from __future__ import annotations
 
 import re
-import time
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
-from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, Final, TypeVar
 from urllib.parse import quote, urljoin
 
 import msgspec
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
 
     from requests.adapters import BaseAdapter
 
+    from tap_advexport.clock import Clock
     from tap_advexport.reports import Interval
     from tap_advexport.windows import DateWindow
 
@@ -120,30 +120,6 @@ class Downloaded:
 
     byte_count: int
     is_end_proven: bool
-
-
-class Clock(Protocol):
-    """The two clocks that HTTP needs."""
-
-    def monotonic(self) -> float:
-        """Seconds since some moment."""
-        ...
-
-    def now(self) -> datetime:
-        """The moment, with a time zone."""
-        ...
-
-
-class SystemClock:
-    """The machine's clocks."""
-
-    def monotonic(self) -> float:
-        """Seconds since the machine started."""
-        return time.monotonic()
-
-    def now(self) -> datetime:
-        """The moment in UTC."""
-        return datetime.now(UTC)  # noqa: TID251 - the one place that reads the clock
 
 
 class ApiClient:
@@ -572,10 +548,8 @@ def _bounded(chunks: Iterator[bytes], most: int) -> Iterator[bytes]:
 
 __all__ = [
     "ApiClient",
-    "Clock",
     "Downloaded",
     "Finished",
     "Origin",
-    "SystemClock",
     "Unfinished",
 ]

@@ -14,8 +14,8 @@ from tap_advexport.commands.calendar_text import render_text
 from tap_advexport.commands.shared import moment_of, run_command, settings_of
 from tap_advexport.commands.state_files import read_state
 from tap_advexport.coverage.singer_state import bookmarks_of, coverage_of
-from tap_advexport.coverage.standing import AS_WRITTEN, Calendar, calendar_of, range_to_show
-from tap_advexport.coverage.state import Rules
+from tap_advexport.coverage.standing import Calendar, calendar_of, range_to_show
+from tap_advexport.coverage.state import AS_WRITTEN, Rules
 from tap_advexport.errors import OutputError
 from tap_advexport.reports import REPORTS
 

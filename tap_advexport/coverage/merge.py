@@ -13,8 +13,15 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from tap_advexport.coverage.bookmark import render_bookmark
 from tap_advexport.coverage.ranges import within
 from tap_advexport.coverage.singer_state import bookmarks_of, coverage_of
-from tap_advexport.coverage.standing import AS_WRITTEN
-from tap_advexport.coverage.state import Coverage, Exported, Pending, Rules, Sent, settle
+from tap_advexport.coverage.state import (
+    AS_WRITTEN,
+    Coverage,
+    Exported,
+    Pending,
+    Rules,
+    Sent,
+    settle,
+)
 from tap_advexport.dates import first_of_month, local_date
 from tap_advexport.errors import StateError
 from tap_advexport.reports import REPORTS, Interval

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 from itertools import groupby
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from tap_advexport.coverage.ranges import within
+from tap_advexport.coverage.state import AS_WRITTEN
 from tap_advexport.coverage.transitions import is_young
 from tap_advexport.dates import DAY
 from tap_advexport.reports import Interval
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 
     from tap_advexport.coverage.state import Coverage, Rules
     from tap_advexport.reports import Report
-
-# A lookback under which nothing settles by being read: days are settled as the state says.
-AS_WRITTEN: Final = date.max.toordinal()
 
 
 class Standing(StrEnum):

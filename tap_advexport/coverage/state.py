@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # Machines that run the tap in turn may differ by this much without a task being demanded twice.
 MAX_CLOCK_SKEW: Final = timedelta(minutes=5)
+# A lookback under which nothing settles by being read: days are settled as the state says.
+AS_WRITTEN: Final = date.max.toordinal()
 
 
 @dataclass(frozen=True, slots=True)

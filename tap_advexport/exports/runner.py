@@ -56,7 +56,7 @@ from tap_advexport.redaction import excerpt
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tap_advexport.api.client import Clock
+    from tap_advexport.clock import Clock
     from tap_advexport.exports.job import Answer, Client, Convert, Event, Health, Limits
     from tap_advexport.exports.workers import Outcome, Workers
     from tap_advexport.records.convert import Converted

@@ -13,7 +13,7 @@ from tap_advexport.exports.spool import open_spool, spool_error
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tap_advexport.api.client import Clock
+    from tap_advexport.clock import Clock
     from tap_advexport.exports.job import Client, Convert, Flight
     from tap_advexport.exports.workers import Outcome
     from tap_advexport.reports import Interval

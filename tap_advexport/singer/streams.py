@@ -17,10 +17,10 @@ from tap_advexport.coverage.bookmark import parse_bookmark, render_bookmark
 from tap_advexport.coverage.ranges import within
 from tap_advexport.coverage.transitions import Coverage, Pending, Plan, Rules, Sent
 from tap_advexport.errors import ConfigError, IncompleteError, TapAdvexportError
+from tap_advexport.exports.conversion import converter, rfc3339
 from tap_advexport.exports.job import Abandoned, Event, Failed, Limits, Ready, Submitted
 from tap_advexport.exports.policy import Export, Patience, Task
 from tap_advexport.exports.runner import Runner
-from tap_advexport.records.conversion import converter, rfc3339
 from tap_advexport.records.pool import usable_cores
 from tap_advexport.redaction import excerpt
 from tap_advexport.reports import ADDED_COLUMNS, COLUMN_NAMES, PERIODS_STREAM, Report

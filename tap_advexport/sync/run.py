@@ -8,12 +8,13 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from tap_advexport.api.client import ApiClient, Clock, SystemClock
+from tap_advexport.api.client import ApiClient
+from tap_advexport.clock import Clock, SystemClock
+from tap_advexport.exports.conversion import Conversions
 from tap_advexport.exports.job import Health
 from tap_advexport.exports.workers import ThreadWorkers, Workers
 from tap_advexport.progress.reporter import Watch, show_on_terminal
-from tap_advexport.records.conversion import Conversions
-from tap_advexport.singer.stdout import GraceAfterSignal
+from tap_advexport.sync.grace import GraceAfterSignal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

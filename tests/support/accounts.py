@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from tap_advexport.api.client import SystemClock
+from tap_advexport.clock import SystemClock
 from tap_advexport.sync.run import Machine
 from tap_advexport.tap import TapAdvexport
 

@@ -19,8 +19,9 @@ from urllib.parse import urlsplit
 import pytest
 import trustme
 
-from tap_advexport.api.client import ApiClient, Downloaded, Finished, SystemClock, Unfinished
+from tap_advexport.api.client import ApiClient, Downloaded, Finished, Unfinished
 from tap_advexport.api.log_filter import guard_logs
+from tap_advexport.clock import SystemClock
 from tap_advexport.errors import (
     AuthorizationError,
     ConfigError,

@@ -21,14 +21,8 @@ from hypothesis import strategies as st
 from scripts.render_coverage import STATE, rendered
 from tap_advexport.commands.coverage import main
 from tap_advexport.coverage.singer_state import bookmarks_of, coverage_of, parse_state
-from tap_advexport.coverage.standing import (
-    AS_WRITTEN,
-    Calendar,
-    Standing,
-    calendar_of,
-    range_to_show,
-)
-from tap_advexport.coverage.state import Coverage, Exported, Pending, Rules
+from tap_advexport.coverage.standing import Calendar, Standing, calendar_of, range_to_show
+from tap_advexport.coverage.state import AS_WRITTEN, Coverage, Exported, Pending, Rules
 from tap_advexport.errors import StateError
 from tap_advexport.reports import REPORTS, Interval
 from tap_advexport.windows import DateWindow

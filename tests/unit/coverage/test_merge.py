@@ -17,8 +17,15 @@ from hypothesis import strategies as st
 from tap_advexport.commands.merge_states import main
 from tap_advexport.coverage.bookmark import parse_bookmark, render_bookmark
 from tap_advexport.coverage.merge import Reading, merge_coverages, merge_states
-from tap_advexport.coverage.standing import AS_WRITTEN
-from tap_advexport.coverage.state import Coverage, Exported, Pending, Rules, Sent, settle
+from tap_advexport.coverage.state import (
+    AS_WRITTEN,
+    Coverage,
+    Exported,
+    Pending,
+    Rules,
+    Sent,
+    settle,
+)
 from tap_advexport.coverage.transitions import due, plan
 from tap_advexport.dates import local_date
 from tap_advexport.errors import StateError

@@ -16,7 +16,7 @@ import pytest
 
 from advexport_sandbox import Sandbox, SandboxConfig
 from tap_advexport.errors import CutFileError, InvalidHeaderError, InvalidRowError, OutputError
-from tap_advexport.records.conversion import PACKED_FACTOR, Conversions
+from tap_advexport.exports.conversion import PACKED_FACTOR, Conversions
 from tap_advexport.records.pool import CHILD_COMMAND, ConversionProcesses, NoProcessError
 from tests.command.test_end_to_end import Command
 from tests.support.paths import ROOT

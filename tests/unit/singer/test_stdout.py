@@ -19,7 +19,6 @@ from singer_sdk.singerlib.encoding.simple import RecordMessage, StateMessage
 
 from tap_advexport.errors import OutputError
 from tap_advexport.singer.stdout import (
-    GraceAfterSignal,
     MessageWriter,
     OutputClosed,
     RecordFrame,
@@ -27,6 +26,7 @@ from tap_advexport.singer.stdout import (
     WriteInterrupted,
     copy_spans,
 )
+from tap_advexport.sync.grace import GraceAfterSignal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
