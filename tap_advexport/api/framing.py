@@ -148,4 +148,7 @@ def _header(line: bytes) -> tuple[bytes, bool]:
 
 @functools.cache
 def _framed(kind: Any) -> Any:  # noqa: ANN401 - one of the HTTP library's connection classes
+    # The same pool comes with each request, and a class that is derived stays for ever.
+    if issubclass(kind.response_class, FramedResponse):
+        return kind
     return type(kind.__name__, (kind,), {"response_class": FramedResponse})

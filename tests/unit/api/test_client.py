@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import io
 import itertools
@@ -831,6 +832,18 @@ def test_one_connection_serves_all_calls_of_one_thread() -> None:
             error_of(lambda: client.look("x"))
         assert len(server.requests) == 18
         assert server.connections == 1
+
+
+def test_the_thousandth_request_costs_as_much_as_the_first() -> None:
+    with serving(state("PENDING")) as (_, client):
+        client.look("task-1")
+        gc.collect()
+        before = len(gc.get_objects())
+        for _ in range(1000):
+            client.look("task-1")
+        gc.collect()
+        # The server keeps each request as three objects; a class has dozens.
+        assert len(gc.get_objects()) - before < 5000
 
 
 def test_a_connection_that_the_server_closed_meanwhile_is_opened_anew() -> None:
