@@ -63,14 +63,14 @@ class Client:
             connection.sendall(head.encode() + body)
             return b"".join(iter(lambda: connection.recv(65536), b""))
 
-    def demand(self, **fields: object) -> Reply:
-        return self.demand_body(json.dumps({**WINDOW, **fields}).encode())
+    def submit(self, **fields: object) -> Reply:
+        return self.submit_body(json.dumps({**WINDOW, **fields}).encode())
 
-    def demand_body(self, body: bytes) -> Reply:
+    def submit_body(self, body: bytes) -> Reply:
         return self.call("POST", self._sandbox.url, body, self._authorization())
 
     def export(self, **fields: object) -> str:
-        task_id = self.demand(**fields).json["task_id"]
+        task_id = self.submit(**fields).json["task_id"]
         assert isinstance(task_id, str)
         return task_id
 

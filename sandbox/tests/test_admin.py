@@ -22,19 +22,19 @@ def test_faults_can_be_ordered_listed_and_cleared(client: Client) -> None:
     order = {
         "name": "status-429",
         "count": 2,
-        "match": {"endpoint": "demand", "first": "2024-03-01"},
+        "match": {"endpoint": "submit", "first": "2024-03-01"},
         "options": {"retry_after": 5},
     }
     assert client.control("POST", "faults", order).json == {"status-429": 2}
-    assert client.demand().headers["Retry-After"] == "5"
+    assert client.submit().headers["Retry-After"] == "5"
     assert client.control("GET", "faults").json == {"status-429": 1}
     assert client.control("DELETE", "faults").json == {}
-    assert client.demand().status == 200
+    assert client.submit().status == 200
 
 
 def test_a_fault_needs_no_more_than_its_name(client: Client) -> None:
     client.control("POST", "faults", {"name": "status-500"})
-    assert [client.demand().status for _ in range(2)] == [500, 200]
+    assert [client.submit().status for _ in range(2)] == [500, 200]
 
 
 @pytest.mark.parametrize(
@@ -61,11 +61,11 @@ def test_an_order_that_makes_no_sense_is_refused(
 
 
 def test_truth_and_counters_can_be_read(api: Sandbox, client: Client) -> None:
-    client.demand()
+    client.submit()
     truth = client.control("GET", "truth?interval=daily&first=2024-03-01&last=2024-03-02")
     assert truth.json == api.truth("daily", date(2024, 3, 1), date(2024, 3, 2))
     assert client.control("GET", "counters").json == api.counters
-    assert api.demands == 1
+    assert api.submissions == 1
     assert len(api.requests) == 1
 
 

@@ -19,7 +19,7 @@ from sandbox.tests.client import WINDOW, Client
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from advexport_sandbox import Demand
+    from advexport_sandbox import Submission
 
 FIRST, LAST = date(2024, 3, 1), date(2024, 3, 3)
 NOW = datetime(2024, 4, 2, 3, tzinfo=UTC)
@@ -47,18 +47,18 @@ def states(client: Client, tasks: list[str]) -> list[str]:
     return [client.poll(task).json["state"] for task in tasks]
 
 
-def test_an_export_is_demanded_polled_and_downloaded(api: Sandbox, client: Client) -> None:
-    demanded = client.demand(sorting="time")
-    assert demanded.status == 200
-    assert demanded.headers["Content-Type"] == "application/json"
-    assert demanded.json == {"result": "QUEUED", "task_id": api.tasks[0].task_id}
-    downloaded = client.download(demanded.json["task_id"])
+def test_an_export_is_submitted_polled_and_downloaded(api: Sandbox, client: Client) -> None:
+    submitted = client.submit(sorting="time")
+    assert submitted.status == 200
+    assert submitted.headers["Content-Type"] == "application/json"
+    assert submitted.json == {"result": "QUEUED", "task_id": api.tasks[0].task_id}
+    downloaded = client.download(submitted.json["task_id"])
     assert downloaded.status == 200
     assert downloaded.headers["Content-Type"] == "text/csv"
     assert downloaded.body.startswith(",".join(COLUMNS).encode() + b"\n")
     assert read(downloaded.body) == api.truth("daily", FIRST, LAST)
     assert api.counters == {
-        "demands": 1, "polls": 1, "downloads": 1, "tasks": 1, "max_running": 1, "max_open": 1,
+        "submissions": 1, "polls": 1, "downloads": 1, "tasks": 1, "max_running": 1, "max_open": 1,
     }  # fmt: skip
 
 
@@ -66,21 +66,25 @@ def test_an_export_is_demanded_polled_and_downloaded(api: Sandbox, client: Clien
 def test_both_calls_of_the_api_want_the_token(api: Sandbox, client: Client, token: str) -> None:
     task_id = client.export()
     stranger = Client(api, token)
-    assert stranger.demand().status == 401
+    assert stranger.submit().status == 401
     assert stranger.poll(task_id).status == 401
     assert stranger.poll(task_id).json == {"detail": "Invalid token."}
 
 
 def test_the_request_is_logged_with_all_it_had(api: Sandbox, client: Client) -> None:
-    client.demand()
+    client.submit()
     client.call("GET", f"{api.origin}/favicon.ico")
-    demanded, other = api.requests
-    assert (demanded.endpoint, demanded.method, demanded.status) == (Endpoint.DEMAND, "POST", 200)
-    assert demanded.path == urlsplit(api.url).path
-    assert demanded.headers["Authorization"] == "Token sandbox-token"
-    assert demanded.host == urlsplit(api.origin).netloc
-    assert json.loads(demanded.body) == WINDOW
-    assert demanded.time.tzinfo is not None
+    submitted, other = api.requests
+    assert (submitted.endpoint, submitted.method, submitted.status) == (
+        Endpoint.SUBMIT,
+        "POST",
+        200,
+    )
+    assert submitted.path == urlsplit(api.url).path
+    assert submitted.headers["Authorization"] == "Token sandbox-token"
+    assert submitted.host == urlsplit(api.origin).netloc
+    assert json.loads(submitted.body) == WINDOW
+    assert submitted.time.tzinfo is not None
     assert (other.endpoint, other.path, other.status) == (None, "/favicon.ico", 404)
 
 
@@ -101,10 +105,10 @@ def test_the_request_is_logged_with_all_it_had(api: Sandbox, client: Client) -> 
         ({"csv_headers": "yes"}, "csv_headers"),
     ],
 )
-def test_a_demand_that_breaks_a_rule_is_refused_with_a_reason(
+def test_a_submission_that_breaks_a_rule_is_refused_with_a_reason(
     api: Sandbox, client: Client, fields: dict[str, object], word: str
 ) -> None:
-    refused = client.demand(**fields)
+    refused = client.submit(**fields)
     assert refused.status == 400
     assert word in refused.json["detail"]
     assert not api.tasks
@@ -114,7 +118,7 @@ def test_a_demand_that_breaks_a_rule_is_refused_with_a_reason(
     "body", [b"", b"start_date=2024-03-01", b"[]", b'{"start_date": "2024-03-01"}', b"\xff"]
 )
 def test_a_body_without_the_required_fields_is_refused(client: Client, body: bytes) -> None:
-    refused = client.demand_body(body)
+    refused = client.submit_body(body)
     assert refused.status == 400
     assert refused.json["detail"]
 
@@ -164,7 +168,7 @@ def test_a_file_can_come_without_its_header(api: Sandbox, client: Client) -> Non
         ("cr", lambda row: float(row["cr"] or -1)),
     ],
 )
-def test_files_are_sorted_as_demanded(
+def test_files_are_sorted_as_asked_for(
     api: Sandbox, client: Client, sorting: str | None, key: Callable[[dict[str, str]], str]
 ) -> None:
     fields = {"sorting": sorting} if sorting else {}
@@ -174,13 +178,13 @@ def test_files_are_sorted_as_demanded(
     assert sorted(map(str, rows)) == by_text
 
 
-def test_figures_are_fixed_at_the_moment_of_the_demand(api: Sandbox, client: Client) -> None:
-    demanded = api.truth("daily", FIRST, LAST)
+def test_figures_are_fixed_at_the_moment_of_the_submission(api: Sandbox, client: Client) -> None:
+    submitted = api.truth("daily", FIRST, LAST)
     api.set_now(datetime(2024, 3, 4, tzinfo=UTC))
     young = api.truth("daily", FIRST, LAST)
     task_id = client.export(sorting="time")
     api.advance(days=60)
-    assert read(client.download(task_id).body) == young != demanded
+    assert read(client.download(task_id).body) == young != submitted
     assert api.rows_of(task_id) == young
     assert api.truth("daily", FIRST, LAST) != young
 
@@ -238,9 +242,9 @@ def test_all_tasks_run_at_once_without_a_bound() -> None:
         assert (api.max_running, api.max_open) == (5, 5)
 
 
-def test_latency_can_depend_on_the_demand() -> None:
-    def latency(demand: Demand) -> float:
-        return (demand.last - demand.first).days
+def test_latency_can_depend_on_the_submission() -> None:
+    def latency(submission: Submission) -> float:
+        return (submission.last - submission.first).days
 
     ticks = Ticks()
     with slow_api(ticks, SandboxConfig(latency=latency)) as api:

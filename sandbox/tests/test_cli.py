@@ -52,7 +52,7 @@ def test_it_serves_until_a_signal_comes(tmp_path: Path, number: signal.Signals) 
 
 
 def test_faults_and_files_can_be_prepared_at_the_start() -> None:
-    order = '{"name": "status-503", "count": null, "match": {"endpoint": "demand"}}'
+    order = '{"name": "status-503", "count": null, "match": {"endpoint": "submit"}}'
     prerender = ("--prerender", "daily:2024-01-01:2024-01-31")
     with served("--fault", "stuck", "--fault", order, *prerender) as (_, url):
         origin = url.removesuffix("/advertiser/api/v1/reports/exports/")

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CALLS: dict[str, Callable[[Client], Reply]] = {
-    "demand": lambda client: client.demand(),
+    "submit": lambda client: client.submit(),
     "poll": lambda client: client.poll(client.export()),
     "download": lambda client: client.download(client.export()),
 }
@@ -96,26 +96,26 @@ def test_a_refusal_can_name_the_time_to_wait(
     api: Sandbox, client: Client, retry_after: int | str
 ) -> None:
     api.inject("status-429", options=Options(retry_after=retry_after))
-    assert client.demand().headers["Retry-After"] == str(retry_after)
+    assert client.submit().headers["Retry-After"] == str(retry_after)
 
 
 def test_a_429_can_carry_a_date_ahead(api: Sandbox, client: Client) -> None:
     api.inject("status-429-date", options=Options(retry_after=100))
-    refused = client.demand()
+    refused = client.submit()
     moment = parsedate_to_datetime(refused.headers["Retry-After"])
     assert refused.status == 429
     assert 90 < moment.timestamp() - time.time() <= 100
 
 
-def test_a_refused_demand_makes_no_task(api: Sandbox, client: Client) -> None:
+def test_a_refused_submission_makes_no_task(api: Sandbox, client: Client) -> None:
     api.inject("status-500")
-    client.demand()
+    client.submit()
     assert not api.tasks
 
 
 def test_an_error_result_comes_with_200_and_no_task(api: Sandbox, client: Client) -> None:
-    api.inject("demand-error-result")
-    answer = client.demand()
+    api.inject("submit-error-result")
+    answer = client.submit()
     assert (answer.status, answer.json["result"]) == (200, "ERROR")
     assert client.poll(answer.json["task_id"]).status == 404
     assert not api.tasks
@@ -165,7 +165,7 @@ def test_a_redirect_can_lead_into_a_loop(api: Sandbox, client: Client, endpoint:
 
 def test_a_redirect_leads_where_the_test_wants(api: Sandbox, client: Client) -> None:
     api.inject("redirect", options=Options(location="http://elsewhere.example/"))
-    assert client.demand().headers["Location"] == "http://elsewhere.example/"
+    assert client.submit().headers["Location"] == "http://elsewhere.example/"
 
 
 # --- Tasks ------------------------------------------------------------------------------------
@@ -223,16 +223,16 @@ def test_a_poll_can_name_a_url_that_leads_astray(api: Sandbox, client: Client) -
     assert client.poll(task_id).json["result"] == "http://192.0.2.1/x"
 
 
-def test_a_demand_can_be_answered_without_an_id(api: Sandbox, client: Client) -> None:
-    api.inject("demand-without-id")
-    assert client.demand().json == {"result": "QUEUED", "task_id": None}
+def test_a_submission_can_be_answered_without_an_id(api: Sandbox, client: Client) -> None:
+    api.inject("submit-without-id")
+    assert client.submit().json == {"result": "QUEUED", "task_id": None}
     assert len(api.tasks) == 1
 
 
 # --- JSON -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("endpoint", ["demand", "poll"])
+@pytest.mark.parametrize("endpoint", ["submit", "poll"])
 def test_json_can_be_spoiled(api: Sandbox, client: Client, endpoint: str) -> None:
     def answer(name: str) -> Reply:
         api.inject(name, match=Match(endpoint=endpoint))
@@ -428,9 +428,9 @@ def test_a_compressed_file_lacks_its_end(api: Sandbox, client: Client, name: str
 
 
 def test_an_answer_can_get_lost_after_the_task_was_made(api: Sandbox, client: Client) -> None:
-    api.inject("demand-lost")
+    api.inject("submit-lost")
     with pytest.raises(RemoteDisconnected):
-        client.demand()
+        client.submit()
     assert len(api.tasks) == 1
     assert api.requests[-1].status == 0
 
@@ -464,14 +464,14 @@ def test_fewer_bytes_arrive_than_announced(api: Sandbox, client: Client) -> None
 def test_a_json_answer_can_be_cut(api: Sandbox, client: Client) -> None:
     api.inject("cut")
     with pytest.raises(IncompleteRead):
-        client.demand()
+        client.submit()
 
 
 def test_a_cut_leaves_something_out_of_the_shortest_body(api: Sandbox, client: Client) -> None:
     api.inject("not-json")
     api.inject("cut")
     with pytest.raises(IncompleteRead):
-        client.demand()
+        client.submit()
 
 
 def test_a_chunk_is_not_whole(api: Sandbox, client: Client) -> None:
@@ -528,7 +528,7 @@ def test_a_stop_ends_a_pause(api: Sandbox, client: Client) -> None:
     stopping = Timer(0.05, api.stop)
     stopping.start()
     with pytest.raises(RemoteDisconnected):
-        client.demand()
+        client.submit()
     stopping.join()
     assert time.monotonic() - start < 5
 
@@ -542,10 +542,10 @@ def test_a_connection_is_reset(api: Sandbox, client: Client) -> None:
 
 CAUSED_ABOVE = {
     *STATUSES, *REFUSED_DOWNLOADS, *TASK_STATES, *POLL_STATES, *DISGUISES, *FILES, *BYTES,
-    "status-429-date", "demand-error-result", "redirect", "redirect-away", "redirect-loop",
-    "task-404", "other-url", "demand-without-id", "odd-json", "not-json", "huge-json",
+    "status-429-date", "submit-error-result", "redirect", "redirect-away", "redirect-loop",
+    "task-404", "other-url", "submit-without-id", "odd-json", "not-json", "huge-json",
     "truncated-json", "cut-mid-row", "cut-open-quote", "gzip", "gzip-multi-member", "gzip-file",
-    "gzip-file-multi-member", "cut-gzip", "cut-gzip-member", "demand-lost", "lost", "silence",
+    "gzip-file-multi-member", "cut-gzip", "cut-gzip-member", "submit-lost", "lost", "silence",
     "cut", "cut-chunked", "chunked", "no-length", "no-length-no-newline", "cut-no-length", "drip",
     "slow-headers", "stall", "reset",
 }  # fmt: skip
@@ -575,16 +575,16 @@ def test_a_fault_strikes_the_calls_that_match(
 ) -> None:
     api.inject("status-500", count=None, match=match)
     other = {"start_date": "2024-03-09", "stop_date": "2024-03-09", "interval": "hourly"}
-    assert [client.demand().status, client.demand(**other).status] == statuses
+    assert [client.submit().status, client.submit(**other).status] == statuses
 
 
-def test_a_fault_on_certain_days_spares_a_demand_that_makes_no_sense(
+def test_a_fault_on_certain_days_spares_a_submission_that_makes_no_sense(
     api: Sandbox, client: Client
 ) -> None:
     api.inject("status-500", match=Match(day=date(2024, 3, 1)))
-    assert client.demand_body(b"{}").status == 400
+    assert client.submit_body(b"{}").status == 400
     api.inject("status-500")
-    assert client.demand_body(b"{}").status == 500
+    assert client.submit_body(b"{}").status == 500
 
 
 def test_a_fault_can_strike_one_task(api: Sandbox, client: Client) -> None:
@@ -596,23 +596,23 @@ def test_a_fault_can_strike_one_task(api: Sandbox, client: Client) -> None:
 def test_a_fault_strikes_as_often_as_ordered(api: Sandbox, client: Client) -> None:
     injection = api.inject("status-503", count=2)
     assert api.faults == {"status-503": 2}
-    assert [client.demand().status for _ in range(3)] == [503, 503, 200]
+    assert [client.submit().status for _ in range(3)] == [503, 503, 200]
     assert injection.hits == 2
     assert api.faults == {}
 
 
 def test_faults_without_a_count_strike_until_they_are_cleared(api: Sandbox, client: Client) -> None:
     api.inject("status-503", count=None)
-    assert [client.demand().status for _ in range(3)] == [503] * 3
+    assert [client.submit().status for _ in range(3)] == [503] * 3
     assert api.faults == {"status-503": None}
     api.clear_faults()
-    assert client.demand().status == 200
+    assert client.submit().status == 200
 
 
 def test_faults_of_one_kind_strike_one_after_another(api: Sandbox, client: Client) -> None:
     for name in ("status-500", "status-429", "status-502"):
         api.inject(name)
-    assert [client.demand().status for _ in range(4)] == [500, 429, 502, 200]
+    assert [client.submit().status for _ in range(4)] == [500, 429, 502, 200]
 
 
 def test_faults_of_different_kinds_strike_together(api: Sandbox, client: Client) -> None:
@@ -628,8 +628,8 @@ def test_faults_of_different_kinds_strike_together(api: Sandbox, client: Client)
 
 def test_refusals_are_left_as_they_are_by_faults_of_content(api: Sandbox, client: Client) -> None:
     api.inject("odd-json")
-    assert client.demand_body(b"{}").json["detail"]
-    assert client.demand(**WINDOW).json == [42]
+    assert client.submit_body(b"{}").json["detail"]
+    assert client.submit(**WINDOW).json == [42]
 
 
 @pytest.mark.parametrize(

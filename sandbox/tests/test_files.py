@@ -4,7 +4,7 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
-from advexport_sandbox import COLUMNS, Demand, Interval, Sorting
+from advexport_sandbox import COLUMNS, Interval, Sorting, Submission
 from advexport_sandbox.figures import Figures, FiguresConfig
 from advexport_sandbox.files import Files, parse_rows
 
@@ -22,8 +22,8 @@ class CountingFigures(Figures):
         return super().rows(interval, first, last, now)
 
 
-def demand(sorting: Sorting = Sorting.TIME, interval: Interval = Interval.DAILY) -> Demand:
-    return Demand(interval, FIRST, LAST, sorting)
+def submission(sorting: Sorting = Sorting.TIME, interval: Interval = Interval.DAILY) -> Submission:
+    return Submission(interval, FIRST, LAST, sorting)
 
 
 @pytest.fixture
@@ -41,47 +41,47 @@ def files(figures: Figures) -> Files:
 def test_a_file_holds_the_header_and_the_rows(
     files: Files, interval: Interval, sorting: Sorting
 ) -> None:
-    asked = demand(sorting, interval)
+    asked = submission(sorting, interval)
     assert parse_rows(files.render(asked, NOW)) == [list(COLUMNS), *files.rows(asked, NOW)]
 
 
 def test_windows_share_the_days_that_are_rendered(files: Files, figures: CountingFigures) -> None:
-    files.render(demand(), NOW)
+    files.render(submission(), NOW)
     assert figures.calls == 10
-    files.render(Demand(Interval.DAILY, FIRST + timedelta(days=1), LAST, Sorting.TIME), NOW)
+    files.render(Submission(Interval.DAILY, FIRST + timedelta(days=1), LAST, Sorting.TIME), NOW)
     assert figures.calls == 10
 
 
 def test_a_file_can_be_rendered_ahead(files: Files, figures: CountingFigures) -> None:
-    files.prerender(demand(), NOW)
+    files.prerender(submission(), NOW)
     assert figures.calls == 10
-    files.render(demand(), NOW)
+    files.render(submission(), NOW)
     assert figures.calls == 10
 
 
 def test_months_are_rendered_one_by_one(files: Files, figures: CountingFigures) -> None:
-    files.render(demand(interval=Interval.MONTHLY), NOW)
+    files.render(submission(interval=Interval.MONTHLY), NOW)
     assert figures.calls == 2
 
 
 def test_figures_that_still_move_are_rendered_anew_in_the_next_hour(
     files: Files, figures: CountingFigures
 ) -> None:
-    young = files.render(demand(), NOW)
-    assert files.render(demand(), NOW + timedelta(minutes=29)) == young
+    young = files.render(submission(), NOW)
+    assert files.render(submission(), NOW + timedelta(minutes=29)) == young
     assert figures.calls == 10
-    files.render(demand(), NOW + timedelta(minutes=30))
+    files.render(submission(), NOW + timedelta(minutes=30))
     assert figures.calls == 20
 
 
 def test_figures_that_stand_still_are_rendered_once(files: Files, figures: CountingFigures) -> None:
-    files.render(demand(), NOW + timedelta(days=60))
-    files.render(demand(), NOW + timedelta(days=90))
+    files.render(submission(), NOW + timedelta(days=60))
+    files.render(submission(), NOW + timedelta(days=90))
     assert figures.calls == 10
 
 
 def test_the_oldest_pieces_make_room(figures: CountingFigures) -> None:
     files = Files(figures, cache_bytes=1)
-    body = files.render(demand(), NOW)
-    assert files.render(demand(), NOW) == body
+    body = files.render(submission(), NOW)
+    assert files.render(submission(), NOW) == body
     assert figures.calls == 20

@@ -23,7 +23,7 @@ def test_many_clients_at_once_get_tasks_of_their_own(api: Sandbox, client: Clien
         exported = list(pool.map(export, range(64)))
     assert len({task_id for task_id, _ in exported}) == 64
     assert len({body for _, body in exported}) == 1
-    assert api.demands == api.polls == api.downloads == 64
+    assert api.submissions == api.polls == api.downloads == 64
 
 
 def test_a_client_that_leaves_is_no_error(
@@ -52,7 +52,7 @@ def test_a_bug_of_a_test_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
         raise ZeroDivisionError
 
     with Sandbox(SandboxConfig(latency=broken)) as api, pytest.raises(RemoteDisconnected):
-        Client(api).demand()
+        Client(api).submit()
     assert "ZeroDivisionError" in capsys.readouterr().err
 
 

@@ -191,7 +191,7 @@ def test_a_killed_run_leaves_tasks_that_the_next_one_adopts(tmp_path: Path) -> N
             tap.kill()
         result = command.run(states[-1])
         assert result.code == 0
-        assert sandbox.demands == 4
+        assert sandbox.submissions == 4
         assert_is_truth(result, sandbox)
 
 
@@ -212,7 +212,7 @@ def test_a_signal_ends_the_run_with_the_tasks_in_the_last_state(
             env=environment,
         ) as tap:
             deadline = time.monotonic() + 20
-            while sandbox.demands < 4 and time.monotonic() < deadline:
+            while sandbox.submissions < 4 and time.monotonic() < deadline:
                 time.sleep(0.05)
             tap.send_signal(signum)
             tap.send_signal(signal.SIGTERM)
@@ -224,8 +224,8 @@ def test_a_signal_ends_the_run_with_the_tasks_in_the_last_state(
 
 
 SURVIVED = [
-    "demand-error-result",
-    "demand-lost",
+    "submit-error-result",
+    "submit-lost",
     "status-500",
     "status-503",
     "status-429-date",
@@ -293,10 +293,10 @@ def test_a_day_that_fails_leaves_the_others_and_the_next_run_asks_for_just_it(
     days = {record["report_date"] for record in result.records("report_daily")}
     assert bad.isoformat() not in days
     command.sandbox.clear_faults()
-    before = command.sandbox.demands
+    before = command.sandbox.submissions
     again = command.run(result.state, window_days=4)
     assert again.code == 0
-    assert command.sandbox.demands == before + 1
+    assert command.sandbox.submissions == before + 1
     both = Result(0, result.messages + again.messages, "")
     assert_is_truth(both, command.sandbox)
 
@@ -313,7 +313,7 @@ def test_days_that_fail_for_one_reason_are_one_line(command: Command, fault: str
 
 
 def test_an_api_that_answers_error_is_not_asked_for_ever(command: Command) -> None:
-    command.sandbox.inject("demand-error-result", count=None)
+    command.sandbox.inject("submit-error-result", count=None)
     result = command.run(start_date="2020-01-01", window_days=7)
     assert result.code == 1
     assert len(command.sandbox.requests) <= 60
@@ -481,7 +481,7 @@ def test_settings_come_from_the_environment(command: Command) -> None:
         if m.get("stream") == "report_daily" and m["type"] == "RECORD"
     }
     assert days <= {LAST.isoformat()}
-    assert command.sandbox.demands == 1
+    assert command.sandbox.submissions == 1
 
 
 def test_an_unknown_setting_is_told_with_the_nearest_one(command: Command) -> None:
@@ -539,7 +539,7 @@ def test_dry_run_takes_one_day_and_commits_nothing(command: Command) -> None:
     messages = [json.loads(line) for line in done.stdout.splitlines()]
     states = [message["value"] for message in messages if message["type"] == "STATE"]
     assert states == [{"bookmarks": {}}]
-    assert command.sandbox.demands == 3
+    assert command.sandbox.submissions == 3
 
 
 def test_batch_files_come_before_the_periods_and_the_state_that_covers_them(

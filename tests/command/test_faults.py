@@ -28,13 +28,13 @@ CASES = [
 ]
 # One line, exit code 1, nothing else is asked for.
 ENDS = {
-    *itertools.product(["status-401", "status-403"], ["demand", "poll"]),
-    *itertools.product(["redirect", "redirect-loop"], ["demand"]),
-    *itertools.product(["redirect-away"], ["demand", "poll"]),
+    *itertools.product(["status-401", "status-403"], ["submit", "poll"]),
+    *itertools.product(["redirect", "redirect-loop"], ["submit"]),
+    *itertools.product(["redirect-away"], ["submit", "poll"]),
 }
 # The days of the window fail, all others are kept, and the next run asks for just these.
 FAILS = {
-    *itertools.product(["status-400", "status-404", "status-409", "status-410"], ["demand"]),
+    *itertools.product(["status-400", "status-404", "status-409", "status-410"], ["submit"]),
 }
 
 
@@ -134,7 +134,7 @@ def check_once(sandbox: Sandbox, tap: Tap, case: tuple[str, str]) -> None:
 
 
 FOR_EVER = [
-    "demand-error-result",
+    "submit-error-result",
     "status-429",
     "status-500",
     "status-404",
@@ -170,7 +170,7 @@ def check_for_ever(sandbox: Sandbox, tap: Tap, name: str) -> None:
     assert told.code == 1
     assert held(told).total() == 0
     assert covered_days(told.state if b"STATE" in told.out else {}) == set()
-    assert sandbox.demands <= 24
+    assert sandbox.submissions <= 24
     assert len(sandbox.requests) <= 150
     lasting = [line for line in told.errors if "these days fail in this run" not in line]
     assert lasting

@@ -62,8 +62,8 @@ def stalled_poll(sandbox: Sandbox) -> None:
     sandbox.inject("stuck", count=None)
 
 
-def stalled_demand(sandbox: Sandbox) -> None:
-    sandbox.inject("silence", count=None, match=Match(endpoint="demand"))
+def stalled_submission(sandbox: Sandbox) -> None:
+    sandbox.inject("silence", count=None, match=Match(endpoint="submit"))
 
 
 def stalled_download(sandbox: Sandbox) -> None:
@@ -80,11 +80,11 @@ def throttled(sandbox: Sandbox) -> None:
 
 
 STAGES: list[tuple[Callable[[Sandbox], None], Callable[[Sandbox], bool], int]] = [
-    (stalled_demand, lambda sandbox: sandbox.demands >= 4, 0),
+    (stalled_submission, lambda sandbox: sandbox.submissions >= 4, 0),
     (stalled_poll, lambda sandbox: sandbox.polls >= 8, 4),
     (stalled_download, lambda sandbox: sandbox.downloads >= 4, 4),
     (dripping_download, lambda sandbox: sandbox.downloads >= 4, 4),
-    (throttled, lambda sandbox: sandbox.demands >= 4, 0),
+    (throttled, lambda sandbox: sandbox.submissions >= 4, 0),
 ]
 
 

@@ -105,7 +105,7 @@ def test_warehouse_holds_the_truth_whatever_happens_to_it(
     if way is Bare:
         # A target that is killed in the middle, and another run.
         still_earlier = earlier - timedelta(days=9)
-        stop_at = sandbox.demands + 3
+        stop_at = sandbox.submissions + 3
         assert load(settings(sandbox, still_earlier, last), kill_after_demands=stop_at) != 0
         assert load(settings(sandbox, still_earlier, last)) == 0
         assert_is_truth(place, sandbox, still_earlier, last)

@@ -111,7 +111,7 @@ def test_wherever_a_machine_dies_the_others_states_and_its_last_one_lose_nothing
         pending = left["bookmarks"]["report_daily"]["pending"]
         kept = {task["task_id"] for task in state["bookmarks"]["report_daily"]["pending"]}
         assert kept == {task["task_id"] for task in pending}
-        before = account.sandbox.demands
+        before = account.sandbox.submissions
         following = account.run(START, state=state, lookback_days=LOOKBACK_DAYS)
         warehouse.load(following.messages)
         assert bare(warehouse.rows("daily")) == true(account.truth(Interval.DAILY, START, LAST))
@@ -123,4 +123,4 @@ def test_wherever_a_machine_dies_the_others_states_and_its_last_one_lose_nothing
         again = set(following.days())
         assert {each["period"] for each in done} == set(dying.days()) - again
         windows = 6 - len({each["export_id"] for each in done}) - len(pending)
-        assert account.sandbox.demands - before == windows + 1
+        assert account.sandbox.submissions - before == windows + 1

@@ -118,7 +118,7 @@ RUN = [path for path, blocks in PAGES.items() if blocks]
 
 @pytest.mark.parametrize("page", RUN, ids=lambda page: page.stem)
 def test_commands_of_the_page_do_what_it_says(page: Path, desk: Desk) -> None:
-    demands = desk.sandbox.demands
+    submissions = desk.sandbox.submissions
     done = desk.run("\n".join(PAGES[page]))
     assert done.returncode == 0, done.stderr
     assert "no setting of this tap" not in done.stderr
@@ -133,9 +133,8 @@ def test_commands_of_the_page_do_what_it_says(page: Path, desk: Desk) -> None:
     }
     if page.stem in exported:
         least, most = exported[page.stem]
-        days = [(task.demand.last - task.demand.first).days + 1 for task in desk.sandbox.tasks][
-            demands:
-        ]
+        new = [task.submission for task in desk.sandbox.tasks[submissions:]]
+        days = [(export.last - export.first).days + 1 for export in new]
         assert least <= sum(days) <= most
 
 

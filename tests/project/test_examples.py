@@ -87,16 +87,16 @@ def test_cron_loads_keeps_its_state_and_runs_once_at_a_time(tmp_path: Path) -> N
     script = str(EXAMPLES / "cron/run-advexport")
     with new_home(tmp_path, latency=1.0) as home:
         with subprocess.Popen([script], env=os.environ | home.variables()) as first:
-            while not home.sandbox.demands:
+            while not home.sandbox.submissions:
                 time.sleep(0.05)
             second = run([script], env=home.variables())
             assert "another run goes on" in second.stderr
             assert first.wait(60) == 0
         home.assert_is_truth(date(2024, 1, 20), date(2024, 3, 5))
-        demands = home.sandbox.demands
+        demands = home.sandbox.submissions
         third = run([script], env=home.variables())
         assert "Summary: 0 exports" in third.stderr
-        assert home.sandbox.demands == demands
+        assert home.sandbox.submissions == demands
 
 
 def test_cron_keeps_the_state_of_a_run_that_failed(tmp_path: Path) -> None:
@@ -107,9 +107,9 @@ def test_cron_keeps_the_state_of_a_run_that_failed(tmp_path: Path) -> None:
         failed = run([script], env=home.variables(), ok=(1,))
         assert str(bad) in failed.stderr
         home.sandbox.clear_faults()
-        demands = home.sandbox.demands
+        demands = home.sandbox.submissions
         run([script], env=home.variables())
-        assert home.sandbox.demands == demands + 1
+        assert home.sandbox.submissions == demands + 1
         home.assert_is_truth(date(2024, 1, 20), date(2024, 3, 5))
 
 
@@ -164,11 +164,11 @@ def test_dagster_materializes_partitions_side_by_side_and_again(tmp_path: Path) 
         assert first == [True] * 6
         assert again == [True] * 2
         # No day was demanded twice, by six workers and another run of one of them.
-        daily = [t for t in home.sandbox.tasks if t.demand.interval is Interval.DAILY]
+        daily = [t for t in home.sandbox.tasks if t.submission.interval is Interval.DAILY]
         days = Counter(
-            t.demand.first + timedelta(n)
+            t.submission.first + timedelta(n)
             for t in daily
-            for n in range((t.demand.last - t.demand.first).days + 1)
+            for n in range((t.submission.last - t.submission.first).days + 1)
         )
         assert set(days.values()) == {1}
         assert len(days) == 31 + 29 + 31 + 3
@@ -205,5 +205,5 @@ def test_airflow_parses_and_runs_the_dags(tmp_path: Path) -> None:
         run([airflow, "dags", "test", "advexport"], env=variables)
         home.assert_is_truth(date(2024, 1, 20), date(2024, 3, 5))
         run([airflow, "dags", "test", "advexport_backfill", "2023-11-01"], env=variables)
-        last = max(home.sandbox.tasks, key=lambda task: task.demand.first == date(2023, 11, 21))
-        assert last.demand.last == date(2023, 11, 30)
+        last = max(home.sandbox.tasks, key=lambda task: task.submission.first == date(2023, 11, 21))
+        assert last.submission.last == date(2023, 11, 30)

@@ -22,7 +22,8 @@ NAMED = re.findall(r"`(test_\w+\.py)::(test_\w+)`", TEXT)
 
 
 def functions_of(name: str) -> set[str]:
-    tree = ast.parse((TESTS / name).read_text("utf-8"))
+    [path] = TESTS.rglob(name)
+    tree = ast.parse(path.read_text("utf-8"))
     return {
         node.name
         for node in tree.body

@@ -220,7 +220,7 @@ class Bare:
             assert tap.stdout
             tap.stdout.close()
             if kill_after_demands:
-                wait_for(lambda: self.sandbox.demands >= kill_after_demands)
+                wait_for(lambda: self.sandbox.submissions >= kill_after_demands)
                 loading.kill()
             codes = tap.wait(timeout=120), loading.wait(timeout=120)
         lines = states.read_text("utf-8").splitlines()

@@ -224,7 +224,7 @@ class _Life:
             day = moment.astimezone(ZONE).date() - timedelta(days=ago)
             sandbox.inject("task-failure", count=None, match=Match(day=day))
         if fate == API_DOWN:
-            sandbox.inject("demand-error-result", count=None)
+            sandbox.inject("submit-error-result", count=None)
         yield
         sandbox.clear_faults()
 

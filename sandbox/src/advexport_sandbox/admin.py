@@ -5,22 +5,53 @@ from __future__ import annotations
 import json
 from datetime import UTC, date, datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 from advexport_sandbox.answers import Answer, Request, detail_answer, json_answer
-from advexport_sandbox.injections import BadInjectionError, parse_match, parse_options
+from advexport_sandbox.calls import BadInjectionError, parse_match, parse_options
 from advexport_sandbox.refusals import LOOP_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from advexport_sandbox.sandbox import Sandbox
+    from advexport_sandbox.calls import Match, Options
 
 ADMIN_PATH = "/sandbox/"
 
 
-def inject_order(sandbox: Sandbox, order: Mapping[str, Any]) -> None:
+class Controls(Protocol):
+    """What a test can ask a sandbox for and order it to do."""
+
+    @property
+    def now(self) -> datetime:
+        """The API's time."""
+
+    @property
+    def faults(self) -> Mapping[str, int | None]:
+        """The faults that will still strike, and how often."""
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """All numbers by name."""
+
+    def advance(self, *, days: float = 0, seconds: float = 0) -> None:
+        """Move the API's clock."""
+
+    def set_now(self, now: datetime) -> None:
+        """Set the API's clock."""
+
+    def inject(self, name: str, count: int | None = 1, *, match: Match, options: Options) -> object:
+        """Order a fault."""
+
+    def clear_faults(self) -> None:
+        """Forget all orders."""
+
+    def truth(self, interval: str, first: date, last: date) -> list[dict[str, str]]:
+        """Tell what an export would hold that is submitted now."""
+
+
+def inject_order(sandbox: Controls, order: Mapping[str, Any]) -> None:
     """Inject a fault that JSON describes: its name, and perhaps count, match and options."""
     unknown = set(order) - {"name", "count", "match", "options"}
     if unknown:
@@ -36,7 +67,7 @@ def inject_order(sandbox: Sandbox, order: Mapping[str, Any]) -> None:
 class Admin:
     """Turns requests into calls of a sandbox's methods."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Controls) -> None:
         self._sandbox = sandbox
         self._routes: Mapping[tuple[str, str], Callable[[Request], Answer]] = {
             ("GET", "/sandbox/clock"): self._tell_clock,

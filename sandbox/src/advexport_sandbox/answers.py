@@ -11,7 +11,7 @@ from http import HTTPStatus
 class Endpoint(StrEnum):
     """The three calls of the API, whose names faults and counters use."""
 
-    DEMAND = "demand"
+    SUBMIT = "submit"
     POLL = "poll"
     DOWNLOAD = "download"
 

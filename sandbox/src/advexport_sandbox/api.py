@@ -16,25 +16,26 @@ from advexport_sandbox.answers import (
     json_answer,
     storage_error,
 )
-from advexport_sandbox.demands import BadDemandError, parse_demand
-from advexport_sandbox.faults import Ail, Alter, Disturb, Refuse, Spoil
-from advexport_sandbox.injections import Call, Injections
+from advexport_sandbox.calls import Call
+from advexport_sandbox.effects import ChangeBody, ChangeFile, ChangeTransport, Outcome, Refuse
 from advexport_sandbox.signing import FILES_PATH, Signer, signed_task
+from advexport_sandbox.submissions import BadSubmissionError, parse_submission
 
 if TYPE_CHECKING:
     from advexport_sandbox.clock import Clock
     from advexport_sandbox.config import SandboxConfig
     from advexport_sandbox.files import Files
+    from advexport_sandbox.injections import Injections
     from advexport_sandbox.tasks import Task, Tasks
 
 COLLECTION_PATH = "/advertiser/api/v1/reports/exports/"
-_METHODS = {Endpoint.DEMAND: "POST", Endpoint.POLL: "GET", Endpoint.DOWNLOAD: "GET"}
+_METHODS = {Endpoint.SUBMIT: "POST", Endpoint.POLL: "GET", Endpoint.DOWNLOAD: "GET"}
 
 
 def endpoint_of(path: str) -> Endpoint | None:
     """Tell which call a path belongs to."""
     if path == COLLECTION_PATH:
-        return Endpoint.DEMAND
+        return Endpoint.SUBMIT
     if path.startswith(COLLECTION_PATH):
         return Endpoint.POLL
     return Endpoint.DOWNLOAD if path.startswith(FILES_PATH) else None
@@ -67,27 +68,27 @@ class Api:
         call = self._identify(request, endpoint)
         refusal = self._injections.take(Refuse, call)
         if refusal:
-            return self._disturbed(refusal.effect.answer(call, refusal.options), call)
+            return self._transported(refusal.effect.answer(call, refusal.options), call)
         answer = self._act(call)
-        alteration = self._injections.take(Alter, call) if answer.status == HTTPStatus.OK else None
-        if alteration:
-            answer = alteration.effect.change(answer, alteration.options)
-        return self._disturbed(answer, call)
+        change = self._injections.take(ChangeBody, call) if answer.status == HTTPStatus.OK else None
+        if change:
+            answer = change.effect.change(answer, change.options)
+        return self._transported(answer, call)
 
     def _identify(self, request: Request, endpoint: Endpoint) -> Call:
-        if endpoint is Endpoint.DEMAND:
-            with suppress(BadDemandError):
-                return Call(endpoint, request, parse_demand(request.body))
+        if endpoint is Endpoint.SUBMIT:
+            with suppress(BadSubmissionError):
+                return Call(endpoint, request, parse_submission(request.body))
             return Call(endpoint, request)
         task_id = signed_task(request.target) or request.path.removeprefix(COLLECTION_PATH)
         task = self._tasks.get(task_id)
-        return Call(endpoint, request, task.demand if task else None, task_id)
+        return Call(endpoint, request, task.submission if task else None, task_id)
 
-    def _disturbed(self, answer: Answer, call: Call) -> Answer:
-        disturbance = self._injections.take(Disturb, call)
-        if disturbance is None:
+    def _transported(self, answer: Answer, call: Call) -> Answer:
+        transport = self._injections.take(ChangeTransport, call)
+        if transport is None:
             return answer
-        return disturbance.effect.change(answer, disturbance.options)
+        return transport.effect.change(answer, transport.options)
 
     def _act(self, call: Call) -> Answer:
         if call.endpoint is Endpoint.DOWNLOAD:
@@ -96,41 +97,41 @@ class Api:
             return detail_answer(
                 HTTPStatus.UNAUTHORIZED, "Invalid token.", headers=(("WWW-Authenticate", "Token"),)
             )
-        return self._demand(call) if call.endpoint is Endpoint.DEMAND else self._poll(call)
+        return self._submit(call) if call.endpoint is Endpoint.SUBMIT else self._poll(call)
 
     def _is_authorized(self, request: Request) -> bool:
         given = request.header("Authorization") or ""
         return hmac.compare_digest(given.encode(), f"Token {self._config.token}".encode())
 
-    def _demand(self, call: Call) -> Answer:
+    def _submit(self, call: Call) -> Answer:
         try:
-            demand = parse_demand(call.request.body)
-        except BadDemandError as error:
+            submission = parse_submission(call.request.body)
+        except BadSubmissionError as error:
             return detail_answer(HTTPStatus.BAD_REQUEST, str(error))
-        task = self._tasks.add(demand, self._clock.local(), self._clock.seconds())
+        task = self._tasks.add(submission, self._clock.local(), self._clock.seconds())
         return json_answer({"result": "QUEUED", "task_id": task.task_id})
 
     def _poll(self, call: Call) -> Answer:
         task = self._tasks.get(call.task_id or "")
         if task is None:
             return detail_answer(HTTPStatus.NOT_FOUND, "Not found.")
-        if task.ailment is None:
-            task.ailment = self._injections.take(Ail, call)
-        ailment = task.ailment.effect if task.ailment else None
+        if task.outcome is None:
+            task.outcome = self._injections.take(Outcome, call)
+        outcome = task.outcome.effect if task.outcome else None
         is_over = task.finishes <= self._clock.seconds()
-        if ailment and (is_over or ailment.is_sudden):
-            return self._tell_ailment(task, ailment)
+        if outcome and (is_over or outcome.is_sudden):
+            return self._tell_outcome(task, outcome)
         if not is_over:
             return json_answer({"state": "PENDING", "result": None})
         self._tasks.close(task)
         return json_answer({"state": "SUCCESS", "result": self._sign(task, call.request)})
 
-    def _tell_ailment(self, task: Task, ailment: Ail) -> Answer:
-        if ailment.is_final:
+    def _tell_outcome(self, task: Task, outcome: Outcome) -> Answer:
+        if outcome.is_final:
             self._tasks.close(task)
-        if ailment.state is None:
+        if outcome.state is None:
             return detail_answer(HTTPStatus.NOT_FOUND, "Not found.")
-        return json_answer({"state": ailment.state, "result": None})
+        return json_answer({"state": outcome.state, "result": None})
 
     def _sign(self, task: Task, request: Request) -> str:
         origin = request.origin
@@ -146,9 +147,9 @@ class Api:
         task = self._tasks.get(call.task_id or "")
         if task is None or not self._signer.is_valid(call.request.target, self._clock.seconds()):
             return storage_error(HTTPStatus.FORBIDDEN, "AccessDenied")
-        if task.spoiled is None:
-            task.spoiled = self._injections.take(Spoil, call)
-        body = self._files.render(task.demand, task.demanded_at)
-        if task.spoiled:
-            body = task.spoiled.effect.change(body, task.demand, task.spoiled.options)
+        if task.file_change is None:
+            task.file_change = self._injections.take(ChangeFile, call)
+        body = self._files.render(task.submission, task.submitted_at)
+        if task.file_change:
+            body = task.file_change.effect.change(body, task.submission, task.file_change.options)
         return Answer(HTTPStatus.OK, body, "text/csv")

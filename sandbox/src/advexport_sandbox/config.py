@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from advexport_sandbox.demands import Demand
+    from advexport_sandbox.submissions import Submission
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ class SandboxConfig(FiguresConfig):
     files_host: str | None = None
     token: str = field(default="sandbox-token", repr=False)
     now: datetime | None = None
-    latency: float | Callable[[Demand], float] = 0.0
+    latency: float | Callable[[Submission], float] = 0.0
     tail_share: float = 0.0
     tail_factor: float = 10.0
     max_running: int | None = None

@@ -1,4 +1,4 @@
-"""The figures of the reports: a pure function of a seed, the demanded days and the API's clock."""
+"""The figures of the reports: a pure function of a seed, the requested days and the API's clock."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
-from advexport_sandbox.demands import Interval
 from advexport_sandbox.placements import Placement, placement
+from advexport_sandbox.submissions import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

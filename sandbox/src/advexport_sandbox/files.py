@@ -9,8 +9,8 @@ from datetime import date, datetime, timedelta
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
-from advexport_sandbox.demands import Demand, Interval, Sorting
 from advexport_sandbox.figures import COLUMNS, Figures, Row
+from advexport_sandbox.submissions import Interval, Sorting, Submission
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -45,28 +45,32 @@ class Files:
         self._pieces: OrderedDict[_PieceKey, bytes] = OrderedDict()
         self._lock = Lock()
 
-    def render(self, demand: Demand, now: datetime) -> bytes:
-        """Make the file of an export that was demanded at the API's local time `now`."""
-        head = render_rows([COLUMNS]) if demand.csv_headers else b""
-        return head + b"".join(self._piece(key, now) for key in self._keys(demand, now))
+    def render(self, submission: Submission, now: datetime) -> bytes:
+        """Make the file of an export that was submitted at the API's local time `now`."""
+        head = render_rows([COLUMNS]) if submission.csv_headers else b""
+        return head + b"".join(self._piece(key, now) for key in self._keys(submission, now))
 
-    def prerender(self, demand: Demand, now: datetime) -> None:
+    def prerender(self, submission: Submission, now: datetime) -> None:
         """Make the pieces of that file, and do not chain them."""
-        for key in self._keys(demand, now):
+        for key in self._keys(submission, now):
             self._piece(key, now)
 
-    def rows(self, demand: Demand, now: datetime) -> Iterable[Row]:
+    def rows(self, submission: Submission, now: datetime) -> Iterable[Row]:
         """List the rows of that file without rendering them."""
-        rows = self._figures.rows(demand.interval, demand.first, demand.last, now)
-        if demand.sorting is Sorting.TIME:
+        rows = self._figures.rows(submission.interval, submission.first, submission.last, now)
+        if submission.sorting is Sorting.TIME:
             return rows
-        return sorted(rows, key=_SORT_KEYS[demand.sorting])
+        return sorted(rows, key=_SORT_KEYS[submission.sorting])
 
-    def _keys(self, demand: Demand, now: datetime) -> Iterator[_PieceKey]:
-        spans = _spans(demand) if demand.sorting is Sorting.TIME else [(demand.first, demand.last)]
+    def _keys(self, submission: Submission, now: datetime) -> Iterator[_PieceKey]:
+        spans = (
+            _spans(submission)
+            if submission.sorting is Sorting.TIME
+            else [(submission.first, submission.last)]
+        )
         for first, last in spans:
             moment = self._moment(last, now)
-            yield _PieceKey(demand.interval, first, last, demand.sorting, moment)
+            yield _PieceKey(submission.interval, first, last, submission.sorting, moment)
 
     def _moment(self, last: date, now: datetime) -> datetime | None:
         if self._figures.stands_still(last, now):
@@ -78,8 +82,8 @@ class Files:
         with self._lock:
             piece = self._pieces.pop(key, None)
             if piece is None:
-                demand = Demand(key.interval, key.first, key.last, key.sorting)
-                piece = render_rows(self.rows(demand, now))
+                submission = Submission(key.interval, key.first, key.last, key.sorting)
+                piece = render_rows(self.rows(submission, now))
                 self._cached_bytes += len(piece)
             self._pieces[key] = piece
             while self._cached_bytes > self._cache_bytes and len(self._pieces) > 1:
@@ -101,12 +105,12 @@ def parse_rows(body: bytes) -> list[Row]:
     return list(csv.reader(io.StringIO(body.decode(), newline="")))
 
 
-def _spans(demand: Demand) -> Iterator[tuple[date, date]]:
-    first = demand.first
-    while first <= demand.last:
+def _spans(submission: Submission) -> Iterator[tuple[date, date]]:
+    first = submission.first
+    while first <= submission.last:
         last = first
-        if demand.interval is Interval.MONTHLY:
-            last = min(month_end(first), demand.last)
+        if submission.interval is Interval.MONTHLY:
+            last = min(month_end(first), submission.last)
         yield first, last
         first = last + timedelta(days=1)
 

@@ -10,11 +10,12 @@ from uuid import uuid4
 
 from advexport_sandbox.answers import Answer, Endpoint, detail_answer, json_answer, storage_error
 from advexport_sandbox.clock import wall_clock
+from advexport_sandbox.effects import ANY, DOWNLOAD, SUBMIT, Fault, Refuse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from advexport_sandbox.injections import Call, Options
+    from advexport_sandbox.calls import Call, Options
 
 LOOP_PATH = "/sandbox/loop"
 _GATEWAY_STATUSES = frozenset({502, 503, 504})
@@ -44,7 +45,7 @@ def refuse_until_date(_call: Call, options: Options) -> Answer:
     return detail_answer(status, headers=(("Retry-After", moment),))
 
 
-def refuse_demand(_call: Call, _options: Options) -> Answer:
+def refuse_submission(_call: Call, _options: Options) -> Answer:
     """Answer as documented that the export could not be queued, naming a task that never was."""
     return json_answer({"result": "ERROR", "task_id": str(uuid4())})
 
@@ -73,3 +74,47 @@ def redirect_loop(_call: Call, options: Options) -> Answer:
 
 def _redirect(location: str) -> Answer:
     return Answer(HTTPStatus.TEMPORARY_REDIRECT, headers=(("Location", location),))
+
+
+def _statuses() -> Iterable[Fault]:
+    for status in (400, 401, 403, 404, 408, 409, 410, 429, 500, 502, 503, 504):
+        about = f"answers {status}, with `retry_after` as a header if given"
+        yield Fault(f"status-{status}", ANY, Refuse(refuse_with(status)), about)
+
+
+REFUSALS = (
+    *_statuses(),
+    Fault(
+        "status-429-date",
+        ANY,
+        Refuse(refuse_until_date),
+        "answers 429 with a date in Retry-After, `retry_after` (1) seconds ahead",
+    ),
+    Fault(
+        "submit-error-result",
+        SUBMIT,
+        Refuse(refuse_submission),
+        "answers 200 with the result ERROR; no task is made",
+    ),
+    Fault(
+        "url-expired",
+        DOWNLOAD,
+        Refuse(refuse_expired),
+        "answers 403 with XML as if the URL's time were over",
+    ),
+    Fault("download-404", DOWNLOAD, Refuse(refuse_with(404)), "answers 404 with XML"),
+    Fault("download-410", DOWNLOAD, Refuse(refuse_with(410)), "answers 410 with XML"),
+    Fault(
+        "redirect",
+        ANY,
+        Refuse(redirect_within),
+        "answers 307 to another URL (`location`) of the same origin",
+    ),
+    Fault(
+        "redirect-away",
+        ANY,
+        Refuse(redirect_away),
+        "answers 307 to another origin (`location`, else this host by the name localhost)",
+    ),
+    Fault("redirect-loop", ANY, Refuse(redirect_loop), "answers 307 to a loop without end"),
+)

@@ -9,22 +9,17 @@ from typing import TYPE_CHECKING
 from advexport_sandbox.admin import ADMIN_PATH, Admin
 from advexport_sandbox.answers import Answer, Endpoint, Request, detail_answer
 from advexport_sandbox.api import COLLECTION_PATH, Api, endpoint_of
+from advexport_sandbox.calls import BadInjectionError, Match, Options
 from advexport_sandbox.clock import Clock, wall_clock
 from advexport_sandbox.config import SandboxConfig
-from advexport_sandbox.demands import Demand, Interval, Sorting
 from advexport_sandbox.faults import FAULTS
 from advexport_sandbox.figures import COLUMNS, Figures
 from advexport_sandbox.files import Files
-from advexport_sandbox.injections import (
-    BadInjectionError,
-    Injection,
-    Injections,
-    Match,
-    Options,
-)
+from advexport_sandbox.injections import Injection, Injections
 from advexport_sandbox.log import LoggedRequest, RequestLog
 from advexport_sandbox.server import Server
 from advexport_sandbox.signing import Signer
+from advexport_sandbox.submissions import Interval, Sorting, Submission
 from advexport_sandbox.tasks import Task, Tasks
 
 if TYPE_CHECKING:
@@ -161,9 +156,9 @@ class Sandbox:
         return self._log.entries()
 
     @property
-    def demands(self) -> int:
-        """Number of requests that demanded an export."""
-        return self._log.count(Endpoint.DEMAND)
+    def submissions(self) -> int:
+        """Number of requests that submitted an export."""
+        return self._log.count(Endpoint.SUBMIT)
 
     @property
     def polls(self) -> int:
@@ -182,14 +177,14 @@ class Sandbox:
 
     @property
     def max_open(self) -> int:
-        """The most tasks that were ever demanded and not yet reported as over to the client."""
+        """The most tasks that were ever submitted and not yet reported as over to the client."""
         return self._tasks.max_open
 
     @property
     def counters(self) -> dict[str, int]:
         """All numbers by name."""
         return {
-            "demands": self.demands,
+            "submissions": self.submissions,
             "polls": self.polls,
             "downloads": self.downloads,
             "tasks": len(self.tasks),
@@ -199,15 +194,15 @@ class Sandbox:
 
     @property
     def tasks(self) -> list[Task]:
-        """All tasks in the order in which they were demanded."""
+        """All tasks in the order in which they were submitted."""
         return self._tasks.all()
 
     def truth(
         self, interval: Interval | str, first: date, last: date, sorting: Sorting | str = "time"
     ) -> list[dict[str, str]]:
-        """Tell what an export would hold that is demanded now."""
-        demand = Demand(Interval(interval), first, last, Sorting(sorting))
-        return self._named_rows(demand, self._clock.local())
+        """Tell what an export would hold that is submitted now."""
+        submission = Submission(Interval(interval), first, last, Sorting(sorting))
+        return self._named_rows(submission, self._clock.local())
 
     def rows_of(self, task_id: str) -> list[dict[str, str]]:
         """Tell what the file of a task holds while nothing spoils it.
@@ -218,7 +213,7 @@ class Sandbox:
         task = self._tasks.get(task_id)
         if task is None:
             raise LookupError(task_id)
-        return self._named_rows(task.demand, task.demanded_at)
+        return self._named_rows(task.submission, task.submitted_at)
 
     def prerender(
         self, interval: Interval | str, first: date, last: date, sorting: Sorting | str = "time"
@@ -227,11 +222,11 @@ class Sandbox:
 
         Sorted by time, they serve any window of whole days or months among these days.
         """
-        demand = Demand(Interval(interval), first, last, Sorting(sorting))
-        self._files.prerender(demand, self._clock.local())
+        submission = Submission(Interval(interval), first, last, Sorting(sorting))
+        self._files.prerender(submission, self._clock.local())
 
-    def _named_rows(self, demand: Demand, now: datetime) -> list[dict[str, str]]:
-        return [dict(zip(COLUMNS, row, strict=True)) for row in self._files.rows(demand, now)]
+    def _named_rows(self, submission: Submission, now: datetime) -> list[dict[str, str]]:
+        return [dict(zip(COLUMNS, row, strict=True)) for row in self._files.rows(submission, now)]
 
     def _answer(self, request: Request) -> Answer:
         if request.path.startswith(ADMIN_PATH):

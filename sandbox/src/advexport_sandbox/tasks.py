@@ -1,4 +1,4 @@
-"""The exports that were demanded, from the queue to the file."""
+"""The exports that were submitted, from the queue to the file."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from advexport_sandbox.demands import Demand
-    from advexport_sandbox.faults import Ail, Spoil
-    from advexport_sandbox.injections import Stroke
+    from advexport_sandbox.effects import ChangeFile, Outcome
+    from advexport_sandbox.injections import ActiveFault
+    from advexport_sandbox.submissions import Submission
 
 
 @dataclass(slots=True)
@@ -23,18 +23,18 @@ class Task:
     """One export; times are seconds of the API's clock.
 
     Args:
-        demanded_at: The API's local time that fixes the figures.
-        ailment: A fault that this task has for ever.
-        spoiled: A fault that its file has for ever.
+        submitted_at: The API's local time that fixes the figures.
+        outcome: A fault that decides how this task ends.
+        file_change: A fault that its file has for ever.
     """
 
     task_id: str
-    demand: Demand
-    demanded_at: datetime
+    submission: Submission
+    submitted_at: datetime
     starts: float
     finishes: float
-    ailment: Stroke[Ail] | None = None
-    spoiled: Stroke[Spoil] | None = None
+    outcome: ActiveFault[Outcome] | None = None
+    file_change: ActiveFault[ChangeFile] | None = None
 
 
 class Tasks:
@@ -48,7 +48,7 @@ class Tasks:
 
     def __init__(
         self,
-        latency: float | Callable[[Demand], float] = 0,
+        latency: float | Callable[[Submission], float] = 0,
         *,
         limit: int | None = None,
         tail_share: float = 0,
@@ -67,12 +67,12 @@ class Tasks:
         self.max_running = 0
         self.max_open = 0
 
-    def add(self, demand: Demand, demanded_at: datetime, seconds: float) -> Task:
+    def add(self, submission: Submission, submitted_at: datetime, seconds: float) -> Task:
         """Put a new task in line."""
         with self._lock:
-            duration = self._duration(demand)
+            duration = self._duration(submission)
             starts = self._free_slot(seconds)
-            task = Task(str(uuid4()), demand, demanded_at, starts, starts + duration)
+            task = Task(str(uuid4()), submission, submitted_at, starts, starts + duration)
             heapq.heappush(self._running, task.finishes)
             self._tasks[task.task_id] = task
             self._open.add(task.task_id)
@@ -85,7 +85,7 @@ class Tasks:
         return self._tasks.get(task_id)
 
     def all(self) -> list[Task]:
-        """List the tasks in the order in which they were demanded."""
+        """List the tasks in the order in which they were submitted."""
         return list(self._tasks.values())
 
     def close(self, task: Task) -> None:
@@ -93,8 +93,8 @@ class Tasks:
         with self._lock:
             self._open.discard(task.task_id)
 
-    def _duration(self, demand: Demand) -> float:
-        latency = self._latency(demand) if callable(self._latency) else self._latency
+    def _duration(self, submission: Submission) -> float:
+        latency = self._latency(submission) if callable(self._latency) else self._latency
         if Random(f"{self._seed}:{len(self._tasks)}").random() < self._tail_share:
             return latency * self._tail_factor
         return latency

@@ -1,109 +1,17 @@
-"""What can go wrong with one answer: its text, its encoding and its way through the net."""
+"""What can go wrong with one answer on its way through the net."""
 
 from __future__ import annotations
 
-import gzip
-import io
-import json
-import zipfile
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from advexport_sandbox.answers import Answer, Ending, Framing
+from advexport_sandbox.effects import ANY, DOWNLOAD, SUBMIT, ChangeTransport, Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from advexport_sandbox.injections import Options
-
-    Change = Callable[[Answer, Options], Answer]
+    from advexport_sandbox.calls import Options
 
 _SHARE_OF_CUT = 0.6
-_HUGE_BYTES = 2 * 1024 * 1024
-_GZIP_HEADER = (("Content-Encoding", "gzip"),)
-
-
-def say_state(state: str) -> Change:
-    """Answer a poll with a state and no URL."""
-    return say("application/json", json.dumps({"state": state, "result": None}).encode())
-
-
-def say(content_type: str, body: bytes) -> Change:
-    """Replace the body by another."""
-
-    def change(answer: Answer, _options: Options) -> Answer:
-        return replace(answer, body=body, content_type=content_type)
-
-    return change
-
-
-def say_url(answer: Answer, options: Options) -> Answer:
-    """Answer a poll with a URL that no client should follow."""
-    content = {"state": "SUCCESS", "result": options.location or "file:///etc/passwd"}
-    return replace(answer, body=json.dumps(content).encode())
-
-
-def say_huge(answer: Answer, _options: Options) -> Answer:
-    """Blow the JSON up; it stays valid."""
-    content = {**json.loads(answer.body), "padding": "x" * _HUGE_BYTES}
-    return replace(answer, body=json.dumps(content).encode())
-
-
-def halve(answer: Answer, _options: Options) -> Answer:
-    """Leave the second half of the body out, and hide it behind a matching length."""
-    return replace(answer, body=answer.body[: len(answer.body) // 2])
-
-
-def zip_up(answer: Answer, _options: Options) -> Answer:
-    """Put the file into a ZIP archive."""
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
-        file.writestr("report.csv", answer.body)
-    return replace(answer, body=archive.getvalue(), content_type="application/zip")
-
-
-def cut_row(answer: Answer, _options: Options) -> Answer:
-    """End the body in the middle of its last row; its length is that of what is left."""
-    rows, last = _last_row(answer.body)
-    return replace(answer, body=rows + last[: len(last) // 2])
-
-
-def cut_quote(answer: Answer, _options: Options) -> Answer:
-    """End the body inside a quoted cell of its last row; its length is that of what is left."""
-    rows, last = _last_row(answer.body)
-    return replace(answer, body=rows + last.partition(b",")[0] + b',"and then')
-
-
-def encode_gzip(answer: Answer, _options: Options) -> Answer:
-    """Compress the body as HTTP does."""
-    return replace(answer, body=_gzip(answer.body), headers=(*answer.headers, *_GZIP_HEADER))
-
-
-def encode_members(answer: Answer, options: Options) -> Answer:
-    """Compress the body as HTTP does, in two gzip members."""
-    return replace(file_members(answer, options), headers=(*answer.headers, *_GZIP_HEADER))
-
-
-def file_gzip(answer: Answer, _options: Options) -> Answer:
-    """Make the file itself a gzip file."""
-    return replace(answer, body=_gzip(answer.body), content_type="application/gzip")
-
-
-def file_members(answer: Answer, _options: Options) -> Answer:
-    """Make the file itself a gzip file of two members."""
-    middle = answer.body.find(b"\n", len(answer.body) // 2) + 1
-    body = _gzip(answer.body[:middle]) + _gzip(answer.body[middle:])
-    return replace(answer, body=body)
-
-
-def cut_after(first: Change) -> Change:
-    """Change an answer, then leave the end of its body out; its length is that of what is left."""
-
-    def change(answer: Answer, options: Options) -> Answer:
-        changed = first(answer, options)
-        return replace(changed, body=changed.body[:-_GZIP_TAIL_BYTES])
-
-    return change
 
 
 def lose(answer: Answer, _options: Options) -> Answer:
@@ -166,18 +74,62 @@ def stall(answer: Answer, options: Options) -> Answer:
     return replace(cut(answer, options), stall_seconds=_pause(options, 30))
 
 
-# Takes the checksum, the length and some of the last block.
-_GZIP_TAIL_BYTES = 24
-
-
-def _gzip(body: bytes) -> bytes:
-    return gzip.compress(body, mtime=0)
-
-
-def _last_row(body: bytes) -> tuple[bytes, bytes]:
-    start = body.rfind(b"\n", 0, -1) + 1
-    return body[:start], body[start:]
-
-
 def _pause(options: Options, default: float) -> float:
     return default if options.pause_seconds is None else options.pause_seconds
+
+
+WIRES = (
+    Fault(
+        "submit-lost",
+        SUBMIT,
+        ChangeTransport(lose),
+        "the task is made, and the connection closed without an answer",
+    ),
+    Fault("lost", ANY, ChangeTransport(lose), "the same on any call"),
+    Fault(
+        "silence",
+        ANY,
+        ChangeTransport(hold_back),
+        "no answer for `pause_seconds` (30), then the connection is closed",
+    ),
+    Fault(
+        "slow-headers",
+        ANY,
+        ChangeTransport(slow_head),
+        "a pause of `pause_seconds` (0.2) amid the headers",
+    ),
+    Fault(
+        "drip",
+        ANY,
+        ChangeTransport(drip),
+        "a pause of `pause_seconds` (0.001) after each byte of the body",
+    ),
+    Fault(
+        "stall",
+        ANY,
+        ChangeTransport(stall),
+        "a pause of `pause_seconds` (30) amid the body, then the connection is closed",
+    ),
+    Fault("reset", ANY, ChangeTransport(reset), "the connection is reset (RST) amid the body"),
+    Fault("cut", ANY, ChangeTransport(cut), "fewer bytes than Content-Length"),
+    Fault("cut-chunked", ANY, ChangeTransport(cut_chunks), "a chunk that is not whole"),
+    Fault(
+        "cut-no-length",
+        ANY,
+        ChangeTransport(cut_until_close),
+        "a part of the body, which nothing but its content tells",
+    ),
+    Fault("chunked", ANY, ChangeTransport(send_chunks), "the whole body in chunks"),
+    Fault(
+        "no-length",
+        ANY,
+        ChangeTransport(send_until_close),
+        "the whole body, ended by closing the connection",
+    ),
+    Fault(
+        "no-length-no-newline",
+        DOWNLOAD,
+        ChangeTransport(send_until_close_unfinished),
+        "the same without the last line feed",
+    ),
+)

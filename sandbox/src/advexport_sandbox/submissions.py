@@ -1,4 +1,4 @@
-"""What a client may demand: the body of a POST to the exports collection, checked."""
+"""What a client may submission: the body of a POST to the exports collection, checked."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Sorting(StrEnum):
 _DOCUMENTED_SORTINGS = frozenset(Sorting) - {Sorting.CAMPAIGN_ID}
 
 
-class BadDemandError(ValueError):
-    """A demand that the API answers with 400; its text is the `detail` of that answer."""
+class BadSubmissionError(ValueError):
+    """A submission that the API answers with 400; its text is the `detail` of that answer."""
 
 
 @dataclass(frozen=True, slots=True)
-class Demand:
+class Submission:
     """An export that was asked for; both days are included."""
 
     interval: Interval
@@ -49,19 +49,19 @@ class Demand:
     csv_headers: bool = True
 
 
-def parse_demand(body: bytes) -> Demand:
-    """Read the JSON body of a demand.
+def parse_submission(body: bytes) -> Submission:
+    """Read the JSON body of a submission.
 
     Raises:
-        BadDemandError: The body breaks a rule of the API.
+        BadSubmissionError: The body breaks a rule of the API.
     """
     fields = _parse_object(body)
     first, last = _parse_date(fields, "start_date"), _parse_date(fields, "stop_date")
     if first > last:
-        raise BadDemandError("start_date: is after stop_date")
+        raise BadSubmissionError("start_date: is after stop_date")
     if fields.get("format", "csv") != "csv":
-        raise BadDemandError("format: only csv is offered")
-    return Demand(
+        raise BadSubmissionError("format: only csv is offered")
+    return Submission(
         interval=_parse_choice(fields, "interval", Interval.DAILY),
         first=first,
         last=last,
@@ -74,29 +74,29 @@ def _parse_object(body: bytes) -> dict[str, object]:
     try:
         fields = json.loads(body)
     except ValueError as error:
-        raise BadDemandError(f"JSON parse error: {error}") from error
+        raise BadSubmissionError(f"JSON parse error: {error}") from error
     if not isinstance(fields, dict):
-        raise BadDemandError("a JSON object is expected")
+        raise BadSubmissionError("a JSON object is expected")
     return fields
 
 
 def _parse_date(fields: dict[str, object], name: str) -> date:
     if name not in fields:
-        raise BadDemandError(f"{name}: this field is required")
+        raise BadSubmissionError(f"{name}: this field is required")
     text = fields[name]
     message = f"{name}: a date YYYY-MM-DD is expected"
     if not isinstance(text, str) or not _DATE.fullmatch(text):
-        raise BadDemandError(message)
+        raise BadSubmissionError(message)
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise BadDemandError(message) from error
+        raise BadSubmissionError(message) from error
 
 
 def _parse_sorting(fields: dict[str, object]) -> Sorting:
     sorting = _parse_choice(fields, "sorting", Sorting.CAMPAIGN_ID)
     if "sorting" in fields and sorting not in _DOCUMENTED_SORTINGS:
-        raise BadDemandError(f"sorting: unknown value {sorting.value!r}")
+        raise BadSubmissionError(f"sorting: unknown value {sorting.value!r}")
     return sorting
 
 
@@ -104,12 +104,12 @@ def _parse_choice(fields: dict[str, object], name: str, default: _Choice) -> _Ch
     value = fields.get(name, default.value)
     choices = {choice.value: choice for choice in type(default)}
     if not isinstance(value, str) or value not in choices:
-        raise BadDemandError(f"{name}: unknown value {value!r}")
+        raise BadSubmissionError(f"{name}: unknown value {value!r}")
     return choices[value]
 
 
 def _parse_bool(fields: dict[str, object], name: str, *, default: bool) -> bool:
     value = fields.get(name, default)
     if not isinstance(value, bool):
-        raise BadDemandError(f"{name}: a boolean is expected")
+        raise BadSubmissionError(f"{name}: a boolean is expected")
     return value

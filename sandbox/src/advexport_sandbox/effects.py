@@ -1,0 +1,77 @@
+"""What a fault does, and on which calls: the columns of the table of faults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from advexport_sandbox.answers import Endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from advexport_sandbox.answers import Answer
+    from advexport_sandbox.calls import Call, Options
+    from advexport_sandbox.submissions import Submission
+
+SUBMIT = frozenset({Endpoint.SUBMIT})
+POLL = frozenset({Endpoint.POLL})
+DOWNLOAD = frozenset({Endpoint.DOWNLOAD})
+JSON = SUBMIT | POLL
+ANY = JSON | DOWNLOAD
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Answers in the API's place, which does nothing."""
+
+    answer: Callable[[Call, Options], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Decides how a task ends, for ever, from the first poll that it strikes.
+
+    Args:
+        state: What polls say; None is that there is no such task.
+        is_sudden: Says so before the task's time is over.
+    """
+
+    state: str | None
+    is_sudden: bool = False
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing can come of the task any more."""
+        return self.state in {None, "FAILURE", "REVOKED"}
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeFile:
+    """Changes a task's file for ever, from the first download that it strikes."""
+
+    change: Callable[[bytes, Submission, Options], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeBody:
+    """Changes what one answer says."""
+
+    change: Callable[[Answer, Options], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeTransport:
+    """Changes how one answer travels."""
+
+    change: Callable[[Answer, Options], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A row of the table. Faults with different kinds of effect can strike the same call."""
+
+    name: str
+    endpoints: frozenset[Endpoint]
+    effect: Refuse | Outcome | ChangeFile | ChangeBody | ChangeTransport
+    about: str
