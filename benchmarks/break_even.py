@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import resource
 import tempfile
 import time
 from contextlib import closing
 from datetime import date
-from pathlib import Path
 from typing import Any, cast
 
 from benchmarks.api import FIRST, api
@@ -43,9 +43,10 @@ def _seconds_of_process(data: bytes) -> float:
     ):
         source.write(data)
         source.flush()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         processes.convert(cast("Any", source), cast("Any", lines), _conversion())
-        (process_id,) = processes.process_ids
-        return int(Path(f"/proc/{process_id}/schedstat").read_text().split()[0]) / 1e9
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def _seconds_here(data: bytes) -> float:

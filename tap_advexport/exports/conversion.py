@@ -6,7 +6,7 @@ import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from tap_advexport.exports.spool import open_spool
+from tap_advexport.exports.spool import open_spool, reopened
 from tap_advexport.records.convert import Conversion, Converted, convert
 from tap_advexport.records.pool import ConversionProcesses, NoProcessError
 from tap_advexport.records.source import is_packed
@@ -40,7 +40,7 @@ class Conversions:
 
     @property
     def process_ids(self) -> tuple[int, ...]:
-        """The processes that were started and not ended."""
+        """The processes that are converting."""
         return self._processes.process_ids
 
     def convert(
@@ -53,7 +53,7 @@ class Conversions:
             OSError: the lines cannot be written.
             OutputError: a process was killed, and so was its successor.
         """
-        source.seek(0)
+        source, lines = reopened(source), reopened(lines)
         if self._has_processes and self._is_large(source, byte_count):
             try:
                 return self._processes.convert(source, lines, conversion)

@@ -20,6 +20,15 @@ def open_spool() -> BinaryIO:
         raise spool_error(error) from None
 
 
+def reopened(spool: BinaryIO) -> BinaryIO:
+    """Give the same open file without a buffer, which must stay open itself.
+
+    The position of a file is shared by all processes that have it, and a buffer would not know that
+    another one moved it: to seek to the first byte would then go there in the buffer alone.
+    """
+    return cast("BinaryIO", open(spool.fileno(), "r+b", buffering=0, closefd=False))
+
+
 def spool_error(error: OSError) -> OutputError:
     """The one line about a spool that cannot be written."""
     try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import decimal
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date  # noqa: TC003 - Conversion and Converted are read from JSON by their types
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
@@ -25,7 +26,6 @@ from tap_advexport.reports import ADDED_COLUMNS, COLUMN_NAMES, Interval
 if TYPE_CHECKING:
     from array import array
     from collections.abc import Iterator
-    from datetime import date
     from typing import BinaryIO
 
     from tap_advexport.records.totals import Tally

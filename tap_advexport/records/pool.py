@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import msgspec
 
 from tap_advexport import errors
 from tap_advexport.errors import OutputError
 from tap_advexport.records.convert import Converted
-from tap_advexport.records.parcels import Fault, receive, send
+from tap_advexport.records.worker import FAULT_CODE, Fault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import BinaryIO
 
     from tap_advexport.records.convert import Conversion
+
+_Answer = TypeVar("_Answer", Converted, Fault)
 
 # -P: what lies in the working folder is not imported.
 CHILD_COMMAND: Final = (sys.executable, "-P", "-m", "tap_advexport.records.worker")
@@ -29,7 +33,7 @@ ATTEMPTS: Final = 2
 
 
 class NoProcessError(Exception):
-    """Processes cannot be started here, or cannot import the tap; threads can do their work."""
+    """Processes cannot be started here, or end before they have an answer."""
 
 
 def usable_cores() -> int:
@@ -41,22 +45,24 @@ def usable_cores() -> int:
 
 
 class ConversionProcesses:
-    """Starts processes as they are needed, uses them again, and ends them all at `close`."""
+    """Starts one process for each file, and ends what is left of them at `close`."""
 
     def __init__(self, command: Sequence[str] = CHILD_COMMAND) -> None:
         self._command = command
         self._lock = threading.Lock()
-        self._idle: list[_Child] = []
-        self._all: list[_Child] = []
+        self._running: list[subprocess.Popen[bytes]] = []
         self._is_closed = False
 
     @property
     def process_ids(self) -> tuple[int, ...]:
-        """The processes that were started and not ended."""
-        return tuple(child.process.pid for child in self._all)
+        """The processes that are converting."""
+        return tuple(process.pid for process in self._running)
 
     def convert(self, source: BinaryIO, lines: BinaryIO, conversion: Conversion) -> Converted:
         """Convert a file in a process of its own; blocks until it is done.
+
+        The process reads and writes the open files themselves, so their positions move, whatever
+        becomes of it, and no buffer of this process knows.
 
         Args:
             source: the file as it came, flushed.
@@ -67,18 +73,19 @@ class ConversionProcesses:
             FileError, InvalidFileError: as `records.convert` raises them.
             OSError: the lines cannot be written.
             OutputError: the process was killed, and so was its successor.
-            NoProcessError: processes do not work here; the file is as it was.
+            NoProcessError: processes do not work here; both files may have been touched.
         """
         code = 0
         for _ in range(ATTEMPTS):
-            child = self._take()
-            reply = child.ask(source, lines, conversion)
-            if reply is not None:
-                self._give_back(child)
-                return _converted(reply)
-            code = self._remove(child)
-            if code >= 0:
-                raise NoProcessError(f"exit code {code}")
+            code, said = self._run(source, lines, conversion)
+            # Warnings of Python may stand before the last line.
+            said = said.strip().rpartition(b"\n")[2]
+            if code == 0:
+                return _read(said, Converted)
+            if code == FAULT_CODE:
+                raise _error(_read(said, Fault))
+            if code > 0:
+                raise NoProcessError(said.decode(errors="replace") or f"exit code {code}")
         raise OutputError(
             f"conversion of the file of task {conversion.export_id}: its process was killed twice "
             f"({signal.Signals(-code).name}), as happens when memory runs out; free some, or lower "
@@ -86,77 +93,37 @@ class ConversionProcesses:
         )
 
     def close(self) -> None:
-        """End all processes, whatever they are at."""
+        """End all processes, whatever they are doing."""
         with self._lock:
             self._is_closed = True
-            children, self._all, self._idle = self._all, [], []
-        for child in children:
-            child.end()
+            for process in self._running:
+                process.kill()
 
-    def _take(self) -> _Child:
+    def _run(self, source: BinaryIO, lines: BinaryIO, conversion: Conversion) -> tuple[int, bytes]:
+        """Give a process's exit code and all that it wrote to stderr."""
+        order = msgspec.json.encode(conversion).decode()
         with self._lock:
             if self._is_closed:
                 raise OutputError("conversion: the run is over")
-            if self._idle:
-                return self._idle.pop()
             try:
-                child = _start(self._command)
+                # A group of its own, so that a terminal's Ctrl-C is the parent's to answer.
+                process = subprocess.Popen(  # noqa: S603 - this very program
+                    [*self._command, order],
+                    stdin=source,
+                    stdout=lines,
+                    stderr=subprocess.PIPE,
+                    env=child_environment(os.environ),
+                    process_group=0,
+                )
             except (OSError, ValueError) as error:
                 raise NoProcessError(str(error)) from None
-            self._all.append(child)
-            return child
-
-    def _give_back(self, child: _Child) -> None:
-        with self._lock:
-            if not self._is_closed:
-                self._idle.append(child)
-
-    def _remove(self, child: _Child) -> int:
-        with self._lock:
-            self._all = [other for other in self._all if other is not child]
-        return child.end()
-
-
-@dataclass(frozen=True, slots=True)
-class _Child:
-    process: subprocess.Popen[bytes]
-    line: socket.socket
-
-    def ask(
-        self, source: BinaryIO, lines: BinaryIO, conversion: Conversion
-    ) -> Converted | Fault | None:
-        """What became of a conversion; None when the process ended instead."""
+            self._running.append(process)
         try:
-            send(self.line, conversion, [source.fileno(), lines.fileno()])
-            found = receive(self.line)
-        except OSError:
-            return None
-        return found[0] if found else None
-
-    def end(self) -> int:
-        self.process.kill()
-        code = self.process.wait()
-        self.line.close()
-        return code
-
-
-def _start(command: Sequence[str]) -> _Child:
-    ours, theirs = socket.socketpair()
-    with theirs:
-        try:
-            # A group of its own, so that a terminal's Ctrl-C is the parent's to answer.
-            process = subprocess.Popen(  # noqa: S603 - this very program
-                command,
-                stdin=theirs.fileno(),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                env=child_environment(os.environ),
-                process_group=0,
-            )
-        except BaseException:
-            ours.close()
-            raise
-    return _Child(process, ours)
+            _, said = process.communicate()
+            return process.returncode, said
+        finally:
+            with self._lock:
+                self._running.remove(process)
 
 
 def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -166,11 +133,20 @@ def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _converted(reply: Converted | Fault) -> Converted:
-    if isinstance(reply, Converted):
-        return reply
-    if reply.kind == OSError.__name__:
-        raise OSError(reply.errno, reply.text)
-    if reply.kind:
-        raise getattr(errors, reply.kind)(reply.text)
-    raise RuntimeError(f"a conversion process failed:\n{reply.text}")
+def _read(said: bytes, kind: type[_Answer]) -> _Answer:
+    try:
+        # By way of Decimal, for totals of any length.
+        return msgspec.convert(json.loads(said, parse_int=lambda text: int(Decimal(text))), kind)
+    except (ValueError, msgspec.MsgspecError) as error:
+        raise NoProcessError(f"an unreadable answer, {error}") from None
+
+
+def _error(fault: Fault) -> Exception:
+    match fault.kind:
+        case OSError.__name__:
+            return OSError(fault.errno, fault.text)
+        case "":
+            return RuntimeError(f"a conversion process failed:\n{fault.text}")
+        case kind:
+            error: Exception = getattr(errors, kind)(fault.text)
+            return error

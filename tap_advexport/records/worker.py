@@ -1,69 +1,75 @@
-"""The process that converts files: one after the other, until its parent closes the line.
+"""The process that converts one file: `python -m tap_advexport.records.worker ORDER`.
 
-`python -m tap_advexport.records.worker`, with a Unix socket as its stdin. It imports the core
-only, so that it starts in a tenth of a second, and it never outlives its parent.
+Its stdin is the file and its stdout takes the lines. The last line of its stderr says what the file
+held, or what its fault is, as JSON like the order. It imports the core only, so that it starts in a
+tenth of a second.
 """
 
 from __future__ import annotations
 
 import os
+import select
 import signal
-import socket
+import sys
 import threading
 import traceback
-from queue import SimpleQueue
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
 
 from tap_advexport.errors import TapAdvexportError
-from tap_advexport.records.convert import convert
-from tap_advexport.records.parcels import Fault, Order, Reply, receive, send
+from tap_advexport.records.convert import Conversion, Converted, convert
 
-if TYPE_CHECKING:
-    from typing import BinaryIO
+# The exit code when stderr has a fault. Python itself exits with 1, 2 or 120.
+FAULT_CODE: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a conversion failed.
+
+    Attributes:
+        kind: the name of the error's class; empty for a bug.
+        text: its message; the traceback of a bug.
+        errno: of an OSError.
+    """
+
+    kind: str
+    text: str
+    errno: int | None = None
 
 
 def main() -> None:
-    """Convert what is asked for. Ends with the parent, and not by signals meant for that."""
+    """Convert stdin to stdout, and end with the parent, but not by signals meant for it."""
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, signal.SIG_IGN)
-    line = socket.socket(fileno=os.dup(0))
-    orders: SimpleQueue[tuple[Order, BinaryIO, BinaryIO]] = SimpleQueue()
-    threading.Thread(target=_read_orders, args=(line, orders), daemon=True).start()
-    while True:
-        order, source, lines = orders.get()
-        with source:
-            reply = _reply(order, source, lines)
-        try:
-            send(line, reply)
-        except OSError:
-            os._exit(0)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    # Totals may be longer than what Python turns into text without being asked twice.
+    sys.set_int_max_str_digits(0)
+    answer = _answer(msgspec.json.decode(sys.argv[1], type=Conversion))
+    sys.stderr.buffer.write(msgspec.json.encode(answer))
+    sys.exit(FAULT_CODE if isinstance(answer, Fault) else 0)
 
 
-def _read_orders(
-    line: socket.socket, orders: SimpleQueue[tuple[Order, BinaryIO, BinaryIO]]
-) -> None:
-    """Take orders also while one is under way: so the parent's death is seen at once."""
+def _end_with_parent() -> None:
+    """Wait until nobody can read stderr any more, as when the parent was killed."""
+    poll = select.poll()
+    poll.register(sys.stderr, 0)
+    poll.poll()
+    os._exit(1)
+
+
+def _answer(order: Conversion) -> Converted | Fault:
     try:
-        while (found := receive(line)) is not None:
-            order, descriptors = found
-            source, lines = descriptors
-            orders.put((order, os.fdopen(source, "rb"), os.fdopen(lines, "w+b")))
-    finally:
-        os._exit(0)
-
-
-def _reply(order: Order, source: BinaryIO, lines: BinaryIO) -> Reply:
-    try:
-        with lines:
-            converted = convert(source, lines, order)
-            lines.flush()
+        with open(0, "rb", buffering=0) as source, open(1, "w+b", buffering=0) as lines:
+            return convert(source, lines, order)
     except TapAdvexportError as error:
         return Fault(type(error).__name__, str(error))
     except OSError as error:
         return Fault(OSError.__name__, error.strerror or type(error).__name__, error.errno)
     except Exception:  # noqa: BLE001 - a bug, raised where there is a log
         return Fault("", traceback.format_exc())
-    return converted
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import io
-import pickle
 import sys
 from dataclasses import replace
 from datetime import date
@@ -527,12 +526,6 @@ def test_a_last_line_without_its_end_is_whole_only_if_the_end_is_proven() -> Non
 
 
 # --- The call ----------------------------------------------------------------------------------
-
-
-def test_conversions_and_what_they_give_travel_between_processes() -> None:
-    converted = run_rows([row()]).converted
-    assert pickle.loads(pickle.dumps(converted)) == converted  # noqa: S301 - our own bytes
-    assert pickle.loads(pickle.dumps(conversion())) == conversion()  # noqa: S301 - our own bytes
 
 
 class ShortWriter(io.BytesIO):

@@ -10,17 +10,25 @@ import sys
 import tempfile
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 import pytest
 
 from advexport_sandbox import Sandbox, SandboxConfig
-from tap_advexport.errors import CutFileError, InvalidHeaderError, InvalidRowError, OutputError
+from tap_advexport.errors import (
+    CutFileError,
+    FileError,
+    InvalidFileError,
+    InvalidHeaderError,
+    InvalidRowError,
+    OutputError,
+)
 from tap_advexport.exports.conversion import PACKED_FACTOR, Conversions
-from tap_advexport.records.pool import CHILD_COMMAND, ConversionProcesses, NoProcessError
+from tap_advexport.records.pool import CHILD_COMMAND, ConversionProcesses
 from tests.command.test_end_to_end import Command
 from tests.support.paths import ROOT
-from tests.support.records_reference import conversion, csv_bytes, row, run
+from tests.support.records_reference import COLUMNS, conversion, csv_bytes, row, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,7 +37,6 @@ if TYPE_CHECKING:
     from tap_advexport.records.convert import Converted
 
 ROWS = [row(aff_sub_id=str(number), time="2017-10-02 00:00") for number in range(500)]
-SHELL_CHILD = 'exec "$@"'
 
 
 @contextmanager
@@ -48,7 +55,8 @@ def convert_all(processes: ConversionProcesses, data: bytes) -> tuple[Converted,
 
 
 def started_by_shell(script: str) -> Sequence[str]:
-    return ("sh", "-c", script, "sh", *CHILD_COMMAND)
+    """A command that does something before, or in place of, a conversion process."""
+    return ("sh", "-c", f'{script}; exec "$@"', "sh", *CHILD_COMMAND)
 
 
 @pytest.fixture
@@ -89,14 +97,11 @@ def test_an_error_of_the_file_comes_back_as_it_is(
     with pytest.raises(error_type) as there:
         convert_all(processes, data)
     assert str(there.value) == str(here.value)
-    # And the process goes on.
-    assert convert_all(processes, csv_bytes(ROWS))[0].row_count == len(ROWS)
-    assert len(processes.process_ids) == 1
 
 
 def test_a_full_disk_is_the_error_of_the_system() -> None:
     # Files of this process may have 1 kB.
-    command = started_by_shell(f"ulimit -f 1; {SHELL_CHILD}")
+    command = started_by_shell("ulimit -f 1")
     with (
         closing(ConversionProcesses(command)) as processes,
         pytest.raises(OSError, match="File too large"),
@@ -106,10 +111,9 @@ def test_a_full_disk_is_the_error_of_the_system() -> None:
 
 def test_a_process_that_is_killed_gets_one_successor(tmp_path: Path) -> None:
     once = tmp_path / "once"
-    command = started_by_shell(f"mkdir {once} && kill -9 $$; {SHELL_CHILD}")
+    command = started_by_shell(f"mkdir {once} && kill -9 $$")
     with closing(ConversionProcesses(command)) as processes:
         assert convert_all(processes, csv_bytes(ROWS))[0].row_count == len(ROWS)
-        assert len(processes.process_ids) == 1
 
 
 def test_a_process_that_is_killed_twice_is_one_error_that_says_so() -> None:
@@ -120,45 +124,105 @@ def test_a_process_that_is_killed_twice_is_one_error_that_says_so() -> None:
         convert_all(processes, csv_bytes(ROWS))
 
 
+# Reads and writes as a process may have done in the middle of a file, and ends in some way.
+HALF_WAY = """
+import os, sys
+length, way, mark = sys.argv[1:4]
+source = open(0, "rb", buffering=0)
+source.seek(0)
+source.read(int(length))
+open(1, "wb", buffering=0).write(b'{"aff_sub_id":"from a process that died"}\\n{"aff_sub')
+match way:
+    case "is killed and has no successor":
+        if os.path.exists(mark):
+            sys.exit("no second process")
+        open(mark, "x").close()
+        os.kill(os.getpid(), 9)
+    case "exits":
+        sys.exit(1)
+    case "says nonsense":
+        sys.exit(0)
+"""
+
+
 @pytest.mark.parametrize(
-    "command", [("/no/such/program",), (sys.executable, "-c", "import no_such_module")]
+    "way",
+    [
+        "cannot be started",
+        "cannot be imported",
+        "is killed and has no successor",
+        "exits",
+        "says nonsense",
+    ],
 )
-def test_where_no_process_can_be_started_threads_convert(
-    command: Sequence[str], caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("row_count", [0, 100, 4000])
+def test_after_a_process_that_failed_a_file_is_converted_from_its_first_byte(
+    way: str, row_count: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    data = csv_bytes(ROWS)
-    with closing(ConversionProcesses(command)) as processes, pytest.raises(NoProcessError):
-        convert_all(processes, data)
+    # Rows of 128 bytes behind a header of 256, so that every buffer ends where a row ends: what a
+    # buffer holds and what comes behind the process's last read join to a file that looks whole.
+    header = [*COLUMNS, "x" * (256 - len(csv_bytes([])) - 1)]
+    padding = "-" * (128 - len(csv_bytes([row(aff_sub_id="0000")])) + len(csv_bytes([])) - 2)
+    rows = [row(aff_sub_id=f"{number:04}{padding}") for number in range(5000)]
+    data = csv_bytes(rows, header=header)
+    length = 256 + 128 * row_count
+    assert len(data) == 256 + 128 * len(rows)
+    command = {
+        "cannot be started": ("/no/such/program",),
+        "cannot be imported": (sys.executable, "-c", "import no_such_module"),
+    }.get(way, (sys.executable, "-c", HALF_WAY, str(length), way, str(tmp_path / "mark")))
     conversions = Conversions(1, ConversionProcesses(command))
+    expected = run(data)
     with closing(conversions), spool(data) as source, spool() as lines:
+        # As the tap may have read it already, so that a buffer holds its beginning.
+        source.seek(0)
+        source.read(2)
         for _ in range(2):
             converted = conversions.convert(source, lines, conversion(), len(data))
-            assert converted == run(data).converted
-    assert len(caplog.records) == 1
+            lines.seek(0)
+            assert (converted, lines.read()) == (expected.converted, expected.lines)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
-def test_a_process_does_not_know_the_token(
-    processes: ConversionProcesses, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_process_does_not_know_the_token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TAP_ADVEXPORT_AUTH_TOKEN", "secret-token")
-    convert_all(processes, csv_bytes(ROWS))
-    (process_id,) = processes.process_ids
-    for name in ("environ", "cmdline"):
-        known = Path(f"/proc/{process_id}/{name}").read_bytes()
-        assert known
-        assert b"secret-token" not in known
+    known = tmp_path / "known"
+    command = started_by_shell(f"cat /proc/$$/environ /proc/$$/cmdline > {known}")
+    with closing(ConversionProcesses(command)) as processes:
+        convert_all(processes, csv_bytes(ROWS))
+    assert b"PATH=" in known.read_bytes()
+    assert b"secret-token" not in known.read_bytes()
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_signals_are_the_parent_s_to_answer(
-    processes: ConversionProcesses, signum: signal.Signals
-) -> None:
-    convert_all(processes, csv_bytes(ROWS))
-    (process_id,) = processes.process_ids
-    assert os.getpgid(process_id) != os.getpgrp()
-    os.kill(process_id, signum)
-    convert_all(processes, csv_bytes(ROWS))
-    assert processes.process_ids == (process_id,)
+@contextmanager
+def converting(processes: ConversionProcesses) -> Iterator[tuple[int, list[object]]]:
+    """A conversion under way in a thread: its process, and what became of it in the end."""
+    outcome: list[object] = []
+
+    def convert() -> None:
+        try:
+            outcome.append(processes.convert(source, lines, conversion()).row_count)
+        except OutputError as error:
+            outcome.append(str(error))
+
+    header, line, _ = csv_bytes([row()]).split(b"\n")
+    with spool(header + b"\n" + (line + b"\n") * 100_000) as source, spool() as lines:
+        thread = Thread(target=convert)
+        thread.start()
+        while os.fstat(lines.fileno()).st_size < 100_000:
+            assert thread.is_alive()
+        (process_id,) = processes.process_ids
+        yield process_id, outcome
+        thread.join()
+
+
+def test_signals_are_the_parent_s_to_answer(processes: ConversionProcesses) -> None:
+    with converting(processes) as (process_id, outcome):
+        assert os.getpgid(process_id) != os.getpgrp()
+        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            os.kill(process_id, signum)
+    assert outcome == [100_000]
+    assert processes.process_ids == ()
 
 
 def test_a_process_ends_with_its_killed_parent_also_in_the_middle_of_a_file() -> None:
@@ -169,18 +233,13 @@ from tap_advexport.records.pool import ConversionProcesses
 from tests.support.records_reference import conversion, csv_bytes, row
 processes = ConversionProcesses()
 with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as lines:
-    source.write(csv_bytes([row()]))
-    source.flush()
-    processes.convert(source, lines, conversion())
-    print(*processes.process_ids, flush=True)
-    source.seek(0)
     header, line, _ = csv_bytes([row()]).split(b"\\n")
     source.write(header + b"\\n" + (line + b"\\n") * 400_000)
     source.flush()
     threading.Thread(target=processes.convert, args=(source, lines, conversion())).start()
     while os.fstat(lines.fileno()).st_size < 100_000:
         pass
-    print("converting", flush=True)
+    print(*processes.process_ids, flush=True)
     sys.stdin.read()
 """
     with subprocess.Popen(
@@ -188,22 +247,25 @@ with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as lines:
     ) as parent:
         assert parent.stdout is not None
         child = os.pidfd_open(int(parent.stdout.readline()))
-        assert parent.stdout.readline() == b"converting\n"
         parent.kill()
     with open(child, closefd=True):  # noqa: PTH123 - a descriptor
         ended, _, _ = select.select([child], [], [], 20)
     assert ended
 
 
-def test_closing_ends_the_processes_and_a_conversion_under_way(
-    processes: ConversionProcesses,
-) -> None:
-    convert_all(processes, csv_bytes(ROWS))
-    (process_id,) = processes.process_ids
-    processes.close()
+def test_closing_ends_a_conversion_under_way(processes: ConversionProcesses) -> None:
+    with converting(processes) as (process_id, outcome):
+        processes.close()
+    assert outcome == ["conversion: the run is over"]
     assert not Path(f"/proc/{process_id}").exists()
-    with pytest.raises(OutputError, match="the run is over"):
-        convert_all(processes, csv_bytes(ROWS))
+
+
+def test_a_process_imports_the_core_only() -> None:
+    program = "import sys, tap_advexport.records.worker; print(*sys.modules)"
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout
+    assert b"tap_advexport.records.convert" in found.split()
+    heavy = {b"singer_sdk", b"requests", b"urllib3", b"click", b"pyarrow", b"socket", b"logging"}
+    assert heavy.isdisjoint(found.split())
 
 
 @pytest.mark.parametrize(
@@ -215,12 +277,19 @@ def test_closing_ends_the_processes_and_a_conversion_under_way(
         (b"\x1f\x8b\x08", 1000 // PACKED_FACTOR - 1, False),
     ],
 )
-def test_only_large_files_start_a_process(head: bytes, byte_count: int, *, is_large: bool) -> None:
-    conversions = Conversions(1000)
-    with closing(conversions), spool(head) as source, spool() as lines:
-        with pytest.raises(Exception, match=r"file|header"):
-            conversions.convert(source, lines, conversion(), byte_count)
-        assert len(conversions.process_ids) == is_large
+def test_only_large_files_start_a_process(
+    head: bytes, byte_count: int, *, is_large: bool, tmp_path: Path
+) -> None:
+    mark = tmp_path / "mark"
+    conversions = Conversions(1000, ConversionProcesses(started_by_shell(f"touch {mark}")))
+    with (
+        closing(conversions),
+        spool(head) as source,
+        spool() as lines,
+        pytest.raises((FileError, InvalidFileError)),
+    ):
+        conversions.convert(source, lines, conversion(), byte_count)
+    assert mark.exists() == is_large
 
 
 # --- The command -------------------------------------------------------------------------------
