@@ -105,7 +105,7 @@ def _end(tap: TapAdvexport, code: int, reasons: list[str]) -> int:
         except TapAdvexportError as error:
             code = _fail(error, reasons)
     # When the API does not work, one line says so for all days.
-    for line in [] if run.health.is_given_up else _failed_ranges(run.failures):
+    for line in [] if run.circuit_breaker.is_given_up else _failed_ranges(run.failures):
         logger.error("%s", line)
         reasons.append(line)
         code = code or FAILED

@@ -85,14 +85,14 @@ _NO_SUCH_PLACE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED,
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
-class DemandAnswer(msgspec.Struct):
+class SubmitAnswer(msgspec.Struct):
     """Answer to a demand (API, "Demand an export")."""
 
     result: str
     task_id: str | None = None
 
 
-class LookAnswer(msgspec.Struct):
+class PollAnswer(msgspec.Struct):
     """Answer to a look at a task (API, "Ask for its state")."""
 
     state: str
@@ -146,7 +146,7 @@ class ApiClient:
     def __repr__(self) -> str:
         return f"ApiClient({self._origin})"
 
-    def demand(self, window: DateWindow, *, interval: Interval, sorting: str) -> str:
+    def submit(self, window: DateWindow, *, interval: Interval, sorting: str) -> str:
         """Demand an export and return its task id (API, "Demand an export").
 
         Raises:
@@ -155,7 +155,7 @@ class ApiClient:
             RequestError: no usable answer; a task may exist all the same.
             TaskError: the API answers that it cannot.
         """
-        what = f"demand of {interval} {window}"
+        what = f"submitting {interval} {window}"
         body = {
             "start_date": window.first.isoformat(),
             "stop_date": window.last.isoformat(),
@@ -165,15 +165,15 @@ class ApiClient:
             "interval": interval.value,
         }
         with self._send(what, "POST", self._api_url, body=body) as response:
-            self._refuse_redirected_demand(response)
+            self._refuse_redirected_submission(response)
             self._refuse_status(what, response, rejected=RejectedError)
-            answer = self._answer(what, response, DemandAnswer)
+            answer = self._answer(what, response, SubmitAnswer)
         if answer.result != "QUEUED":
             msg = f"{what}: the API answers {excerpt(answer.result, self._token) or 'no result'}"
             raise TaskError(msg)
         return self._checked_task_id(what, answer.task_id)
 
-    def look(self, task_id: str) -> Unfinished | Finished:
+    def poll(self, task_id: str) -> Unfinished | Finished:
         """Ask for a task's state (API, "Ask for its state").
 
         Raises:
@@ -181,11 +181,11 @@ class ApiClient:
             RequestError: no usable answer.
             TaskError: the task failed or is not known.
         """
-        what = f"look at task {self.shown(task_id)}"
+        what = f"polling task {self.shown(task_id)}"
         url = f"{self._api_url.rstrip('/')}/{quote(task_id, safe='')}"
         with self._follow(what, url, is_api=True) as response:
             self._refuse_status(what, response, rejected=TaskError)
-            answer = self._answer(what, response, LookAnswer)
+            answer = self._answer(what, response, PollAnswer)
         if answer.state == "SUCCESS":
             return Finished(answer.result or None)
         if answer.state in FAILED_STATES:
@@ -303,11 +303,11 @@ class ApiClient:
             )
             raise ConfigError(msg)
 
-    def _refuse_redirected_demand(self, response: requests.Response) -> None:
+    def _refuse_redirected_submission(self, response: requests.Response) -> None:
         if response.status_code in _REDIRECTS:
             url = _redirected(self._api_url, response.headers.get("Location", ""))
             msg = (
-                f"api_url: the API redirects demands (HTTP {response.status_code}): "
+                f"api_url: the API redirects submissions (HTTP {response.status_code}): "
                 f"set api_url to {place_of(url)}"
             )
             raise ConfigError(msg)

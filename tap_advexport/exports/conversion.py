@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from tap_advexport.api.client import Downloaded
-    from tap_advexport.exports.policy import Task
     from tap_advexport.reports import Interval
-    from tap_advexport.windows import DateWindow
+    from tap_advexport.windows import DateWindow, Task
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +82,7 @@ def converter(
     zone: ZoneInfo,
     columns: tuple[str, ...],
     is_digested: Callable[[DateWindow, datetime], bool],
-) -> Callable[[BinaryIO, DateWindow, Task, Downloaded], tuple[BinaryIO, Converted]]:
+) -> Callable[[BinaryIO, Task, Downloaded], tuple[BinaryIO, Converted]]:
     """The conversion of one report's files; `columns` are those that are emitted.
 
     Args:
@@ -91,18 +90,18 @@ def converter(
     """
 
     def convert_file(
-        source: BinaryIO, window: DateWindow, task: Task, downloaded: Downloaded
+        source: BinaryIO, task: Task, downloaded: Downloaded
     ) -> tuple[BinaryIO, Converted]:
         conversion = Conversion(
             interval=interval,
-            first=window.first,
-            last=window.last,
+            first=task.window.first,
+            last=task.window.last,
             timezone=zone.key,
             export_id=task.task_id,
             exported_at=rfc3339(task.submitted_at),
             columns=columns,
             is_end_proven=downloaded.is_end_proven,
-            is_digested=is_digested(window, task.submitted_at),
+            is_digested=is_digested(task.window, task.submitted_at),
         )
         lines = open_spool()
         try:

@@ -8,22 +8,21 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Protocol
 
 from tap_advexport.api.client import Downloaded, Finished, Unfinished
-from tap_advexport.exports.policy import Export, Task
 from tap_advexport.records.convert import Converted
-from tap_advexport.windows import DateWindow
+from tap_advexport.windows import DateWindow, Task
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from tap_advexport.errors import ExportError
+    from tap_advexport.exports.policy import Export
     from tap_advexport.reports import Interval
 
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """The API accepted a demand."""
+    """The API accepted a window."""
 
-    window: DateWindow
     task: Task
 
 
@@ -31,7 +30,7 @@ class Submitted:
 class Abandoned:
     """A task is given up; nobody will adopt it."""
 
-    task_id: str
+    task: Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +45,19 @@ class Failed:
 class Ready:
     """An export whose file is whole and valid. Call `release` when its rows are out."""
 
-    window: DateWindow
     task: Task
     lines: BinaryIO
     converted: Converted
     byte_count: int
     release: Callable[[], None] = field(repr=False)
 
+    @property
+    def window(self) -> DateWindow:
+        """Its days."""
+        return self.task.window
 
-class Fetched(NamedTuple):
+
+class DownloadedFile(NamedTuple):
     """A downloaded file."""
 
     spool: BinaryIO
@@ -68,18 +71,18 @@ class ConvertedFile(NamedTuple):
     converted: Converted
 
 
-Answer = str | Unfinished | Finished | Fetched | ConvertedFile
+Answer = str | Unfinished | Finished | DownloadedFile | ConvertedFile
 Event = Submitted | Abandoned | Failed | Ready
 
 
 class Client(Protocol):
     """The three calls of the API."""
 
-    def demand(self, window: DateWindow, *, interval: Interval, sorting: str) -> str:
-        """Demand an export; returns the task's id."""
+    def submit(self, window: DateWindow, *, interval: Interval, sorting: str) -> str:
+        """Submit a window; returns the task's id."""
         ...
 
-    def look(self, task_id: str) -> Unfinished | Finished:
+    def poll(self, task_id: str) -> Unfinished | Finished:
         """Ask for a task's state."""
         ...
 
@@ -94,15 +97,15 @@ class Client(Protocol):
         ...
 
 
-# With the usual three attempts, three dozen demands in vain.
+# With the usual three attempts, three dozen submissions in vain.
 SETBACKS_PER_ATTEMPT: Final = 12
 
 # Turns a downloaded file into a spool of record lines.
-Convert = Callable[[BinaryIO, DateWindow, Task, Downloaded], tuple[BinaryIO, Converted]]
+Convert = Callable[[BinaryIO, Task, Downloaded], tuple[BinaryIO, Converted]]
 
 
 @dataclass(slots=True)
-class Health:
+class CircuitBreaker:
     """How the exports of a whole run went, over all its reports."""
 
     succeeded: int = 0
@@ -116,7 +119,7 @@ class Health:
         return self.succeeded == 0 and self.failed >= limit
 
     def is_hopeless(self, attempts: int) -> bool:
-        """A few dozen demands came to nothing, and none worked, however many are in flight.
+        """A few dozen submissions came to nothing, and none worked, however many are in flight.
 
         Args:
             attempts: how often each export may be demanded.
@@ -138,18 +141,18 @@ class Limits:
 class Phase(Enum):
     """Where an export in flight is."""
 
-    DEMAND = auto()
-    LOOK = auto()
-    FETCH = auto()
+    SUBMIT = auto()
+    POLL = auto()
+    DOWNLOAD = auto()
     CONVERT = auto()
     READY = auto()
 
 
-AT_THE_API: Final = frozenset({Phase.DEMAND, Phase.LOOK, Phase.FETCH})
+AT_THE_API: Final = frozenset({Phase.SUBMIT, Phase.POLL, Phase.DOWNLOAD})
 
 
 @dataclass(slots=True)
-class Flight:
+class ExportJob:
     """An export in flight: what it is at, and when that is to go on."""
 
     export: Export
@@ -158,22 +161,22 @@ class Flight:
     began_at: float = 0.0
     waits_since: float = 0.0
     unfinished_age: float = 0.0
-    job: int | None = None
-    job_sent_at: float = 0.0
-    job_alive_at: float = 0.0
-    demanded_at: datetime | None = None
+    work: int | None = None
+    work_began_at: float = 0.0
+    work_alive_at: float = 0.0
+    submitting_at: datetime | None = None
     url: str | None = None
     download: Downloaded | None = None
     spool: BinaryIO | None = None
     is_released: bool = False
 
     def __repr__(self) -> str:
-        return f"Flight({self.export.window}, {self.phase.name})"
+        return f"ExportJob({self.export.window}, {self.phase.name})"
 
 
-def task_of(flight: Flight) -> Task:
+def task_of(job: ExportJob) -> Task:
     """The task that the API has accepted for an export."""
-    if flight.export.task is None:
-        msg = f"{flight} has no task"
+    if job.export.task is None:
+        msg = f"{job} has no task"
         raise AssertionError(msg)
-    return flight.export.task
+    return job.export.task

@@ -14,14 +14,14 @@ import backoff
 FIRST_RETRY_SECONDS: Final = 0.5
 LONGEST_RETRY_SECONDS: Final = 30.0
 LONGEST_RETRY_AFTER_SECONDS: Final = 600.0
-SHORTEST_LOOK_PAUSE_SECONDS: Final = 0.25
-LOOK_PAUSE_SHARE_OF_AGE: Final = 5
+MIN_POLL_PAUSE_SECONDS: Final = 0.25
+POLL_PAUSE_SHARE_OF_AGE: Final = 5
 # What is learned makes for no looks that are closer to each other than this...
 LEAST_LEARNED_SECONDS: Final = 0.01
 LEAST_LEARNED_SHARE: Final = 0.02
 # ...nor, where tasks do not agree, than this share of their age.
 LEARNED_STEP: Final = 0.05
-LOOKS_REMEMBERED: Final = 16
+FINISHES_REMEMBERED: Final = 16
 # Tasks that take no more than so many times as long as others are of one kind with them.
 NEAR_FACTOR: Final = 1.5
 
@@ -58,7 +58,7 @@ class Finish:
 
 
 @dataclass(slots=True)
-class LookTimes:
+class PollSchedule:
     """When to look at a task again, with what the finished tasks of this run have taught.
 
     A task is looked at after a fifth of its age, at least 0.25 s and at most
@@ -69,11 +69,11 @@ class LookTimes:
     """
 
     poll_interval_seconds: float
-    _finishes: deque[Finish] = field(default_factory=lambda: deque(maxlen=LOOKS_REMEMBERED))
+    _finishes: deque[Finish] = field(default_factory=lambda: deque(maxlen=FINISHES_REMEMBERED))
 
     def pause(self, age_seconds: float) -> float:
         """Seconds until the next look at a task that was demanded `age_seconds` ago."""
-        ladder = max(SHORTEST_LOOK_PAUSE_SECONDS, age_seconds / LOOK_PAUSE_SHARE_OF_AGE)
+        ladder = max(MIN_POLL_PAUSE_SECONDS, age_seconds / POLL_PAUSE_SHARE_OF_AGE)
         ladder = min(ladder, self.poll_interval_seconds)
         return min([ladder, *self._learned_pauses(age_seconds, ladder)])
 

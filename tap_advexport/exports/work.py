@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, assert_never
 
 from tap_advexport.errors import ExportError
-from tap_advexport.exports.job import ConvertedFile, Fetched, Phase, task_of
+from tap_advexport.exports.job import ConvertedFile, DownloadedFile, Phase, task_of
 from tap_advexport.exports.spool import open_spool, spool_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tap_advexport.clock import Clock
-    from tap_advexport.exports.job import Client, Convert, Flight
+    from tap_advexport.exports.job import Client, Convert, ExportJob
     from tap_advexport.exports.workers import Outcome
     from tap_advexport.reports import Interval
 
@@ -34,39 +34,40 @@ class Work:
     sorting: str
     is_stopped: Callable[[], bool]
 
-    def of(self, flight: Flight) -> Callable[[], object]:
-        """The work that brings an export in flight on; a demand counts from now."""
-        match flight.phase:
-            case Phase.DEMAND:
-                flight.demanded_at = self.clock.now()
-                window = flight.export.window
-                return lambda: self.client.demand(
+    def of(self, job: ExportJob) -> Callable[[], object]:
+        """The work that brings an export in flight on; a submission counts from now."""
+        match job.phase:
+            case Phase.SUBMIT:
+                job.submitting_at = self.clock.now()
+                window = job.export.window
+                return lambda: self.client.submit(
                     window, interval=self.interval, sorting=self.sorting
                 )
-            case Phase.LOOK:
-                task_id = task_of(flight).task_id
-                return lambda: self.client.look(task_id)
-            case Phase.FETCH:
-                return self._fetch(flight)
+            case Phase.POLL:
+                task_id = task_of(job).task_id
+                return lambda: self.client.poll(task_id)
+            case Phase.DOWNLOAD:
+                return self._download(job)
             case Phase.CONVERT:
-                return self._convert(flight)
+                return self._convert(job)
             case Phase.READY:
                 msg = "an export that is ready needs no work"
                 raise AssertionError(msg)
             case _:
-                assert_never(flight.phase)
+                assert_never(job.phase)
 
-    def _fetch(self, flight: Flight) -> Callable[[], object]:
-        url, job = flight.url or "", flight.job
+    def _download(self, job: ExportJob) -> Callable[[], object]:
+        url, work = job.url or "", job.work
 
         def is_cancelled() -> bool:
-            flight.job_alive_at = self.clock.monotonic()
-            return self.is_stopped() or flight.job != job
+            job.work_alive_at = self.clock.monotonic()
+            return self.is_stopped() or job.work != work
 
-        def fetch() -> Fetched:
+        def download() -> DownloadedFile:
             spool = open_spool()
             try:
-                return Fetched(spool, self.client.download(url, spool, is_cancelled=is_cancelled))
+                found = self.client.download(url, spool, is_cancelled=is_cancelled)
+                return DownloadedFile(spool, found)
             except OSError as error:
                 close_spool(spool)
                 raise spool_error(error) from None
@@ -74,17 +75,17 @@ class Work:
                 close_spool(spool)
                 raise
 
-        return fetch
+        return download
 
-    def _convert(self, flight: Flight) -> Callable[[], object]:
-        spool, download, task = flight.spool, flight.download, task_of(flight)
+    def _convert(self, job: ExportJob) -> Callable[[], object]:
+        spool, download, task = job.spool, job.download, task_of(job)
         if spool is None or download is None:
             msg = "an export is converted after its download"
             raise AssertionError(msg)
 
         def convert() -> ConvertedFile:
             try:
-                return ConvertedFile(*self.convert(spool, flight.export.window, task, download))
+                return ConvertedFile(*self.convert(spool, task, download))
             except ExportError as error:
                 raise self.client.cleared(error) from None
             except OSError as error:
@@ -97,7 +98,7 @@ class Work:
 
 def discard(outcome: Outcome) -> None:
     """Close what an abandoned job opened after all."""
-    if isinstance(outcome.value, Fetched | ConvertedFile):
+    if isinstance(outcome.value, DownloadedFile | ConvertedFile):
         close_spool(outcome.value.spool)
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Final, Protocol
 
-from tap_advexport.exports.job import Flight, Phase
+from tap_advexport.exports.job import ExportJob, Phase
 from tap_advexport.progress.progress import Progress
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Watched(Protocol):
     """What brings the exports."""
 
     @property
-    def flights(self) -> tuple[Flight, ...]:
+    def jobs(self) -> tuple[ExportJob, ...]:
         """The exports in flight."""
         ...
 
@@ -116,14 +116,14 @@ class Watch:
         report, now = self._report, self._monotonic()
         if report is None:
             return Progress("", 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0)
-        flights = [flight for flight in report.runner.flights if not flight.is_released]
-        phases = [flight.phase for flight in flights]
-        ages = [now - flight.began_at for flight in flights if flight.phase is Phase.LOOK]
+        jobs = [job for job in report.runner.jobs if not job.is_released]
+        phases = [job.phase for job in jobs]
+        ages = [now - job.began_at for job in jobs if job.phase is Phase.POLL]
         return Progress(
             report=report.label,
             queued=report.runner.queued,
-            running=phases.count(Phase.DEMAND) + phases.count(Phase.LOOK),
-            downloading=phases.count(Phase.FETCH),
+            running=phases.count(Phase.SUBMIT) + phases.count(Phase.POLL),
+            downloading=phases.count(Phase.DOWNLOAD),
             checking=phases.count(Phase.CONVERT),
             emitting=phases.count(Phase.READY),
             emitted=report.emitted,

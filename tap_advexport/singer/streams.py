@@ -19,7 +19,7 @@ from tap_advexport.coverage.transitions import Coverage, Pending, Plan, Rules, S
 from tap_advexport.errors import ConfigError, IncompleteError, TapAdvexportError
 from tap_advexport.exports.conversion import converter, rfc3339
 from tap_advexport.exports.job import Abandoned, Event, Failed, Limits, Ready, Submitted
-from tap_advexport.exports.policy import Export, Patience, Task
+from tap_advexport.exports.policy import Export, RetryPolicy
 from tap_advexport.exports.runner import Runner
 from tap_advexport.records.pool import usable_cores
 from tap_advexport.redaction import excerpt
@@ -34,7 +34,7 @@ from tap_advexport.singer.schemas import (
 from tap_advexport.singer.sdk import OwnStateStream
 from tap_advexport.singer.stdout import RecordFrame, copy_spans
 from tap_advexport.sync.run import Background, FailedDays, Halt, Run, foreground
-from tap_advexport.windows import DateWindow, plan_windows
+from tap_advexport.windows import DateWindow, Task, plan_windows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -233,13 +233,13 @@ class ReportStream(AdvexportStream):
                 export_timeout_seconds=settings.export_timeout_seconds,
                 request_timeout_seconds=settings.request_timeout_seconds,
             ),
-            patience=Patience(
+            retry_policy=RetryPolicy(
                 request_attempts=settings.request_attempts,
                 export_attempts=settings.export_attempts,
                 interval=self.report.interval,
             ),
             sorting=settings.sorting,
-            health=run.health,
+            circuit_breaker=run.circuit_breaker,
         )
 
     def _events(self, runner: Runner, exports: Iterable[Export]) -> Iterator[list[Event]]:
@@ -272,10 +272,10 @@ class ReportStream(AdvexportStream):
     def _take(self, batch: list[Event]) -> Iterator[Any]:
         for event in batch:
             match event:
-                case Submitted(window, task):
-                    self._submitted(window, task)
-                case Abandoned(task_id):
-                    self._set_coverage(days.dropped(self._coverage, task_id))
+                case Submitted(task):
+                    self._submitted(task)
+                case Abandoned(task):
+                    self._set_coverage(days.dropped(self._coverage, task.task_id))
                 case Failed(window, reason):
                     self._failed(window, reason)
                 case Ready():
@@ -286,7 +286,8 @@ class ReportStream(AdvexportStream):
                     event.release()
         self._advexport.write_state()
 
-    def _submitted(self, window: DateWindow, task: Task) -> None:
+    def _submitted(self, task: Task) -> None:
+        window = task.window
         pending = Pending(task.task_id, window.first, window.last, task.submitted_at)
         self._set_coverage(days.submitted(self._coverage, pending))
 
@@ -524,8 +525,8 @@ class PeriodsStream(AdvexportStream):
 
 def _exports(plan: Plan) -> Iterator[Export]:
     for pending in plan.adopted:
-        task = Task(pending.task_id, pending.submitted_at, is_adopted=True)
-        yield Export(pending.window, task=task)
+        task = Task(pending.task_id, pending.window, pending.submitted_at)
+        yield Export(pending.window, task=task, is_adopted=True)
     for window in plan.demanded:
         yield Export(window)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from tap_advexport.api.client import ApiClient
 from tap_advexport.clock import Clock, SystemClock
 from tap_advexport.exports.conversion import Conversions
-from tap_advexport.exports.job import Health
+from tap_advexport.exports.job import CircuitBreaker
 from tap_advexport.exports.workers import ThreadWorkers, Workers
 from tap_advexport.progress.reporter import Watch, show_on_terminal
 from tap_advexport.sync.grace import GraceAfterSignal
@@ -104,7 +104,7 @@ class Run:
         self.machine = machine
         self.started_at: datetime = machine.clock.now()
         self.began_at = machine.clock.monotonic()
-        self.health = Health()
+        self.circuit_breaker = CircuitBreaker()
         self.tally = Tally()
         self.failures: list[FailedDays] = []
         self.conversions = Conversions()

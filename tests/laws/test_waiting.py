@@ -48,13 +48,13 @@ class SlowApi:
         self._free = [0.0] * servers
         self._done: dict[str, float] = {}
 
-    def demand(self, _: object) -> None:
+    def submit(self, _: object) -> None:
         begins = max(heapq.heappop(self._free), self._api.clock.seconds)
         ends = begins + self._latencies[len(self._done)]
         heapq.heappush(self._free, ends)
         self._done[f"task-{len(self._done) + 1}"] = ends
 
-    def look(self, task: object) -> Unfinished | None:
+    def poll(self, task: object) -> Unfinished | None:
         is_done = self._api.clock.seconds >= self._done[str(task)] - 1e-6
         return None if is_done else Unfinished("PENDING", is_known=True)
 
@@ -67,12 +67,12 @@ def _many_calls(monkeypatch: pytest.MonkeyPatch) -> None:
 def backfill(latencies: Sequence[float], *, servers: int = 10**4, **answers: object) -> Backfill:
     rig = Rig(at_once=AT_ONCE, export_timeout_seconds=10**7)
     slow = SlowApi(rig.api, latencies, servers)
-    rig.api.always |= {"demand": slow.demand, "look": slow.look, **answers}
+    rig.api.always |= {"submit": slow.submit, "poll": slow.poll, **answers}
     first = date(2024, 1, 1)
     days = (first + timedelta(number) for number in range(len(latencies)))
     told = rig.run(*(Export(DateWindow(day, day)) for day in days))
     assert len(told.ready) == len(latencies)
-    asked = rig.api.asked("look")
+    asked = rig.api.asked("poll")
     looks = [asked.count(f"task-{number + 1}") for number in range(len(latencies))]
     return Backfill(rig.clock.seconds - 1000.0, looks)
 

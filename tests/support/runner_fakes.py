@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, BinaryIO
 from tap_advexport.api.client import Downloaded, Finished, Unfinished
 from tap_advexport.exports.job import (
     Abandoned,
+    CircuitBreaker,
+    DownloadedFile,
     Event,
     Failed,
-    Fetched,
-    Health,
     Limits,
     Ready,
     Submitted,
 )
-from tap_advexport.exports.policy import Export, Patience, Task
+from tap_advexport.exports.policy import Export, RetryPolicy
 from tap_advexport.exports.runner import Runner
 from tap_advexport.exports.workers import Outcome
 from tap_advexport.records.convert import Converted
 from tap_advexport.reports import Interval
-from tap_advexport.windows import DateWindow
+from tap_advexport.windows import DateWindow, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -95,7 +95,7 @@ class FakeWorkers:
 
 
 def _close(outcome: Outcome) -> None:
-    if isinstance(outcome.value, Fetched):
+    if isinstance(outcome.value, DownloadedFile):
         outcome.value.spool.close()
 
 
@@ -117,16 +117,16 @@ class Api:
     calls: list[tuple[str, float, str]] = field(default_factory=list)
     windows: dict[str, DateWindow] = field(default_factory=dict)
 
-    def demand(self, window: DateWindow, *, interval: Interval, sorting: str) -> str:
+    def submit(self, window: DateWindow, *, interval: Interval, sorting: str) -> str:
         del interval, sorting
         task_id = f"task-{len(self.windows) + 1}"
         self.windows[task_id] = window
-        answer = self._answer("demand", window, task_id)
+        answer = self._answer("submit", window, task_id)
         assert isinstance(answer, str)
         return answer
 
-    def look(self, task_id: str) -> Unfinished | Finished:
-        answer = self._answer("look", task_id, Finished(f"https://files/{task_id}?secret"))
+    def poll(self, task_id: str) -> Unfinished | Finished:
+        answer = self._answer("poll", task_id, Finished(f"https://files/{task_id}?secret"))
         assert isinstance(answer, Unfinished | Finished)
         return answer
 
@@ -143,10 +143,10 @@ class Api:
         return type(error)(str(error).replace("t0ken", "***"))
 
     def convert(
-        self, spool: BinaryIO, window: DateWindow, task: Task, downloaded: Downloaded
+        self, spool: BinaryIO, task: Task, downloaded: Downloaded
     ) -> tuple[BinaryIO, Converted]:
-        del spool, task, downloaded
-        answer = self._answer("convert", window, Converted((), 0, 0, (), is_time_ordered=True))
+        del spool, downloaded
+        answer = self._answer("convert", task.window, Converted((), 0, 0, (), is_time_ordered=True))
         assert isinstance(answer, Converted)
         return io.BytesIO(), answer
 
@@ -190,12 +190,12 @@ class Rig:
         export_timeout_seconds: float = 1000.0,
         request_timeout_seconds: float = 60.0,
         interval: Interval = Interval.DAILY,
-        health: Health | None = None,
+        circuit_breaker: CircuitBreaker | None = None,
     ) -> None:
         self.clock = FakeClock()
         self.workers = FakeWorkers(self.clock)
         self.api = Api(self.clock, self.workers)
-        self.health = health or Health()
+        self.circuit_breaker = circuit_breaker or CircuitBreaker()
         self.runner = Runner(
             client=self.api,
             convert=self.api.convert,
@@ -209,13 +209,13 @@ class Rig:
                 export_timeout_seconds=export_timeout_seconds,
                 request_timeout_seconds=request_timeout_seconds,
             ),
-            patience=Patience(
+            retry_policy=RetryPolicy(
                 request_attempts=request_attempts,
                 export_attempts=export_attempts,
                 interval=interval,
             ),
             sorting="time",
-            health=self.health,
+            circuit_breaker=self.circuit_breaker,
         )
 
     def events(self, *exports: Export) -> Iterator[Event]:
@@ -245,7 +245,7 @@ class Told:
 
     @property
     def abandoned(self) -> list[str]:
-        return [event.task_id for event in self.events if isinstance(event, Abandoned)]
+        return [event.task.task_id for event in self.events if isinstance(event, Abandoned)]
 
     @property
     def submitted(self) -> list[str]:
@@ -275,4 +275,5 @@ def wanted(first: int, last: int | None = None) -> Export:
 def adopted(first: int, last: int | None = None, *, hours_old: float = 1) -> Export:
     """A window with the task of an earlier run."""
     submitted_at = START - timedelta(hours=hours_old)
-    return Export(window(first, last), task=Task("old", submitted_at, is_adopted=True))
+    days = window(first, last)
+    return Export(days, task=Task("old", days, submitted_at), is_adopted=True)

@@ -94,8 +94,8 @@ def serving(
         client.close()
 
 
-def demand(client: ApiClient) -> str:
-    return client.demand(WINDOW, interval=Interval.DAILY, sorting="time")
+def submit(client: ApiClient) -> str:
+    return client.submit(WINDOW, interval=Interval.DAILY, sorting="time")
 
 
 def fetch(client: ApiClient, url: str) -> tuple[bytes, Downloaded]:
@@ -129,7 +129,7 @@ def assert_no_secret(*texts: str) -> None:
 
 def test_a_demand_is_the_documented_request() -> None:
     with serving(queued("id 7")) as (server, client):
-        assert demand(client) == "id 7"
+        assert submit(client) == "id 7"
     [asked] = server.requests
     assert (asked.method, asked.target) == ("POST", API)
     assert json.loads(asked.body) == {
@@ -148,7 +148,7 @@ def test_a_demand_is_the_documented_request() -> None:
 def test_a_task_is_asked_for_behind_one_slash(slash: str) -> None:
     with Wire(lambda _: state("PENDING")) as server:
         client = client_of(f"{server.origin}/exports{slash}")
-        assert client.look("t1") == Unfinished("PENDING", is_known=True)
+        assert client.poll("t1") == Unfinished("PENDING", is_known=True)
         client.close()
     assert server.requests[0].target == "/exports/t1"
 
@@ -158,13 +158,13 @@ def test_a_task_is_asked_for_behind_one_slash(slash: str) -> None:
 )
 def test_states_on_the_way_are_unfinished(name: str, is_known: bool) -> None:  # noqa: FBT001
     with serving(state(name)) as (_, client):
-        assert client.look("t") == Unfinished(name, is_known=is_known)
+        assert client.poll("t") == Unfinished(name, is_known=is_known)
 
 
 @pytest.mark.parametrize("name", ["FAILURE", "REVOKED"])
 def test_failed_states_are_errors_of_the_task(name: str) -> None:
     with serving(state(name)) as (_, client):
-        assert type(error_of(lambda: client.look("t"))) is TaskError
+        assert type(error_of(lambda: client.poll("t"))) is TaskError
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_a_netrc_file_replaces_nothing_and_adds_nothing(
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NETRC", str(netrc))
     with serving(queued()) as (server, client), Wire(lambda _: reply(CSV)) as other:
-        demand(client)
+        submit(client)
         fetch(client, f"{other.origin}/f")
     assert server.requests[0].headers["authorization"] == f"Token {TOKEN}"
     assert "authorization" not in other.requests[0].headers
@@ -275,8 +275,8 @@ def test_cookies_are_neither_kept_nor_sent() -> None:
             b"\r\n\r\n", b"\r\nSet-Cookie: session=1; Path=/; Domain=127.0.0.1\r\n\r\n", 1
         )
         other.handler = lambda _: reply(CSV, Set_Cookie="other=2")
-        demand(client)
-        demand(client)
+        submit(client)
+        submit(client)
         fetch(client, f"{other.origin}/f")
         fetch(client, f"{other.origin}/f")
     assert all("cookie" not in asked.headers for asked in [*server.requests, *other.requests])
@@ -339,19 +339,19 @@ def test_http_is_refused_where_the_api_is_https() -> None:
     assert "downgrade" in str(error)
 
 
-@pytest.mark.parametrize("call", ["look", "download"])
+@pytest.mark.parametrize("call", ["poll", "download"])
 def test_a_loop_of_redirects_ends(call: str) -> None:
     with serving(lambda asked: reply(code=302, Location=asked.target)) as (server, client):
         url = f"{server.origin}/f"
-        error = error_of(lambda: client.look("t") if call == "look" else fetch(client, url))
+        error = error_of(lambda: client.poll("t") if call == "poll" else fetch(client, url))
         assert "redirected more than" in str(error)
         assert len(server.requests) <= 10
 
 
-@pytest.mark.parametrize("call", ["look", "fetch"])
+@pytest.mark.parametrize("call", ["poll", "fetch"])
 def test_a_redirect_to_nowhere_is_told(call: str) -> None:
     with serving(head(302, Content_Length=0)) as (server, client):
-        ask = client.look if call == "look" else lambda _: fetch(client, f"{server.origin}/f")
+        ask = client.poll if call == "poll" else lambda _: fetch(client, f"{server.origin}/f")
         assert "does not say where" in str(error_of(lambda: ask("t")))
         assert len(server.requests) == 1
 
@@ -375,17 +375,17 @@ def test_the_body_of_a_redirect_is_not_read() -> None:
 
 def test_a_redirected_demand_says_what_api_url_should_be() -> None:
     with serving(reply(code=301, Location="/v2/exports/")) as (server, client):
-        error = error_of(lambda: demand(client))
+        error = error_of(lambda: submit(client))
         assert isinstance(error, ConfigError)
         assert f"set api_url to {server.origin}/v2/exports/" in str(error)
         assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("location", ["http://[", "http://evil.example/?x", "file:///x", "//a b"])
-@pytest.mark.parametrize("call", ["demand", "look"])
+@pytest.mark.parametrize("call", ["submit", "poll"])
 def test_an_api_that_redirects_away_is_an_error_of_the_setting(call: str, location: str) -> None:
     with serving(reply(code=302, Location=location)) as (_, client):
-        error = error_of(lambda: demand(client) if call == "demand" else client.look("t"))
+        error = error_of(lambda: submit(client) if call == "submit" else client.poll("t"))
         assert isinstance(error, ConfigError)
         assert "api_url" in str(error)
 
@@ -397,7 +397,7 @@ def test_an_added_slash_is_followed_with_the_token() -> None:
         return reply(code=301, Location=asked.target + "/")
 
     with serving(answer) as (server, client):
-        client.look("t")
+        client.poll("t")
     assert server.requests[1].headers["authorization"] == f"Token {TOKEN}"
 
 
@@ -424,9 +424,9 @@ ODD_IDS = [
 @pytest.mark.parametrize("task_id", ODD_IDS, ids=range(len(ODD_IDS)))
 def test_an_odd_task_id_stays_one_segment_of_the_path(task_id: str) -> None:
     with serving(queued(task_id)) as (server, client):
-        assert demand(client) == task_id
+        assert submit(client) == task_id
         server.handler = lambda _: state("PENDING")
-        client.look(task_id)
+        client.poll(task_id)
     target = server.requests[1].target
     assert target.startswith(API)
     segment = target.removeprefix(API)
@@ -437,7 +437,7 @@ def test_an_odd_task_id_stays_one_segment_of_the_path(task_id: str) -> None:
 @pytest.mark.parametrize("task_id", ["", ".", "..", None, TOKEN, f"task-{TOKEN}"])
 def test_a_task_id_that_is_none_is_refused(task_id: str | None) -> None:
     with serving(queued(task_id)) as (_, client):
-        assert isinstance(error_of(lambda: demand(client)), TaskError)
+        assert isinstance(error_of(lambda: submit(client)), TaskError)
 
 
 def test_a_short_token_may_stand_in_a_task_id() -> None:
@@ -450,14 +450,14 @@ def test_a_short_token_may_stand_in_a_task_id() -> None:
             pool_size=1,
             clock=SystemClock(),
         )
-        assert demand(client) == "task-1"
+        assert submit(client) == "task-1"
         client.close()
 
 
 # --- What comes back --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("call", ["demand", "look", "download"])
+@pytest.mark.parametrize("call", ["submit", "poll", "download"])
 @pytest.mark.parametrize(
     ("code", "kinds"),
     [
@@ -486,8 +486,8 @@ def test_each_status_is_an_error_by_what_is_to_be_done(
     )
     with serving(reply(body, code=code)) as (server, client):
         calls: dict[str, Callable[[], object]] = {
-            "demand": lambda: demand(client),
-            "look": lambda: client.look("t"),
+            "submit": lambda: submit(client),
+            "poll": lambda: client.poll("t"),
             "download": lambda: fetch(client, f"{server.origin}/f?{SIGNATURE}"),
         }
         error = error_of(calls[call])
@@ -517,7 +517,7 @@ def test_the_moment_that_a_server_asks_for_is_read(days: float, least: float, mo
 
 def pause_asked_for(text: str) -> float:
     with serving(reply(code=429, Retry_After=text)) as (_, client):
-        error = error_of(lambda: client.look("t"))
+        error = error_of(lambda: client.poll("t"))
     assert isinstance(error, RequestError)
     assert error.is_throttled
     assert error.retry_after_seconds is not None
@@ -543,7 +543,7 @@ def pause_asked_for(text: str) -> float:
 )
 def test_a_retry_after_that_makes_no_sense_is_none(text: str) -> None:
     with serving(reply(code=503, Retry_After=text)) as (_, client):
-        assert isinstance(error_of(lambda: client.look("t")), RequestError)
+        assert isinstance(error_of(lambda: client.poll("t")), RequestError)
 
 
 @pytest.mark.parametrize(
@@ -565,8 +565,8 @@ def test_a_retry_after_that_makes_no_sense_is_none(text: str) -> None:
 )
 def test_an_answer_that_is_not_as_documented_is_asked_for_again(body: bytes) -> None:
     with serving(reply(body)) as (_, client):
-        assert type(error_of(lambda: client.look("t"))) is RequestError
-        assert type(error_of(lambda: demand(client))) is RequestError
+        assert type(error_of(lambda: client.poll("t"))) is RequestError
+        assert type(error_of(lambda: submit(client))) is RequestError
 
 
 def test_an_answer_that_has_no_end_is_read_to_its_limit_only() -> None:
@@ -580,7 +580,7 @@ def test_an_answer_that_has_no_end_is_read_to_its_limit_only() -> None:
 
     with serving(lambda _: Close(endless())) as (_, client):
         tracemalloc.start()
-        assert isinstance(error_of(lambda: client.look("t")), RequestError)
+        assert isinstance(error_of(lambda: client.poll("t")), RequestError)
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
     assert peak < 8 << 20
@@ -591,12 +591,12 @@ def test_an_answer_that_has_no_end_is_read_to_its_limit_only() -> None:
 def test_an_answer_that_is_packed_although_nobody_asked_for_it_is_read(encoding: str) -> None:
     body = gzip.compress(b'{"state": "PENDING", "result": null}')
     with serving(reply(body, Content_Encoding=encoding)) as (_, client):
-        assert client.look("t") == Unfinished("PENDING", is_known=True)
+        assert client.poll("t") == Unfinished("PENDING", is_known=True)
 
 
 def test_answers_of_the_api_are_not_asked_for_packed_and_files_are() -> None:
     with serving(state("PENDING")) as (server, client):
-        client.look("t")
+        client.poll("t")
         fetch(client, f"{server.origin}/f")
     assert [asked.headers["accept-encoding"] for asked in server.requests] == ["identity", "gzip"]
 
@@ -605,7 +605,7 @@ def test_a_packed_answer_that_swells_is_bounded() -> None:
     bomb = gzip.compress(b'{"state": "' + bytes(200 << 20))
     with serving(reply(bomb, Content_Encoding="gzip")) as (_, client):
         tracemalloc.start()
-        assert isinstance(error_of(lambda: client.look("t")), RequestError)
+        assert isinstance(error_of(lambda: client.poll("t")), RequestError)
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
     assert peak < 16 << 20
@@ -616,7 +616,7 @@ def test_a_packed_answer_that_swells_is_bounded() -> None:
 )
 def test_a_packed_answer_that_is_damaged_is_asked_for_again(body: bytes) -> None:
     with serving(reply(body, Content_Encoding="gzip")) as (_, client):
-        assert type(error_of(lambda: client.look("t"))) is RequestError
+        assert type(error_of(lambda: client.poll("t"))) is RequestError
 
 
 # --- Files that are cut -----------------------------------------------------------------------
@@ -735,7 +735,7 @@ def test_a_blank_before_a_colon_hides_no_length() -> None:
 def test_headers_without_an_end_are_given_up(line: bytes) -> None:
     wire = itertools.chain([b"HTTP/1.1 200 OK\r\n"], itertools.repeat(line * 100, 10_000))
     with serving(Close(wire)) as (_, client):
-        assert isinstance(error_of(lambda: client.look("t")), RequestError)
+        assert isinstance(error_of(lambda: client.poll("t")), RequestError)
 
 
 @pytest.mark.parametrize("early", [100, 102, 103, 199])
@@ -749,7 +749,7 @@ def test_what_comes_before_the_answer_is_passed_over(early: int) -> None:
 
 def test_hints_without_an_end_are_given_up() -> None:
     with serving(Close(head(103) * 100)) as (_, client):
-        assert isinstance(error_of(lambda: client.look("t")), RequestError)
+        assert isinstance(error_of(lambda: client.poll("t")), RequestError)
 
 
 def test_a_bomb_costs_no_memory_while_it_is_downloaded() -> None:
@@ -771,13 +771,13 @@ def dripping(server: Wire, start: bytes, piece: bytes, pause_seconds: float) -> 
         yield piece
 
 
-@pytest.mark.parametrize("call", ["look", "download"])
+@pytest.mark.parametrize("call", ["poll", "download"])
 def test_a_body_that_drips_is_given_up_after_about_a_time_out(call: str) -> None:
     with serving(b"", timeout_seconds=0.4) as (server, client):
         server.handler = lambda _: Close(dripping(server, head() + b"{", b" ", 0.05))
         url = f"{server.origin}/f"
         began = time.monotonic()
-        error = error_of(lambda: client.look("t") if call == "look" else fetch(client, url))
+        error = error_of(lambda: client.poll("t") if call == "poll" else fetch(client, url))
         assert time.monotonic() - began < 2
         assert isinstance(error, RequestError | CutFileError)
 
@@ -786,7 +786,7 @@ def test_an_error_page_that_drips_is_given_up_and_the_status_counts() -> None:
     with serving(b"", timeout_seconds=0.3) as (server, client):
         server.handler = lambda _: Close(dripping(server, head(500) + b"No", b"!", 0.05))
         began = time.monotonic()
-        assert "HTTP 500" in str(error_of(lambda: client.look("t")))
+        assert "HTTP 500" in str(error_of(lambda: client.poll("t")))
         assert time.monotonic() - began < 2
 
 
@@ -795,7 +795,7 @@ def test_a_server_that_falls_silent_is_given_up_after_a_time_out(answer: bytes) 
     with serving(b"", timeout_seconds=0.3) as (server, client):
         server.handler = lambda _: Close(dripping(server, answer, b"", 5))
         began = time.monotonic()
-        error = error_of(lambda: client.look("t"))
+        error = error_of(lambda: client.poll("t"))
         assert isinstance(error, RequestError)
         assert time.monotonic() - began < 2
 
@@ -824,23 +824,23 @@ def test_one_connection_serves_all_calls_of_one_thread() -> None:
 
     with serving(answer) as (server, client):
         for _ in range(3):
-            demand(client)
-            client.look("t")
+            submit(client)
+            client.poll("t")
             fetch(client, f"{server.origin}/l")
             fetch(client, f"{server.origin}/c")
             error_of(lambda: fetch(client, f"{server.origin}/e"))
-            error_of(lambda: client.look("x"))
+            error_of(lambda: client.poll("x"))
         assert len(server.requests) == 18
         assert server.connections == 1
 
 
 def test_the_thousandth_request_costs_as_much_as_the_first() -> None:
     with serving(state("PENDING")) as (_, client):
-        client.look("task-1")
+        client.poll("task-1")
         gc.collect()
         before = len(gc.get_objects())
         for _ in range(1000):
-            client.look("task-1")
+            client.poll("task-1")
         gc.collect()
         # The server keeps each request as three objects; a class has dozens.
         assert len(gc.get_objects()) - before < 5000
@@ -849,7 +849,7 @@ def test_the_thousandth_request_costs_as_much_as_the_first() -> None:
 def test_a_connection_that_the_server_closed_meanwhile_is_opened_anew() -> None:
     with serving(lambda _: Close(state("PENDING"))) as (server, client):
         for _ in range(3):
-            client.look("t")
+            client.poll("t")
             server.pause(0.05)
         assert server.connections == 3
 
@@ -857,9 +857,9 @@ def test_a_connection_that_the_server_closed_meanwhile_is_opened_anew() -> None:
 def test_a_closed_port_and_a_name_that_nobody_knows_are_told_in_a_few_words() -> None:
     with Wire(lambda _: b"") as server:
         gone = server.origin
-    refused = error_of(lambda: client_of(gone + API, 1).look("t"))
+    refused = error_of(lambda: client_of(gone + API, 1).poll("t"))
     assert "refused" in str(refused)
-    unknown = error_of(lambda: client_of("http://nowhere.invalid/", 5).look("t"))
+    unknown = error_of(lambda: client_of("http://nowhere.invalid/", 5).poll("t"))
     assert "the host's name cannot be resolved" in str(unknown)
     assert isinstance(refused, RequestError)
     assert isinstance(unknown, RequestError)
@@ -871,7 +871,7 @@ def test_ipv6_works_for_the_api_and_for_files() -> None:
     except OSError:
         pytest.skip("this machine has no IPv6")
     with serving(state("PENDING"), host="::1") as (server, client):
-        client.look("t")
+        client.poll("t")
         assert fetch(client, f"{server.origin}/f")[0]
     assert all(asked.headers["authorization"] for asked in server.requests)
 
@@ -904,13 +904,13 @@ def test_a_bundle_of_certificates_is_taken_from_the_environment(
 ) -> None:
     monkeypatch.setenv(variable, bundle)
     with serving(state("PENDING"), tls=tls) as (server, client):
-        assert client.look("t") == Unfinished("PENDING", is_known=True)
+        assert client.poll("t") == Unfinished("PENDING", is_known=True)
         assert fetch(client, f"{server.origin}/f")[0]
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused_and_told(tls: ssl.SSLContext) -> None:
     with serving(state("PENDING"), tls=tls) as (server, client):
-        error = error_of(lambda: client.look("t"))
+        error = error_of(lambda: client.poll("t"))
         assert isinstance(error, RequestError)
         assert "certificate is not trusted" in error.with_advice()
         assert "REQUESTS_CA_BUNDLE" in error.with_advice()
@@ -922,7 +922,7 @@ def test_a_bundle_that_is_not_there_is_told(
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/bundle.pem")
     with serving(state("PENDING"), tls=tls) as (_, client):
-        assert "REQUESTS_CA_BUNDLE" in str(error_of(lambda: client.look("t")))
+        assert "REQUESTS_CA_BUNDLE" in str(error_of(lambda: client.poll("t")))
 
 
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
@@ -932,7 +932,7 @@ def test_a_proxy_of_the_environment_gets_the_requests(
     with Wire(lambda _: state("PENDING")) as proxy:
         monkeypatch.setenv(variable, proxy.origin.replace("//", f"//user:{SIGNATURE}@"))
         client = client_of("http://api.invalid/exports/")
-        client.look("t")
+        client.poll("t")
         fetch(client, "http://files.invalid/f")
         client.close()
     api, files = proxy.requests
@@ -947,7 +947,7 @@ def test_https_goes_through_a_tunnel_that_does_not_see_the_token(
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
     with serving(state("PENDING"), tls=tls) as (server, client), Wire(lambda _: b"") as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.origin)
-        client.look("t")
+        client.poll("t")
         client.close()
     assert [asked.method for asked in proxy.requests] == ["CONNECT"]
     assert_no_secret(str(proxy.requests))
@@ -960,7 +960,7 @@ def test_hosts_that_are_to_be_reached_without_the_proxy_are(
     with serving(state("PENDING")) as (server, client), Wire(lambda _: b"") as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.origin)
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        client.look("t")
+        client.poll("t")
     assert len(server.requests) == 1
     assert proxy.requests == []
 
@@ -971,7 +971,7 @@ def test_a_proxy_that_is_gone_is_told_without_its_password(
     with Wire(lambda _: b"") as proxy:
         gone = proxy.origin.replace("//", f"//user:{SIGNATURE}@")
     monkeypatch.setenv("HTTP_PROXY", gone)
-    assert "proxy" in str(error_of(lambda: client_of("http://api.invalid/", 1).look("t")))
+    assert "proxy" in str(error_of(lambda: client_of("http://api.invalid/", 1).poll("t")))
 
 
 # --- Secrets ----------------------------------------------------------------------------------
@@ -992,8 +992,8 @@ def test_neither_token_nor_signature_is_in_any_log_at_any_level(
         reply(code=500),
     ]
     with serving(lambda _: answers.pop(0)) as (server, client):
-        demand(client)
-        assert_no_secret(repr(client), repr(client.look("t")))
+        submit(client)
+        assert_no_secret(repr(client), repr(client.poll("t")))
         fetch(client, f"{server.origin}/f?{SIGNATURE}")
         error_of(lambda: fetch(client, f"{server.origin}/f?{SIGNATURE}#{SIGNATURE}"))
         error_of(lambda: fetch(client, f"{server.origin}/f?a={SIGNATURE}"))

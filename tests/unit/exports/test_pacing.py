@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_advexport.exports.pacing import LookTimes, Throttle, retry_pause
+from tap_advexport.exports.pacing import PollSchedule, Throttle, retry_pause
 
 
 @pytest.mark.parametrize(
@@ -90,15 +90,15 @@ def test_after_a_full_recovery_the_next_refusal_counts_as_the_first() -> None:
 def test_a_task_is_looked_at_after_a_fifth_of_its_age_within_bounds(
     age: float, pause: float
 ) -> None:
-    assert LookTimes(60.0).pause(age) == pause
+    assert PollSchedule(60.0).pause(age) == pause
 
 
 def test_the_shortest_pause_gives_way_to_a_shorter_interval() -> None:
-    assert LookTimes(0.05).pause(0) == 0.05
+    assert PollSchedule(0.05).pause(0) == 0.05
 
 
 def test_a_task_is_also_looked_at_when_the_last_one_was_done() -> None:
-    times = LookTimes(60.0)
+    times = PollSchedule(60.0)
     times.learn(90.0, 100.0)
     assert times.pause(80.0) == 15.0
     assert times.pause(95.0) == 5.0
@@ -115,8 +115,8 @@ def test_a_task_is_also_looked_at_when_the_last_one_was_done() -> None:
 def test_what_is_learnt_makes_looks_neither_later_nor_frantic(
     ages: list[list[float]], interval: float, age: float
 ) -> None:
-    plain = LookTimes(interval).pause(age)
-    times = LookTimes(interval)
+    plain = PollSchedule(interval).pause(age)
+    times = PollSchedule(interval)
     for unfinished, finished in ages:
         times.learn(unfinished, finished)
     pause = times.pause(age)

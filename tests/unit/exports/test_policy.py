@@ -24,28 +24,27 @@ from tap_advexport.errors import (
 )
 from tap_advexport.exports.policy import (
     FRESH_URLS_PER_TASK,
-    LOOKS_FOR_A_URL,
-    DemandAnew,
+    POLLS_FOR_A_URL,
     EndRun,
     Export,
     GiveUp,
-    LookAgain,
-    Patience,
-    SendAgain,
+    PollAgain,
+    RetryPolicy,
+    RetryRequest,
     Split,
     Step,
-    Task,
-    after_empty_look,
+    SubmitAgain,
     after_failure,
+    after_poll_without_url,
 )
 from tap_advexport.reports import Interval
-from tap_advexport.windows import DateWindow
+from tap_advexport.windows import DateWindow, Task
 
 WEEK = DateWindow(date(2024, 3, 1), date(2024, 3, 7))
 DAY = DateWindow(date(2024, 3, 1), date(2024, 3, 1))
-TASK = Task("task", datetime(2024, 4, 2, tzinfo=UTC))
-PATIENCE = Patience(request_attempts=4, export_attempts=3, interval=Interval.DAILY)
-UNDER_WAY = Export(WEEK, demands=1, task=TASK, tries=1)
+TASK = Task("task", WEEK, datetime(2024, 4, 2, tzinfo=UTC))
+RETRY_POLICY = RetryPolicy(request_attempts=4, export_attempts=3, interval=Interval.DAILY)
+UNDER_WAY = Export(WEEK, submissions=1, task=TASK, tries=1)
 ERRORS: list[TapAdvexportError] = [
     RequestError("no answer"),
     RejectedError("HTTP 400"),
@@ -62,7 +61,7 @@ ERRORS: list[TapAdvexportError] = [
 
 
 def after(export: Export, error: TapAdvexportError) -> Step:
-    return after_failure(export, error, PATIENCE)
+    return after_failure(export, error, RETRY_POLICY)
 
 
 def parts(step: Step) -> list[str]:
@@ -76,7 +75,7 @@ def parts(step: Step) -> list[str]:
 @pytest.mark.parametrize("tries", [1, 2, 3])
 def test_a_request_without_an_answer_is_sent_again(tries: int) -> None:
     export = replace(UNDER_WAY, tries=tries)
-    assert after(export, RequestError("no answer")) == SendAgain(export)
+    assert after(export, RequestError("no answer")) == RetryRequest(export)
 
 
 def test_a_request_out_of_tries_fails_the_window_and_keeps_its_task() -> None:
@@ -97,24 +96,24 @@ def test_a_refused_demand_fails_at_once_and_is_not_split() -> None:
 
 def test_a_failed_task_is_demanded_anew_and_its_window_split_when_that_is_in_vain() -> None:
     export = UNDER_WAY
-    for demands in (1, 2):
-        step = after(replace(export, demands=demands), TaskError("FAILURE"))
-        assert step == DemandAnew(replace(export, demands=demands, task=None, tries=0))
-    step = after(replace(export, demands=3), TaskError("FAILURE"))
+    for submissions in (1, 2):
+        step = after(replace(export, submissions=submissions), TaskError("FAILURE"))
+        assert step == SubmitAgain(replace(export, submissions=submissions, task=None, tries=0))
+    step = after(replace(export, submissions=3), TaskError("FAILURE"))
     assert parts(step) == ["2024-03-01..2024-03-03", "2024-03-04..2024-03-07"]
 
 
 def test_the_parts_of_a_split_begin_afresh() -> None:
-    step = after(replace(UNDER_WAY, demands=3, had_invalid_file=True), TaskError("FAILURE"))
+    step = after(replace(UNDER_WAY, submissions=3, had_invalid_file=True), TaskError("FAILURE"))
     assert isinstance(step, Split)
     assert step.parts == tuple(Export(part.window) for part in step.parts)
 
 
 def test_a_single_period_is_given_up_with_its_task() -> None:
-    day = Export(DAY, demands=3, task=TASK)
+    day = Export(DAY, submissions=3, task=TASK)
     assert after(day, TaskError("FAILURE")) == GiveUp(keeps_task=False)
-    monthly = replace(PATIENCE, interval=Interval.MONTHLY)
-    month = replace(UNDER_WAY, demands=3)
+    monthly = replace(RETRY_POLICY, interval=Interval.MONTHLY)
+    month = replace(UNDER_WAY, submissions=3)
     assert after_failure(month, TaskError("FAILURE"), monthly) == GiveUp(keeps_task=False)
 
 
@@ -124,8 +123,8 @@ def test_a_single_period_is_given_up_with_its_task() -> None:
 def test_an_adopted_task_that_is_refused_or_unknown_is_demanded_anew(
     error: TapAdvexportError,
 ) -> None:
-    adopted = Export(WEEK, task=replace(TASK, is_adopted=True), tries=1)
-    assert after(adopted, error) == DemandAnew(Export(WEEK))
+    adopted = Export(WEEK, task=TASK, is_adopted=True, tries=1)
+    assert after(adopted, error) == SubmitAgain(Export(WEEK))
 
 
 @pytest.mark.parametrize(
@@ -133,22 +132,22 @@ def test_an_adopted_task_that_is_refused_or_unknown_is_demanded_anew(
 )
 def test_a_refused_token_ends_the_run(is_adopted: bool, status: int) -> None:  # noqa: FBT001
     error = AuthorizationError("refused", status=status)
-    export = replace(UNDER_WAY, task=replace(TASK, is_adopted=is_adopted))
+    export = replace(UNDER_WAY, is_adopted=is_adopted)
     assert after(export, error) == EndRun(error)
 
 
 def test_a_task_without_a_url_is_looked_at_a_few_times_then_demanded_anew() -> None:
     export, looks = UNDER_WAY, 0
-    while isinstance(step := after_empty_look(export, PATIENCE), LookAgain):
+    while isinstance(step := after_poll_without_url(export, RETRY_POLICY), PollAgain):
         export, looks = step.export, looks + 1
-        assert (export.empty_looks, export.tries) == (looks, 0)
-    assert looks == LOOKS_FOR_A_URL
-    assert isinstance(step, DemandAnew)
+        assert (export.polls_without_url, export.tries) == (looks, 0)
+    assert looks == POLLS_FOR_A_URL
+    assert isinstance(step, SubmitAgain)
 
 
 def test_another_task_begins_with_a_clean_record() -> None:
-    tried = replace(UNDER_WAY, tries=3, fresh_urls=1, empty_looks=2, had_invalid_file=True)
-    assert tried.demanded(TASK) == Export(WEEK, demands=1, task=TASK, had_invalid_file=True)
+    tried = replace(UNDER_WAY, tries=3, fresh_urls=1, polls_without_url=2, had_invalid_file=True)
+    assert tried.with_task(TASK) == Export(WEEK, submissions=1, task=TASK, had_invalid_file=True)
 
 
 # --- Files ------------------------------------------------------------------------------------
@@ -157,19 +156,19 @@ def test_another_task_begins_with_a_clean_record() -> None:
 @pytest.mark.parametrize("error", [FileError("HTML"), CutFileError("cut")])
 def test_a_file_that_is_none_gets_fresh_urls_then_another_task(error: FileError) -> None:
     export, looks = UNDER_WAY, 0
-    while isinstance(step := after(export, error), LookAgain):
+    while isinstance(step := after(export, error), PollAgain):
         export, looks = step.export, looks + 1
         assert (export.task, export.fresh_urls, export.tries) == (TASK, looks, 0)
     assert looks == FRESH_URLS_PER_TASK
-    assert isinstance(step, DemandAnew)
-    assert step.export.demanded(TASK).fresh_urls == 0
+    assert isinstance(step, SubmitAgain)
+    assert step.export.with_task(TASK).fresh_urls == 0
 
 
 def test_an_invalid_row_is_demanded_anew_once_and_then_split_down_to_the_period() -> None:
     error = InvalidRowError("line 2")
     step = after(UNDER_WAY, error)
-    assert isinstance(step, DemandAnew)
-    again = step.export.demanded(TASK)
+    assert isinstance(step, SubmitAgain)
+    again = step.export.with_task(TASK)
     assert parts(after(again, error)) == ["2024-03-01..2024-03-03", "2024-03-04..2024-03-07"]
     assert after(replace(again, window=DAY), error) == GiveUp(keeps_task=False)
 
@@ -177,8 +176,8 @@ def test_an_invalid_row_is_demanded_anew_once_and_then_split_down_to_the_period(
 def test_an_invalid_header_is_demanded_anew_once_and_then_ends_the_run() -> None:
     error = InvalidHeaderError("a column is missing")
     step = after(UNDER_WAY, error)
-    assert isinstance(step, DemandAnew)
-    assert after(step.export.demanded(TASK), error) == EndRun(error)
+    assert isinstance(step, SubmitAgain)
+    assert after(step.export.with_task(TASK), error) == EndRun(error)
 
 
 @pytest.mark.parametrize("error", [ConfigError("api_url"), OutputError("disk full")])
@@ -204,12 +203,12 @@ def test_whatever_goes_wrong_ends_and_loses_no_day(
         asked += 1
         assert asked < 1000
         begins = not export.task and not export.tries
-        export = replace(export, demands=export.demands + begins, tries=export.tries + 1)
+        export = replace(export, submissions=export.submissions + begins, tries=export.tries + 1)
         error = errors[asked % len(errors)]
         if not isinstance(error, RequestError | RejectedError):
-            export = export.demanded(TASK) if not export.task else export
+            export = export.with_task(TASK) if not export.task else export
         match after(export, error):
-            case SendAgain(same) | LookAgain(same) | DemandAnew(same):
+            case RetryRequest(same) | PollAgain(same) | SubmitAgain(same):
                 assert same.window == export.window
                 waiting.append(same)
             case Split(found):

@@ -22,7 +22,7 @@ from tap_advexport.errors import (
     RequestError,
     TaskError,
 )
-from tap_advexport.exports.job import Health, Phase, Ready, Submitted
+from tap_advexport.exports.job import CircuitBreaker, Phase, Ready, Submitted
 from tests.support.runner_fakes import Rig, Takes, Told, adopted, wanted
 
 if TYPE_CHECKING:
@@ -53,11 +53,11 @@ def on_days_of(error: Exception, *texts: str) -> Callable[[DateWindow], object]:
 
 def test_windows_are_demanded_looked_at_downloaded_and_ready_in_whatever_order() -> None:
     rig = Rig()
-    rig.api.script["look"] = [PENDING, Takes(5, PENDING)]
+    rig.api.script["poll"] = [PENDING, Takes(5, PENDING)]
     told = rig.run(wanted(1, 7), wanted(8, 14), wanted(15))
     assert sorted(told.ready) == ["2024-03-01..2024-03-07", "2024-03-08..2024-03-14", "2024-03-15"]
     assert told.pending == []
-    assert rig.api.count("demand") == 3
+    assert rig.api.count("submit") == 3
 
 
 def test_a_task_is_told_before_anything_else_is_told_of_it() -> None:
@@ -67,13 +67,13 @@ def test_a_task_is_told_before_anything_else_is_told_of_it() -> None:
 
 def test_no_more_exports_are_in_flight_than_may_be() -> None:
     rig = Rig(at_once=3)
-    rig.api.always["look"] = Takes(7)
+    rig.api.always["poll"] = Takes(7)
     most = 0
     for _ in rig.events(*(wanted(day) for day in range(1, 20))):
-        phases = [flight.phase for flight in rig.runner.flights]
+        phases = [job.phase for job in rig.runner.jobs]
         most = max(most, len(phases) - phases.count(Phase.CONVERT) - phases.count(Phase.READY))
     assert most == 3
-    assert rig.api.times("demand")[3] >= 7
+    assert rig.api.times("submit")[3] >= 7
 
 
 def test_files_that_nobody_takes_bound_what_is_demanded() -> None:
@@ -82,23 +82,23 @@ def test_files_that_nobody_takes_bound_what_is_demanded() -> None:
     taken = [event for _, event in zip(range(8), events, strict=False)]
     ready = [event for event in taken if isinstance(event, Ready)]
     assert len(ready) == 4
-    assert rig.api.count("demand") == 4
+    assert rig.api.count("submit") == 4
 
 
 def test_an_export_that_comes_back_waits_for_room_at_the_api() -> None:
     rig = Rig(at_once=2)
     rig.api.script["convert"] = [Takes(20, InvalidRowError("line 2")) for _ in range(2)]
-    rig.api.always["look"] = Takes(100)
+    rig.api.always["poll"] = Takes(100)
     open_at_demands = []
 
     def count(_: object) -> None:
-        busy = {Phase.LOOK, Phase.FETCH}
-        flights = rig.runner.flights
+        busy = {Phase.POLL, Phase.DOWNLOAD}
+        jobs = rig.runner.jobs
         open_at_demands.append(
-            sum(f.phase in busy or (f.phase is Phase.DEMAND and f.job is not None) for f in flights)
+            sum(f.phase in busy or (f.phase is Phase.SUBMIT and f.work is not None) for f in jobs)
         )
 
-    rig.api.always["demand"] = count
+    rig.api.always["submit"] = count
     assert len(rig.run(*(wanted(day) for day in range(1, 9))).ready) == 8
     assert len(open_at_demands) == 10
     assert max(open_at_demands) == 2
@@ -106,18 +106,18 @@ def test_an_export_that_comes_back_waits_for_room_at_the_api() -> None:
 
 def test_a_slow_export_holds_no_other_up() -> None:
     rig = Rig(at_once=2)
-    rig.api.always["look"] = lambda task: (
+    rig.api.always["poll"] = lambda task: (
         PENDING if task == "task-1" and rig.clock.seconds < 1500 else None
     )
     told = rig.run(wanted(1), *(wanted(day) for day in range(2, 9)))
     assert told.ready[-1] == "2024-03-01"
-    assert rig.api.times("demand")[-1] < 10
+    assert rig.api.times("submit")[-1] < 10
 
 
 # --- Requests ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["demand", "look"])
+@pytest.mark.parametrize("kind", ["submit", "poll"])
 def test_a_lost_request_is_sent_again_with_growing_pauses(kind: str) -> None:
     rig = Rig()
     rig.api.script[kind] = [LOST, LOST, LOST]
@@ -131,45 +131,45 @@ def test_a_lost_download_is_sent_again_and_the_task_not_asked_for_another_url() 
     rig = Rig()
     rig.api.script["download"] = [LOST]
     assert rig.run(wanted(1)).ready
-    assert rig.api.count("look") == 1
+    assert rig.api.count("poll") == 1
 
 
 def test_a_lost_demand_is_sent_again_and_the_log_says_that_a_task_may_exist(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     rig = Rig()
-    rig.api.script["demand"] = [LOST]
+    rig.api.script["submit"] = [LOST]
     assert rig.run(wanted(1)).submitted == ["task-2"]
     assert "a task may exist there all the same" in caplog.text
 
 
 def test_a_request_out_of_tries_fails_the_window_unsplit_and_keeps_the_task() -> None:
     rig = Rig(request_attempts=4)
-    rig.api.always["look"] = lambda task: LOST if task == "task-1" else None
+    rig.api.always["poll"] = lambda task: LOST if task == "task-1" else None
     told = rig.run(wanted(1, 7), wanted(8))
     assert told.failed == {"2024-03-01..2024-03-07": "the connection failed"}
     assert told.pending == ["task-1"]
-    assert rig.api.asked("look").count("task-1") == 4
+    assert rig.api.asked("poll").count("task-1") == 4
 
 
 def test_an_answer_in_between_lets_the_tries_begin_anew() -> None:
     rig = Rig(request_attempts=2)
-    rig.api.script["look"] = [LOST, PENDING, LOST, PENDING, LOST, PENDING]
+    rig.api.script["poll"] = [LOST, PENDING, LOST, PENDING, LOST, PENDING]
     assert rig.run(wanted(1)).ready
 
 
 def test_a_request_that_never_ends_is_given_up_and_sent_again() -> None:
     rig = Rig(request_timeout_seconds=10)
-    rig.api.script["demand"] = [Takes(NEVER)]
-    rig.api.script["look"] = [Takes(NEVER)]
+    rig.api.script["submit"] = [Takes(NEVER)]
+    rig.api.script["poll"] = [Takes(NEVER)]
     assert rig.run(wanted(1)).ready == ["2024-03-01"]
-    assert rig.api.times("demand") == pytest.approx([0, 21.25])
+    assert rig.api.times("submit") == pytest.approx([0, 21.25])
 
 
 def test_a_late_answer_to_a_request_that_was_given_up_counts_for_nothing() -> None:
     rig = Rig(request_timeout_seconds=10)
-    rig.api.script["demand"] = [Takes(22)]
-    rig.api.always["look"] = Takes(30)
+    rig.api.script["submit"] = [Takes(22)]
+    rig.api.always["poll"] = Takes(30)
     told = rig.run(wanted(1))
     assert told.submitted == ["task-2"]
 
@@ -183,14 +183,14 @@ def test_a_download_that_never_ends_is_cut_when_the_export_time_is_over() -> Non
 
 def test_a_refused_demand_fails_its_days_at_once_in_the_words_of_the_api() -> None:
     rig = Rig()
-    rig.api.always["demand"] = on_days_of(RejectedError("HTTP 400 no such interval"), "3")
+    rig.api.always["submit"] = on_days_of(RejectedError("HTTP 400 no such interval"), "3")
     told = rig.run(wanted(1, 7), wanted(8))
     assert told.failed == {"2024-03-01..2024-03-07": "HTTP 400 no such interval"}
     assert told.ready == ["2024-03-08"]
-    assert rig.api.count("demand") == 2
+    assert rig.api.count("submit") == 2
 
 
-@pytest.mark.parametrize("kind", ["demand", "look", "download"])
+@pytest.mark.parametrize("kind", ["submit", "poll", "download"])
 @pytest.mark.parametrize(
     "error",
     [AuthorizationError("refused", status=401), ConfigError("api_url"), OutputError("full")],
@@ -200,12 +200,12 @@ def test_what_concerns_all_ends_the_run_at_once(kind: str, error: Exception) -> 
     rig.api.script[kind] = [error]
     with pytest.raises(type(error)):
         rig.run(*(wanted(day) for day in range(1, 9)))
-    assert rig.api.count("demand") <= 2
+    assert rig.api.count("submit") <= 2
 
 
 def test_what_is_known_when_the_run_ends_by_an_error_is_still_told() -> None:
     rig = Rig()
-    rig.api.script["demand"] = [None, AuthorizationError("refused", status=401)]
+    rig.api.script["submit"] = [None, AuthorizationError("refused", status=401)]
     told = rig.events(wanted(1), wanted(2))
     assert Told([next(told)]).submitted == ["task-1"]
     with pytest.raises(AuthorizationError):
@@ -214,7 +214,7 @@ def test_what_is_known_when_the_run_ends_by_an_error_is_still_told() -> None:
 
 def test_the_task_of_a_demand_under_way_is_still_told_when_the_run_ends_by_an_error() -> None:
     rig = Rig()
-    rig.api.script["demand"] = [Takes(0.5), AuthorizationError("refused", status=401)]
+    rig.api.script["submit"] = [Takes(0.5), AuthorizationError("refused", status=401)]
     told = rig.events(wanted(1), wanted(2))
     assert Told([next(told)]).submitted == ["task-1"]
     with pytest.raises(AuthorizationError):
@@ -223,15 +223,15 @@ def test_the_task_of_a_demand_under_way_is_still_told_when_the_run_ends_by_an_er
 
 def test_nothing_is_begun_by_a_slow_reader_before_a_refusal_that_came_meanwhile() -> None:
     rig = Rig()
-    rig.api.script["demand"] = [None, Takes(0.5)]
-    rig.api.script["look"] = [Takes(1, AuthorizationError("refused", status=401))]
+    rig.api.script["submit"] = [None, Takes(0.5)]
+    rig.api.script["poll"] = [Takes(1, AuthorizationError("refused", status=401))]
     told = rig.events(wanted(1), wanted(2))
     for number in (1, 2):
         assert Told([next(told)]).submitted == [f"task-{number}"]
         rig.clock.seconds += 5.0
     with pytest.raises(AuthorizationError):
         next(told)
-    assert rig.api.count("look") == 1
+    assert rig.api.count("poll") == 1
 
 
 # --- 429 --------------------------------------------------------------------------------------
@@ -239,29 +239,29 @@ def test_nothing_is_begun_by_a_slow_reader_before_a_refusal_that_came_meanwhile(
 
 def test_a_429_slows_all_requests_as_one_however_many_are_in_flight() -> None:
     rig = Rig(at_once=8)
-    rig.api.script["demand"] = [throttled()] * 8
+    rig.api.script["submit"] = [throttled()] * 8
     told = rig.run(*(wanted(day) for day in range(1, 9)))
     assert len(told.ready) == 8
-    times = rig.api.times("demand")
+    times = rig.api.times("submit")
     # Eight refusals of requests sent together are one pause, and then one request goes ahead.
     assert times[8] == 0.25
-    assert rig.api.count("demand") == 16
+    assert rig.api.count("submit") == 16
 
 
 def test_after_a_429_one_request_goes_ahead_before_the_others() -> None:
     rig = Rig(at_once=4)
-    rig.api.script["demand"] = [*[throttled()] * 4, Takes(3)]
+    rig.api.script["submit"] = [*[throttled()] * 4, Takes(3)]
     rig.run(*(wanted(day) for day in range(1, 5)))
-    times = rig.api.times("demand")
+    times = rig.api.times("submit")
     assert times[4] == 0.25
     assert times[5] == 3.25
 
 
 def test_refusals_one_after_another_make_the_pause_grow() -> None:
     rig = Rig(request_attempts=8)
-    rig.api.script["demand"] = [throttled()] * 4
+    rig.api.script["submit"] = [throttled()] * 4
     rig.run(wanted(1))
-    times = rig.api.times("demand")
+    times = rig.api.times("submit")
     assert [b - a for a, b in pairwise(times)] == [0.25, 0.5, 1.0, 2.0]
 
 
@@ -271,26 +271,26 @@ def test_what_the_server_asks_for_is_waited_and_at_most_ten_minutes(
     make: Callable[[float], RequestError], asked_for: float, paused: float
 ) -> None:
     rig = Rig()
-    rig.api.script["look"] = [make(asked_for)]
+    rig.api.script["poll"] = [make(asked_for)]
     rig.run(wanted(1))
-    first, second = rig.api.times("look")
+    first, second = rig.api.times("poll")
     assert second - first == pytest.approx(paused)
 
 
 def test_a_retry_after_of_one_request_that_is_no_429_stops_no_other() -> None:
     rig = Rig()
-    rig.api.script["demand"] = [RequestError("503", retry_after_seconds=100)]
+    rig.api.script["submit"] = [RequestError("503", retry_after_seconds=100)]
     told = rig.run(wanted(1), *(wanted(day) for day in range(2, 6)))
     assert told.ready[-1] == "2024-03-01"
-    assert rig.api.times("demand")[-2] < 50
+    assert rig.api.times("submit")[-2] < 50
 
 
 def test_an_api_that_only_answers_429_is_given_up() -> None:
     rig = Rig(at_once=4)
-    rig.api.always["demand"] = throttled(1)
+    rig.api.always["submit"] = throttled(1)
     with pytest.raises(IncompleteError):
         rig.run(*(wanted(day) for day in range(1, 20)))
-    assert rig.api.count("demand") <= 4 * 7
+    assert rig.api.count("submit") <= 4 * 7
 
 
 # --- Tasks ------------------------------------------------------------------------------------
@@ -298,7 +298,7 @@ def test_an_api_that_only_answers_429_is_given_up() -> None:
 
 def test_a_task_that_fails_is_demanded_anew_and_let_go() -> None:
     rig = Rig()
-    rig.api.script["look"] = [TaskError("FAILURE")]
+    rig.api.script["poll"] = [TaskError("FAILURE")]
     told = rig.run(wanted(1))
     assert told.abandoned == ["task-1"]
     assert told.submitted == ["task-1", "task-2"]
@@ -306,8 +306,8 @@ def test_a_task_that_fails_is_demanded_anew_and_let_go() -> None:
 
 
 def test_a_window_whose_tasks_fail_is_split_down_to_the_bad_day() -> None:
-    rig = Rig(at_once=2, export_attempts=2, health=Health(succeeded=1))
-    rig.api.always["demand"] = on_days_of(ERROR, "3")
+    rig = Rig(at_once=2, export_attempts=2, circuit_breaker=CircuitBreaker(succeeded=1))
+    rig.api.always["submit"] = on_days_of(ERROR, "3")
     told = rig.run(wanted(1, 7))
     assert told.failed == {"2024-03-03": str(ERROR)}
     assert sorted(told.ready) == ["2024-03-01", "2024-03-02", "2024-03-04..2024-03-07"]
@@ -315,26 +315,28 @@ def test_a_window_whose_tasks_fail_is_split_down_to_the_bad_day() -> None:
 
 def test_a_task_without_a_url_is_looked_at_again_then_demanded_anew() -> None:
     rig = Rig()
-    rig.api.always["look"] = lambda task: Finished(None) if task == "task-1" else None
+    rig.api.always["poll"] = lambda task: Finished(None) if task == "task-1" else None
     told = rig.run(wanted(1))
     assert told.submitted == ["task-1", "task-2"]
-    assert rig.api.asked("look").count("task-1") == 6
+    assert rig.api.asked("poll").count("task-1") == 6
 
 
 def test_a_task_in_an_unknown_state_is_waited_for_until_the_time_is_over(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     rig = Rig(export_timeout_seconds=300)
-    rig.api.always["look"] = lambda task: ODD if task == "task-1" else None
+    rig.api.always["poll"] = lambda task: ODD if task == "task-1" else None
     told = rig.run(wanted(1))
     assert told.submitted == ["task-1", "task-2"]
-    assert 300 <= rig.api.times("demand")[1] < 302
+    assert 300 <= rig.api.times("submit")[1] < 302
     assert caplog.text.count("is in a state that is not documented, HIBERNATING") == 1
 
 
 def test_a_task_that_is_stuck_is_given_up_when_its_time_is_over() -> None:
-    rig = Rig(export_timeout_seconds=300, export_attempts=2, health=Health(succeeded=1))
-    rig.api.always["look"] = PENDING
+    rig = Rig(
+        export_timeout_seconds=300, export_attempts=2, circuit_breaker=CircuitBreaker(succeeded=1)
+    )
+    rig.api.always["poll"] = PENDING
     told = rig.run(wanted(1))
     assert list(told.failed) == ["2024-03-01"]
     assert "still PENDING after 300 s" in told.failed["2024-03-01"]
@@ -343,15 +345,15 @@ def test_a_task_that_is_stuck_is_given_up_when_its_time_is_over() -> None:
 
 def test_a_task_that_is_done_at_the_last_look_counts() -> None:
     rig = Rig(export_timeout_seconds=300)
-    rig.api.always["look"] = lambda _: PENDING if rig.clock.seconds < 1300 else None
+    rig.api.always["poll"] = lambda _: PENDING if rig.clock.seconds < 1300 else None
     assert rig.run(wanted(1)).submitted == ["task-1"]
 
 
 def test_a_long_task_is_not_looked_at_more_often_than_the_interval_asks_for() -> None:
     rig = Rig(export_timeout_seconds=10800)
-    rig.api.always["look"] = lambda _: PENDING if rig.clock.seconds < 8200 else None
+    rig.api.always["poll"] = lambda _: PENDING if rig.clock.seconds < 8200 else None
     rig.run(wanted(1))
-    assert 120 <= rig.api.count("look") <= 160
+    assert 120 <= rig.api.count("poll") <= 160
 
 
 # --- Files ------------------------------------------------------------------------------------
@@ -364,12 +366,12 @@ def test_a_file_that_is_none_is_downloaded_from_a_fresh_url(kind: str, error: Ex
     rig.api.script[kind] = [error]
     told = rig.run(wanted(1))
     assert told.submitted == ["task-1"]
-    assert rig.api.asked("look") == ["task-1", "task-1"]
+    assert rig.api.asked("poll") == ["task-1", "task-1"]
     assert told.ready
 
 
 def test_fresh_urls_in_vain_lead_to_another_task_and_then_to_a_split() -> None:
-    rig = Rig(export_attempts=2, health=Health(succeeded=1))
+    rig = Rig(export_attempts=2, circuit_breaker=CircuitBreaker(succeeded=1))
     rig.api.always["convert"] = on_days_of(CutFileError("cut"), "1")
     told = rig.run(wanted(1, 2))
     assert told.ready == ["2024-03-02"]
@@ -378,12 +380,12 @@ def test_fresh_urls_in_vain_lead_to_another_task_and_then_to_a_split() -> None:
 
 
 def test_an_invalid_row_is_demanded_anew_once_then_split_down_to_its_day() -> None:
-    rig = Rig(health=Health(succeeded=1))
+    rig = Rig(circuit_breaker=CircuitBreaker(succeeded=1))
     rig.api.always["convert"] = on_days_of(InvalidRowError("line 7, column clicks_aggr"), "4")
     told = rig.run(wanted(1, 7))
     assert told.failed == {"2024-03-04": "line 7, column clicks_aggr"}
     assert sorted(told.ready) == ["2024-03-01..2024-03-03", "2024-03-05", "2024-03-06..2024-03-07"]
-    assert rig.api.asked("demand").count("2024-03-01..2024-03-07") == 2
+    assert rig.api.asked("submit").count("2024-03-01..2024-03-07") == 2
 
 
 def test_an_invalid_header_is_demanded_anew_once_then_the_run_ends_without_a_split() -> None:
@@ -391,7 +393,7 @@ def test_an_invalid_header_is_demanded_anew_once_then_the_run_ends_without_a_spl
     rig.api.always["convert"] = InvalidHeaderError("column cr is missing")
     with pytest.raises(InvalidHeaderError):
         rig.run(wanted(1, 7))
-    assert rig.api.asked("demand") == ["2024-03-01..2024-03-07"] * 2
+    assert rig.api.asked("submit") == ["2024-03-01..2024-03-07"] * 2
 
 
 def test_a_spool_that_cannot_be_written_ends_the_run() -> None:
@@ -409,8 +411,8 @@ def test_an_adopted_task_is_looked_at_and_not_demanded() -> None:
     rig = Rig()
     told = rig.run(adopted(1, 7))
     assert told.ready == ["2024-03-01..2024-03-07"]
-    assert rig.api.asked("look") == ["old"]
-    assert rig.api.count("demand") == 0
+    assert rig.api.asked("poll") == ["old"]
+    assert rig.api.count("submit") == 0
 
 
 @pytest.mark.parametrize(
@@ -420,7 +422,7 @@ def test_an_adopted_task_is_looked_at_and_not_demanded() -> None:
 )
 def test_an_adopted_task_that_is_gone_is_demanded_anew(error: Exception) -> None:
     rig = Rig()
-    rig.api.script["look"] = [error]
+    rig.api.script["poll"] = [error]
     told = rig.run(adopted(1, 7))
     assert told.abandoned == ["old"]
     assert told.submitted == ["task-1"]
@@ -429,23 +431,23 @@ def test_an_adopted_task_that_is_gone_is_demanded_anew(error: Exception) -> None
 
 def test_a_token_that_is_refused_with_401_is_no_matter_of_the_adopted_task() -> None:
     rig = Rig()
-    rig.api.script["look"] = [AuthorizationError("refused", status=401)]
+    rig.api.script["poll"] = [AuthorizationError("refused", status=401)]
     with pytest.raises(AuthorizationError):
         rig.run(adopted(1))
 
 
 def test_an_adopted_task_has_a_fresh_time_out() -> None:
     rig = Rig(export_timeout_seconds=300)
-    rig.api.always["look"] = lambda _: PENDING if rig.clock.seconds < 1250 else None
+    rig.api.always["poll"] = lambda _: PENDING if rig.clock.seconds < 1250 else None
     assert rig.run(adopted(1, hours_old=20)).ready
     rig = Rig(export_timeout_seconds=300)
-    rig.api.always["look"] = lambda task: PENDING if task == "old" else None
+    rig.api.always["poll"] = lambda task: PENDING if task == "old" else None
     assert rig.run(adopted(1, hours_old=20)).abandoned == ["old"]
 
 
 def test_an_adopted_task_out_of_tries_stays_for_the_next_run() -> None:
     rig = Rig()
-    rig.api.always["look"] = lambda task: LOST if task == "old" else None
+    rig.api.always["poll"] = lambda task: LOST if task == "old" else None
     told = rig.run(adopted(1), wanted(2))
     assert told.failed == {"2024-03-01": "the connection failed"}
     assert told.abandoned == []
@@ -458,11 +460,11 @@ def test_an_adopted_task_out_of_tries_stays_for_the_next_run() -> None:
 @pytest.mark.parametrize(
     ("kind", "error"),
     [
-        ("demand", ERROR),
-        ("demand", RejectedError("HTTP 400")),
-        ("demand", LOST),
-        ("look", TaskError("FAILURE")),
-        ("look", LOST),
+        ("submit", ERROR),
+        ("submit", RejectedError("HTTP 400")),
+        ("submit", LOST),
+        ("poll", TaskError("FAILURE")),
+        ("poll", LOST),
         ("download", FileError("HTML")),
         ("convert", CutFileError("cut")),
         ("convert", InvalidRowError("line 2")),
@@ -477,30 +479,30 @@ def test_an_api_that_is_down_is_not_asked_for_ever(
         rig.run(*(wanted(1, 28) for _ in range(200)))
     assert "the API does not work" in str(caught.value)
     assert "\n" not in str(caught.value)
-    demands = rig.api.count("demand")
+    submissions = rig.api.count("submit")
     # Requests that are lost may be an outage of a moment, which is waited for.
     most = 12 * at_once if error is LOST else min(12 * at_once, 36 + 2 * at_once)
-    assert demands <= most + 24
-    assert rig.health.is_given_up
+    assert submissions <= most + 24
+    assert rig.circuit_breaker.is_given_up
 
 
 def test_what_a_file_says_is_told_without_the_token() -> None:
-    rig = Rig(health=Health(succeeded=1))
+    rig = Rig(circuit_breaker=CircuitBreaker(succeeded=1))
     rig.api.always["convert"] = InvalidRowError("line 2: t0ken")
     assert rig.run(wanted(1), wanted(2, 3), wanted(4)).failed["2024-03-01"] == "line 2: ***"
 
 
 def test_exports_under_way_are_ended_before_a_broken_api_ends_the_run() -> None:
     rig = Rig(at_once=2, request_attempts=1)
-    rig.api.always["demand"] = lambda window: None if window.first.day == 1 else LOST
-    rig.api.always["look"] = Takes(50)
+    rig.api.always["submit"] = lambda window: None if window.first.day == 1 else LOST
+    rig.api.always["poll"] = Takes(50)
     told = rig.run(*(wanted(day) for day in range(1, 6)))
     assert "2024-03-01" in told.ready
 
 
 def test_one_success_lets_every_other_window_have_its_turn() -> None:
     rig = Rig(at_once=2, request_attempts=1)
-    rig.api.always["demand"] = lambda window: None if window.first.day == 1 else LOST
+    rig.api.always["submit"] = lambda window: None if window.first.day == 1 else LOST
     told = rig.run(*(wanted(day) for day in range(1, 20)))
     assert len(told.failed) == 18
 
@@ -510,21 +512,21 @@ def test_one_success_lets_every_other_window_have_its_turn() -> None:
 
 def test_a_stop_begins_nothing_new_and_tells_demands_that_were_under_way() -> None:
     rig = Rig(at_once=3)
-    rig.api.always["demand"] = Takes(0.5)
-    rig.api.script["demand"] = [Takes(0.1)]
+    rig.api.always["submit"] = Takes(0.5)
+    rig.api.script["submit"] = [Takes(0.1)]
     told = []
     for event in rig.events(*(wanted(day) for day in range(1, 9))):
         told.append(event)
         rig.runner.stop()
     assert Told(told).submitted == ["task-1", "task-2", "task-3"]
-    assert rig.api.count("demand") == 3
-    assert rig.api.count("look") == 0
+    assert rig.api.count("submit") == 3
+    assert rig.api.count("poll") == 0
 
 
 def test_a_stop_waits_a_second_at_most() -> None:
     rig = Rig(at_once=3)
-    rig.api.always["demand"] = Takes(NEVER)
-    rig.api.script["demand"] = [Takes(0.1)]
+    rig.api.always["submit"] = Takes(NEVER)
+    rig.api.script["submit"] = [Takes(0.1)]
     for _ in rig.events(*(wanted(day) for day in range(1, 9))):
         rig.runner.stop()
     assert rig.clock.seconds - 1000 == pytest.approx(1.1)
@@ -539,7 +541,7 @@ def test_no_download_url_is_in_any_repr_or_log_line(caplog: pytest.LogCaptureFix
     rig.api.script["download"] = [LOST, FileError("HTTP 403"), FileError("HTML"), FileError("XML")]
     shown: list[Any] = []
     for event in rig.events(wanted(1), wanted(2)):
-        shown += [repr(event), repr(rig.runner), repr(rig.runner.flights)]
+        shown += [repr(event), repr(rig.runner), repr(rig.runner.jobs)]
     assert "secret" not in caplog.text + "".join(shown)
 
 
@@ -552,9 +554,11 @@ def test_an_odd_task_id_makes_no_log_line_of_its_own(
     caplog: pytest.LogCaptureFixture, task_id: str
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    rig = Rig(export_timeout_seconds=20, export_attempts=1, health=Health(succeeded=1))
-    rig.api.always["demand"] = lambda _: task_id
-    rig.api.always["look"] = ODD
+    rig = Rig(
+        export_timeout_seconds=20, export_attempts=1, circuit_breaker=CircuitBreaker(succeeded=1)
+    )
+    rig.api.always["submit"] = lambda _: task_id
+    rig.api.always["poll"] = ODD
     rig.run(wanted(1))
     for record in caplog.records:
         assert record.getMessage().isprintable()

@@ -19,7 +19,7 @@ import yaml
 from rich.console import Console
 
 from advexport_sandbox import Match, Sandbox, SandboxConfig
-from tap_advexport.exports.job import Flight, Phase
+from tap_advexport.exports.job import ExportJob, Phase
 from tap_advexport.progress.display import rendered
 from tap_advexport.progress.progress import Progress, duration
 from tap_advexport.progress.reporter import SILENCE_SECONDS, Beats, Watch
@@ -100,14 +100,14 @@ class Time:
 
 def test_watch_counts_what_goes_out_and_sees_the_exports_in_flight() -> None:
     time = Time()
-    phases = [Phase.DEMAND, Phase.LOOK, Phase.LOOK, Phase.FETCH, Phase.CONVERT, Phase.READY]
+    phases = [Phase.SUBMIT, Phase.POLL, Phase.POLL, Phase.DOWNLOAD, Phase.CONVERT, Phase.READY]
     export = cast("Any", None)
-    flights = tuple(
-        Flight(export, phase, due_at=0, began_at=90.0 + number)
+    jobs = tuple(
+        ExportJob(export, phase, due_at=0, began_at=90.0 + number)
         for number, phase in enumerate(phases)
     )
-    released = Flight(export, Phase.READY, due_at=0, is_released=True)
-    runner = SimpleNamespace(flights=(*flights, released), queued=8)
+    released = ExportJob(export, Phase.READY, due_at=0, is_released=True)
+    runner = SimpleNamespace(jobs=(*jobs, released), queued=8)
     watch = Watch(time, lambda _: None, is_simulated=True)
     watch.begin("daily", runner, days_total=20)
     time.now = 110.0
