@@ -29,6 +29,7 @@ from advexport_sandbox import (
     Sandbox,
     SandboxConfig,
 )
+from sandbox.tests import test_limits, test_task_faults
 from sandbox.tests.client import WINDOW, Client, Reply
 
 if TYPE_CHECKING:
@@ -256,6 +257,16 @@ def test_json_can_be_spoiled(api: Sandbox, client: Client, endpoint: str) -> Non
 FILES: dict[str, Callable[[list[list[str]], list[list[str]]], object]] = {
     "extra-column": lambda right, got: (
         got[0] == [*right[0], "installs_aggr"] and [row[:-1] for row in got] == right
+    ),
+    "unknown-twins": lambda right, got: (
+        got[0] == [*right[0], "installs_aggr", "installs_aggr"]
+        and [row[:-2] for row in got] == right
+    ),
+    "unnamed-columns": lambda right, got: (
+        got[0] == [*right[0], "", ""] and [row[:-2] for row in got] == right
+    ),
+    "bom-within": lambda right, got: (
+        right[:-1] == got[:-1] and [f"\ufeff{right[-1][0]}", *right[-1][1:]] == got[-1]
     ),
     "missing-column": lambda right, got: (
         [row[:10] + row[11:] for row in right] == got and "conversions_aggr" not in got[0]
@@ -547,11 +558,11 @@ CAUSED_ABOVE = {
     "truncated-json", "cut-mid-row", "cut-open-quote", "gzip", "gzip-multi-member", "gzip-file",
     "gzip-file-multi-member", "cut-gzip", "cut-gzip-member", "submit-lost", "lost", "silence",
     "cut", "cut-chunked", "chunked", "no-length", "no-length-no-newline", "cut-no-length", "drip",
-    "slow-headers", "stall", "reset",
+    "slow-headers", "stall", "reset", *test_limits.CAUSED, *test_task_faults.CAUSED,
 }  # fmt: skip
 
 
-def test_every_fault_of_the_table_is_caused_here() -> None:
+def test_every_fault_of_the_table_is_caused_by_a_test() -> None:
     assert set(FAULTS) == CAUSED_ABOVE
 
 

@@ -18,6 +18,25 @@ class BadInjectionError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Load:
+    """What the API has to do when a submission comes.
+
+    Args:
+        today: The API's date.
+        unfinished: Number of tasks that are not over.
+        accepted_today: Number of submissions that were accepted on this date.
+        idle_seconds: Time since the last accepted submission.
+        has_twin: The same submission was accepted before.
+    """
+
+    today: date
+    unfinished: int
+    accepted_today: int
+    idle_seconds: float
+    has_twin: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """One call of the API, and what is known of the export that it is about."""
 
@@ -25,6 +44,7 @@ class Call:
     request: Request
     submission: Submission | None = None
     task_id: str | None = None
+    load: Load | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +95,9 @@ class Options:
         location: Where redirects lead.
         column: The column of a bad cell.
         cell: The text of a bad cell.
+        seconds: How long something is late, or the time between two submissions.
+        limit: How many tasks or submissions there may be.
+        days: How many days before today can be exported.
     """
 
     retry_after: int | str | None = None
@@ -82,6 +105,9 @@ class Options:
     location: str | None = None
     column: str | None = None
     cell: str | None = None
+    seconds: float | None = None
+    limit: int | None = None
+    days: int | None = None
 
 
 def parse_match(content: Mapping[str, object]) -> Match:

@@ -21,11 +21,52 @@ JSON = SUBMIT | POLL
 ANY = JSON | DOWNLOAD
 
 
+def _always(_call: Call, _options: Options) -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Refuse:
     """Answers in the API's place, which does nothing."""
 
     answer: Callable[[Call, Options], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """Answers in the place of what is not there yet, for `seconds`."""
+
+    answer: Callable[[Call, Options], Answer]
+
+
+class DelayTask(Delay):
+    """Hides a task for some time after its submission."""
+
+
+class DelayUrl(Delay):
+    """Hides a download URL for some time after the end of the task."""
+
+
+class DelayFile(Delay):
+    """Hides a file for some time after the end of the task."""
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatTask:
+    """Gives the task of an identical submission again, with a file of now."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteUrl:
+    """Writes a download URL in its own way.
+
+    Args:
+        odd: Stands in the path and in the query, as part of what is signed.
+        has_origin: Whether the URL is more than a path.
+    """
+
+    odd: str = ""
+    has_origin: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +76,12 @@ class Outcome:
     Args:
         state: What polls say; None is that there is no such task.
         is_sudden: Says so before the task's time is over.
+        result: What polls give as the result.
     """
 
     state: str | None
     is_sudden: bool = False
+    result: object = None
 
     @property
     def is_final(self) -> bool:
@@ -69,9 +112,16 @@ class ChangeTransport:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A row of the table. Faults with different kinds of effect can strike the same call."""
+    """A row of the table. Faults with different kinds of effect can strike the same call.
+
+    Args:
+        applies: Which calls it can strike at all.
+    """
 
     name: str
     endpoints: frozenset[Endpoint]
-    effect: Refuse | Outcome | ChangeFile | ChangeBody | ChangeTransport
+    effect: (
+        Refuse | Delay | RepeatTask | WriteUrl | Outcome | ChangeFile | ChangeBody | ChangeTransport
+    )
     about: str
+    applies: Callable[[Call, Options], bool] = _always

@@ -72,6 +72,15 @@ def add_column(rows: list[Row]) -> list[Row]:
     return [[*row, "installs_aggr" if row[0] == COLUMNS[0] else "0"] for row in rows]
 
 
+def add_twins(name: str) -> Callable[[list[Row]], list[Row]]:
+    """Add two columns of one name that is not documented."""
+
+    def change(rows: list[Row]) -> list[Row]:
+        return [[*row, *[name if row[0] == COLUMNS[0] else "0"] * 2] for row in rows]
+
+    return change
+
+
 def drop_column(rows: list[Row]) -> list[Row]:
     """Leave a metric out."""
     position = COLUMNS.index("conversions_aggr")
@@ -144,6 +153,12 @@ def mark_order(body: bytes) -> bytes:
     return b"\xef\xbb\xbf" + body
 
 
+def mark_last_row(body: bytes, submission: Submission, _options: Options) -> bytes:
+    """Put the mark before the last row, as where two files were joined."""
+    rows = _filled(body, submission)
+    return render_rows(rows[:-1]) + mark_order(render_rows(rows[-1:]))
+
+
 def encode_utf16(body: bytes) -> bytes:
     """Encode as some spreadsheets do."""
     return body.decode().encode("utf-16")
@@ -181,6 +196,18 @@ FILES = (
         DOWNLOAD,
         ChangeFile(on_rows(add_column)),
         "the file has a column `installs_aggr`",
+    ),
+    Fault(
+        "unknown-twins",
+        DOWNLOAD,
+        ChangeFile(on_rows(add_twins("installs_aggr"))),
+        "the file has two columns `installs_aggr`",
+    ),
+    Fault(
+        "unnamed-columns",
+        DOWNLOAD,
+        ChangeFile(on_rows(add_twins(""))),
+        "the file has two columns without a name",
     ),
     Fault(
         "missing-column",
@@ -265,6 +292,12 @@ FILES = (
         DOWNLOAD,
         ChangeFile(on_bytes(mark_order)),
         "the file begins with the byte order mark of UTF-8",
+    ),
+    Fault(
+        "bom-within",
+        DOWNLOAD,
+        ChangeFile(mark_last_row),
+        "the last row begins with the byte order mark of UTF-8",
     ),
     Fault(
         "utf16",

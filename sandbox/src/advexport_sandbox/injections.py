@@ -39,7 +39,9 @@ class Injection:
 
     def strikes(self, call: Call) -> bool:
         """Decide about a call, and remember the decision."""
-        if self.left == 0 or call.endpoint not in self.fault.endpoints or not self.match.fits(call):
+        if self.left == 0 or call.endpoint not in self.fault.endpoints:
+            return False
+        if not self.match.fits(call) or not self.fault.applies(call, self.options):
             return False
         if self._passes:
             self._passes -= 1

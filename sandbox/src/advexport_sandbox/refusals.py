@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 LOOP_PATH = "/sandbox/loop"
 _GATEWAY_STATUSES = frozenset({502, 503, 504})
 _GATEWAY_PAGE = b"<html><body><h1>The gateway has a problem</h1></body></html>"
+_FIREWALL_PAGE = b"<html><body><h1>Request blocked</h1>Incident 4711-0815</body></html>"
 
 
 def refuse_with(status: int) -> Callable[[Call, Options], Answer]:
@@ -48,6 +49,11 @@ def refuse_until_date(_call: Call, options: Options) -> Answer:
 def refuse_submission(_call: Call, _options: Options) -> Answer:
     """Answer as documented that the export could not be queued, naming a task that never was."""
     return json_answer({"result": "ERROR", "task_id": str(uuid4())})
+
+
+def refuse_at_firewall(_call: Call, _options: Options) -> Answer:
+    """Refuse as something between client and API does that knows neither."""
+    return Answer(HTTPStatus.FORBIDDEN, _FIREWALL_PAGE, "text/html")
 
 
 def refuse_expired(_call: Call, _options: Options) -> Answer:
@@ -95,6 +101,12 @@ REFUSALS = (
         SUBMIT,
         Refuse(refuse_submission),
         "answers 200 with the result ERROR; no task is made",
+    ),
+    Fault(
+        "firewall-403",
+        ANY,
+        Refuse(refuse_at_firewall),
+        "answers 403 with a page of HTML, as a firewall or proxy does",
     ),
     Fault(
         "url-expired",

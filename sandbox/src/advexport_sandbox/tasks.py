@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass
+import math
+from collections import Counter
+from dataclasses import dataclass, field
 from random import Random
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
+
+from advexport_sandbox.calls import Load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
+    from datetime import date, datetime
 
-    from advexport_sandbox.effects import ChangeFile, Outcome
     from advexport_sandbox.injections import ActiveFault
     from advexport_sandbox.submissions import Submission
 
@@ -24,17 +27,15 @@ class Task:
 
     Args:
         submitted_at: The API's local time that fixes the figures.
-        outcome: A fault that decides how this task ends.
-        file_change: A fault that its file has for ever.
+        faults: The faults that it keeps, by the kind of their effect.
     """
 
     task_id: str
     submission: Submission
     submitted_at: datetime
-    starts: float
+    submitted: float
     finishes: float
-    outcome: ActiveFault[Outcome] | None = None
-    file_change: ActiveFault[ChangeFile] | None = None
+    faults: dict[type, ActiveFault[Any]] = field(default_factory=dict)
 
 
 class Tasks:
@@ -61,7 +62,12 @@ class Tasks:
         self._tail_factor = tail_factor
         self._seed = seed
         self._tasks: dict[str, Task] = {}
+        self._by_submission: dict[Submission, Task] = {}
+        self._accepted: Counter[date] = Counter()
+        self._last_accepted = -math.inf
+        # When tasks end: of those that run, and of all that are not over.
         self._running: list[float] = []
+        self._unfinished: list[float] = []
         self._open: set[str] = set()
         self._lock = Lock()
         self.max_running = 0
@@ -70,15 +76,35 @@ class Tasks:
     def add(self, submission: Submission, submitted_at: datetime, seconds: float) -> Task:
         """Put a new task in line."""
         with self._lock:
-            duration = self._duration(submission)
-            starts = self._free_slot(seconds)
-            task = Task(str(uuid4()), submission, submitted_at, starts, starts + duration)
-            heapq.heappush(self._running, task.finishes)
-            self._tasks[task.task_id] = task
-            self._open.add(task.task_id)
-            self.max_running = max(self.max_running, len(self._running))
-            self.max_open = max(self.max_open, len(self._open))
+            finishes = self._run(submission, submitted_at, seconds)
+            task = Task(str(uuid4()), submission, submitted_at, seconds, finishes)
+            self._tasks[task.task_id] = self._by_submission[submission] = task
+            self._note_open(task)
         return task
+
+    def renew(self, task: Task, submitted_at: datetime, seconds: float) -> None:
+        """Put a task in line once more, under its id and with a file of now."""
+        with self._lock:
+            task.finishes = self._run(task.submission, submitted_at, seconds)
+            task.submitted_at, task.submitted = submitted_at, seconds
+            task.faults.clear()
+            self._note_open(task)
+
+    def load(self, submission: Submission | None, today: date, seconds: float) -> Load:
+        """Tell what there is to do."""
+        with self._lock:
+            _drop_until(self._unfinished, seconds)
+            return Load(
+                today=today,
+                unfinished=len(self._unfinished),
+                accepted_today=self._accepted[today],
+                idle_seconds=seconds - self._last_accepted,
+                has_twin=submission in self._by_submission,
+            )
+
+    def twin(self, submission: Submission) -> Task | None:
+        """Find the latest task of the same submission."""
+        return self._by_submission.get(submission)
 
     def get(self, task_id: str) -> Task | None:
         """Find a task."""
@@ -93,6 +119,21 @@ class Tasks:
         with self._lock:
             self._open.discard(task.task_id)
 
+    def _run(self, submission: Submission, submitted_at: datetime, seconds: float) -> float:
+        """Reserve the time of a task, and tell when it ends."""
+        duration = self._duration(submission)
+        finishes = self._free_slot(seconds) + duration
+        heapq.heappush(self._running, finishes)
+        heapq.heappush(self._unfinished, finishes)
+        self.max_running = max(self.max_running, len(self._running))
+        self._accepted[submitted_at.date()] += 1
+        self._last_accepted = seconds
+        return finishes
+
+    def _note_open(self, task: Task) -> None:
+        self._open.add(task.task_id)
+        self.max_open = max(self.max_open, len(self._open))
+
     def _duration(self, submission: Submission) -> float:
         latency = self._latency(submission) if callable(self._latency) else self._latency
         if Random(f"{self._seed}:{len(self._tasks)}").random() < self._tail_share:
@@ -100,8 +141,12 @@ class Tasks:
         return latency
 
     def _free_slot(self, seconds: float) -> float:
-        while self._running and self._running[0] <= seconds:
-            heapq.heappop(self._running)
+        _drop_until(self._running, seconds)
         if self._limit is None or len(self._running) < self._limit:
             return seconds
         return heapq.heappop(self._running)
+
+
+def _drop_until(ends: list[float], seconds: float) -> None:
+    while ends and ends[0] <= seconds:
+        heapq.heappop(ends)

@@ -26,9 +26,20 @@ _GZIP_HEADER = (("Content-Encoding", "gzip"),)
 _GZIP_TAIL_BYTES = 24
 
 
-def say_state(state: str) -> Change:
+def say_state(state: str, result: object = None) -> Change:
     """Answer a poll with a state and no URL."""
-    return say("application/json", json.dumps({"state": state, "result": None}).encode())
+    return say("application/json", json.dumps({"state": state, "result": result}).encode())
+
+
+def change_letters(change: Callable[[str], str]) -> Change:
+    """Write the words of state and result in other letters."""
+
+    def change_answer(answer: Answer, _options: Options) -> Answer:
+        content = json.loads(answer.body)
+        word = "state" if "state" in content else "result"
+        return replace(answer, body=json.dumps({**content, word: change(content[word])}).encode())
+
+    return change_answer
 
 
 def say(content_type: str, body: bytes) -> Change:
@@ -120,12 +131,30 @@ def _last_row(body: bytes) -> tuple[bytes, bytes]:
 
 TEXTS = (
     Fault("task-started", POLL, ChangeBody(say_state("STARTED")), "one poll says STARTED"),
+    Fault(
+        "task-started-object",
+        POLL,
+        ChangeBody(say_state("STARTED", {"pid": 4711, "hostname": "worker@one"})),
+        "one poll says STARTED with Celery's object as its result",
+    ),
     Fault("task-retry", POLL, ChangeBody(say_state("RETRY")), "one poll says RETRY"),
     Fault(
         "success-without-url",
         POLL,
         ChangeBody(say_state("SUCCESS")),
         "one poll says SUCCESS with null as its result",
+    ),
+    Fault(
+        "small-letters",
+        JSON,
+        ChangeBody(change_letters(str.lower)),
+        "the words of `state` and of a submission's `result` are in small letters",
+    ),
+    Fault(
+        "capital-letter",
+        JSON,
+        ChangeBody(change_letters(str.capitalize)),
+        "the same words have one capital letter",
     ),
     Fault(
         "other-url",
@@ -166,6 +195,12 @@ TEXTS = (
         DOWNLOAD,
         ChangeBody(say("application/xml", b"<Error><Code>SlowDown</Code></Error>")),
         "200 with XML in place of the file",
+    ),
+    Fault(
+        "no-data-body",
+        DOWNLOAD,
+        ChangeBody(say("text/plain", b"No data available for the selected period\n")),
+        "200 with a sentence in place of the file",
     ),
     Fault("zip-body", DOWNLOAD, ChangeBody(zip_up), "the file in a ZIP archive"),
     Fault(
