@@ -22,11 +22,10 @@ NAMED = re.findall(r"`(test_\w+\.py)::(test_\w+)`", TEXT)
 
 
 def functions_of(name: str) -> set[str]:
-    [path] = TESTS.rglob(name)
-    tree = ast.parse(path.read_text("utf-8"))
     return {
         node.name
-        for node in tree.body
+        for path in TESTS.rglob(name)
+        for node in ast.parse(path.read_text("utf-8")).body
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
     }
 
