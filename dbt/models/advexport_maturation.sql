@@ -7,23 +7,25 @@ with looks as (
             when report = 'monthly' then {{ dbt.last_day('period', 'month') }}
             else period
         end as last_day,
-        row_number() over (partition by report, period order by confirmed_at) as look,
-        lag(export_id) over (partition by report, period order by confirmed_at) as previous_export_id,
-        lag(row_count) over (partition by report, period order by confirmed_at) as previous_row_count,
-        lag(clicks_aggr) over (partition by report, period order by confirmed_at) as previous_clicks_aggr,
-        lag(conversions_aggr) over (partition by report, period order by confirmed_at) as previous_conversions_aggr,
-        lag(cost_aggr) over (partition by report, period order by confirmed_at) as previous_cost_aggr,
-        first_value(conversions_aggr) over (partition by report, period order by confirmed_at desc) as latest_conversions_aggr,
-        first_value(cost_aggr) over (partition by report, period order by confirmed_at desc) as latest_cost_aggr
+        row_number() over (partition by {{ advexport_by_account() }} report, period order by confirmed_at) as look,
+        lag(period_version) over (partition by {{ advexport_by_account() }} report, period order by confirmed_at) as previous_period_version,
+        lag(row_count) over (partition by {{ advexport_by_account() }} report, period order by confirmed_at) as previous_row_count,
+        lag(clicks_aggr) over (partition by {{ advexport_by_account() }} report, period order by confirmed_at) as previous_clicks_aggr,
+        lag(conversions_aggr) over (partition by {{ advexport_by_account() }} report, period order by confirmed_at) as previous_conversions_aggr,
+        lag(cost_aggr) over (partition by {{ advexport_by_account() }} report, period order by confirmed_at) as previous_cost_aggr,
+        first_value(conversions_aggr) over (partition by {{ advexport_by_account() }} report, period order by confirmed_at desc) as latest_conversions_aggr,
+        first_value(cost_aggr) over (partition by {{ advexport_by_account() }} report, period order by confirmed_at desc) as latest_cost_aggr
     from {{ ref('advexport_period_history') }}
 )
 
 select
+    {{ advexport_by_account() }}
     report,
     period,
     look,
     confirmed_at,
     exported_at,
+    period_version,
     export_id,
     is_settled,
     {{ dbt.datediff('last_day', 'cast(confirmed_at as date)', 'day') }} as age_days,
@@ -31,8 +33,8 @@ select
     clicks_aggr,
     conversions_aggr,
     cost_aggr,
-    -- No rows were sent where the tap saw that nothing had changed; the export is then the old one.
-    coalesce(export_id <> previous_export_id, true) as has_new_rows,
+    -- The same figures have the same version, whether their rows were sent again or not.
+    coalesce(period_version <> previous_period_version, true) as has_new_rows,
     row_count - previous_row_count as row_count_change,
     clicks_aggr - previous_clicks_aggr as clicks_change,
     conversions_aggr - previous_conversions_aggr as conversions_change,

@@ -1,12 +1,15 @@
--- What each export said of each period, kept. Over a target that upserts, the next export replaces a
--- period's row, so each dbt run adds the looks that it finds new, and none is ever rebuilt: a full
--- refresh would lose what the source no longer has.
+-- What each export said of each period, kept. Where the next export replaces a period's row, each dbt
+-- run adds the looks that it finds new, and none is ever rebuilt: a full refresh would lose what the
+-- source no longer has.
 
 {{ config(materialized='incremental', incremental_strategy='append', on_schema_change='append_new_columns', full_refresh=false) }}
+{%- set has_account = advexport_has_account(source('advexport', 'report_periods')) %}
 
 select
+    {{ advexport_by_account('v') }}
     v.report,
     v.period,
+    v.period_version,
     v.export_id,
     v.exported_at,
     v.confirmed_at,
@@ -17,9 +20,13 @@ select
     v.is_settled
 from {{ ref('advexport_period_versions') }} as v
 {% if is_incremental() %}
+{%- set kept = adapter.get_columns_in_relation(this) | map(attribute='name') | list %}
 where not exists (
     select 1
     from {{ this }} as h
     where h.report = v.report and h.period = v.period and h.confirmed_at = v.confirmed_at
+        {%- if has_account %}
+        and {{ "coalesce(h.account, '')" if 'account' in kept else "''" }} = v.account
+        {%- endif %}
 )
 {% endif %}

@@ -3,13 +3,15 @@
 with ranked as (
     select
         *,
-        row_number() over (partition by report, period order by confirmed_at desc) as version_rank
+        row_number() over (partition by {{ advexport_by_account() }} report, period order by confirmed_at desc) as version_rank
     from {{ ref('advexport_period_versions') }}
 )
 
 select
+    {{ advexport_by_account() }}
     report,
     period,
+    period_version,
     export_id,
     exported_at,
     confirmed_at,

@@ -1,363 +1,146 @@
 """The command `tap-advexport-audit`: does a warehouse hold what the API said, period by period?
 
-It runs `audit.sql`, which the dbt package runs too, and needs the warehouse's driver alone:
-`duckdb` for a DuckDB file, `psycopg` or `psycopg2` for PostgreSQL.
+It runs `audit.sql`, which the dbt package runs too, and needs the warehouse's driver alone: the
+extras `audit-duckdb` and `audit-postgres` bring it.
 """
 
 from __future__ import annotations
 
-import argparse
-import importlib
+import json
 import sys
-from contextlib import closing
-from dataclasses import dataclass
-from datetime import date, timedelta
-from importlib.resources import files
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from datetime import timedelta
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Final
 
-from tap_advexport.errors import UserError
-from tap_advexport.reports import PERIODS_STREAM, REPORTS, Interval, Report
+import click
+
+from tap_advexport.commands.audit_comparison import (
+    ComparedPeriod,
+    Gap,
+    compare,
+    find_gaps,
+    warehouse_of,
+)
+from tap_advexport.commands.audit_connection import AuditError, open_warehouse
+from tap_advexport.commands.audit_repair import in_order, repair_settings, stretches
+from tap_advexport.commands.shared import moment_of, plural, run_cli, settings_of
+from tap_advexport.dates import local_date
+from tap_advexport.reports import PERIODS_STREAM, REPORTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-DEFAULT_SCHEMA: Final = "tap_advexport"
-
-# A sum of binary floating-point numbers depends on the order of adding; see `audit.sql`.
-FLOAT_TOLERANCE: Final = "1e-9"
-_FLOAT_TYPES: Final = frozenset({"double", "double precision", "float", "real"})
+    from tap_advexport.commands.audit_comparison import Finding
 
 _EXIT_EQUAL: Final = 0
 _EXIT_DIFFERS: Final = 1
 _EXIT_NOT_COMPARED: Final = 2
+_STREAMS: Final = (PERIODS_STREAM, *(report.stream for report in REPORTS))
 
 
-class AuditError(UserError):
-    """The comparison cannot be made; the text is one line that says why."""
+def main(args: Sequence[str] | None = None) -> int:
+    """Compare, print what differs, and return the exit code."""
+    return run_cli(command, args, failed=_EXIT_NOT_COMPARED)
 
 
-class Cursor(Protocol):
-    """The part of a DB-API cursor that the audit uses."""
-
-    def execute(self, sql: str, /) -> object:
-        """Run a query."""
-
-    def fetchall(self) -> Sequence[Sequence[Any]]:
-        """Give all of its rows."""
-
-
-class Connection(Protocol):
-    """The part of a DB-API connection that the audit uses."""
-
-    def cursor(self) -> Cursor:
-        """Give a cursor to run queries with."""
-
-    def close(self) -> None:
-        """Give the connection back."""
+def _table(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    tables = {}
+    for text in values:
+        stream, equals, table = text.partition("=")
+        if not equals or stream not in _STREAMS:
+            raise click.BadParameter(f"{text!r} is not STREAM=TABLE with a stream of the tap")
+        tables[stream] = table
+    return tables
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Warehouse:
-    """An open warehouse and where the tables lie in it."""
+@click.command(name="tap-advexport-audit")
+# As many as are given: what click says of one too many could be the rest of a password.
+@click.argument("warehouse", nargs=-1)
+@click.option("--schema", default="tap_advexport", show_default=True, metavar="NAME",
+              help="Schema of the tables; with dlt, the name of the dataset.")  # fmt: skip
+@click.option("--report", "labels", multiple=True, type=click.Choice([r.label for r in REPORTS]),
+              help="Compare only this one; may be repeated. Default: all of them.")  # fmt: skip
+@click.option("--account", metavar="LABEL", help="Compare this account only. Default: all.")
+@click.option("--table", "tables", multiple=True, callback=_table, metavar="STREAM=TABLE",
+              help="A stream's table, where it has another name than the stream.")  # fmt: skip
+@click.option("--config", metavar="FILE", help="Config of the tap: start_date, end_date, timezone "
+              "and account are taken from it.")  # fmt: skip
+@click.option("--start-date", metavar="DATE", help="Days from it on must be there. Default: the "
+              "first day that is.")  # fmt: skip
+@click.option("--end-date", metavar="DATE", help="Days up to it must be there, if they are over. "
+              "Default: the last day that is.")  # fmt: skip
+@click.option("--timezone", metavar="ZONE", help="The account's time zone. Default: UTC.")
+@click.option("--cost-tolerance", type=float, metavar="NUMBER", help="Relative difference allowed "
+              "between sums of costs. Default: 1e-9 where the warehouse stores binary "
+              "floating-point numbers, otherwise 0.")  # fmt: skip
+@click.option("--repair-config", "is_repair", is_flag=True, help="Print only the settings that "
+              "export all that differs again: JSON, one line for each account.")  # fmt: skip
+def command(  # noqa: PLR0913 - each is an option
+    *,
+    warehouse: tuple[str, ...],
+    schema: str,
+    labels: tuple[str, ...],
+    tables: Mapping[str, str],
+    cost_tolerance: float | None,
+    is_repair: bool,
+    config: str | None,
+    **options: str | None,
+) -> int:
+    """Compare a warehouse's tables with report_periods, and print the periods that differ.
 
-    connection: Connection
-    schema: str
-    # Stream to table, where the names differ.
-    tables: Mapping[str, str]
-    # None: by the type of the column.
-    cost_tolerance: str | None = None
-
-    def query(self, sql: str) -> Sequence[Sequence[Any]]:
-        """Give all rows of a query."""
-        cursor = self.connection.cursor()
-        cursor.execute(sql)
-        return cursor.fetchall()
-
-    def table(self, stream: str) -> str:
-        """Give the name of a stream's table."""
-        return self.tables.get(stream, stream)
-
-    def relation(self, stream: str) -> str:
-        """Give the quoted name of a stream's table, schema included."""
-        return f"{_quoted(self.schema)}.{_quoted(self.table(stream))}"
-
-
-@dataclass(frozen=True, slots=True)
-class Period:
-    """One line of the comparison: the columns of `audit.sql`."""
-
-    report: str
-    period: date
-    export_id: str | None
-    differs: str | None
-    api_row_count: int | None
-    warehouse_row_count: int
-    other_row_count: int
-    api_clicks_aggr: int | None
-    warehouse_clicks_aggr: int
-    api_conversions_aggr: int | None
-    warehouse_conversions_aggr: int
-    api_cost_aggr: Any
-    warehouse_cost_aggr: Any
-
-    def __str__(self) -> str:
-        """Say what differs, with both totals of each figure."""
-        pairs = (
-            ("rows", self.api_row_count, self.warehouse_row_count),
-            ("clicks", self.api_clicks_aggr, self.warehouse_clicks_aggr),
-            ("conversions", self.api_conversions_aggr, self.warehouse_conversions_aggr),
-            ("cost", self.api_cost_aggr, self.warehouse_cost_aggr),
+    WAREHOUSE is the path of a DuckDB file, or postgresql://USER@HOST:PORT/DATABASE (PGPASSWORD is
+    read). Exit code 0: nothing differs; 1: something does; 2: the comparison could not be made.
+    """
+    if len(warehouse) != 1:
+        raise click.UsageError(
+            f"expected one WAREHOUSE (got {len(warehouse)}): put a URL with blanks or & in quotes"
         )
-        figures = ", ".join(f"{name} {_figure(api)} | {held}" for name, api, held in pairs)
-        others = f"; {self.other_row_count} rows of other exports" if self.other_row_count else ""
-        return f"{self.report} {self.period} ({self.differs}): {figures}{others}"
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """Periods of which the warehouse holds nothing at all, both ends included."""
-
-    report: str
-    first: date
-    last: date
-
-    def __str__(self) -> str:
-        """Name the periods."""
-        span = str(self.first) if self.first == self.last else f"{self.first} to {self.last}"
-        return f"{self.report} {span} (missing): neither rows nor a period row"
-
-
-def audit(warehouse: Warehouse, reports: Sequence[Report] = REPORTS) -> Iterator[Period]:
-    """Compare all periods of the reports; a report that was never loaded has none."""
-    types = _column_types(warehouse)
-    if warehouse.table(PERIODS_STREAM) not in types:
-        raise AuditError(
-            f"there is no table {warehouse.relation(PERIODS_STREAM)}: nothing to compare with"
-        )
-    loaded = _loaded_reports(warehouse)
-    for report in reports:
-        if warehouse.table(report.stream) in types:
-            tolerance = warehouse.cost_tolerance or _cost_tolerance(warehouse, report, types)
-            sql = audit_sql(
-                report=report.label,
-                rows=warehouse.relation(report.stream),
-                periods=warehouse.relation(PERIODS_STREAM),
-                cost_tolerance=tolerance,
-            )
-            yield from sorted(
-                (Period(*row) for row in warehouse.query(sql)), key=lambda p: p.period
-            )
-        elif loaded.get(report.label):
-            raise AuditError(
-                f"there is no table {warehouse.relation(report.stream)}, and report_periods says"
-                f" that {loaded[report.label]} rows of it were sent: name it with --table"
-            )
-
-
-def find_gaps(report: Report, periods: Sequence[date], first: date | None) -> Iterator[Gap]:
-    """Find what is missing between the sorted periods, and before them from `first` on."""
-    wanted = first or (periods[0] if periods else None)
-    if wanted and report.interval is Interval.MONTHLY:
-        wanted = wanted.replace(day=1)
-    for period in periods:
-        if wanted and wanted < period:
-            yield Gap(report.label, wanted, _period_before(report, period))
-        wanted = _period_after(report, period)
-
-
-def audit_sql(**names: str) -> str:
-    """Give the query with its names filled in."""
-    sql = files("tap_advexport.commands").joinpath("audit.sql").read_text(encoding="utf-8")
-    for name, value in names.items():
-        sql = sql.replace("{{ " + name + " }}", value)
-    return sql
-
-
-def connect(url: str) -> tuple[Connection, type[Exception]]:
-    """Open a warehouse for reading; gives the driver's class of errors too."""
-    if url.startswith(("postgresql://", "postgres://")):
-        driver = _driver("psycopg", "psycopg2")
-        return driver.connect(url), driver.Error
-    driver = _driver("duckdb")
-    return driver.connect(_duckdb_path(url), read_only=True), driver.Error
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Compare, print what differs, and give the exit code."""
-    options = _parser().parse_args(arguments)
-    reports = [r for r in REPORTS if not options.report or r.label in options.report]
-    try:
-        return _run(options, reports)
-    except AuditError as error:
-        sys.stderr.write(f"tap-advexport-audit: {error}\n")
-        return _EXIT_NOT_COMPARED
-
-
-def _run(options: argparse.Namespace, reports: Sequence[Report]) -> int:
-    driver_error: type[Exception] = AuditError
-    try:
-        connection, driver_error = connect(options.warehouse)
-        with closing(connection):
-            warehouse = Warehouse(
-                connection=connection,
-                schema=options.schema,
-                tables=dict(options.table),
-                cost_tolerance=options.cost_tolerance,
-            )
-            periods = list(audit(warehouse, reports))
-            days = {r: [p.period for p in periods if p.report == r.label] for r in reports}
-            gaps = [gap for r in reports for gap in find_gaps(r, days[r], options.first)]
-    except AuditError:
-        raise
-    except Exception as error:
-        # Only the driver knows its errors, and it is not known before it is asked to connect.
-        if driver_error is AuditError or isinstance(error, driver_error):
-            raise AuditError(_one_line(error, options.warehouse)) from error
-        raise
-    return _tell(periods, gaps)
-
-
-def _tell(periods: Sequence[Period], gaps: Sequence[Gap]) -> int:
+    settings = settings_of(config, options)
+    reports = [report for report in REPORTS if not labels or report.label in labels]
+    with open_warehouse(warehouse[0]) as connection:
+        tolerance = None if cost_tolerance is None else repr(cost_tolerance)
+        place = warehouse_of(connection, schema=schema, tables=tables, cost_tolerance=tolerance)
+        compared = list(compare(place, reports))
+    account = settings.get("account", options["account"])
+    periods = [each for each in compared if account in {None, each.account}]
     if not periods:
-        raise AuditError("the tables are empty: nothing to compare")
-    different = [period for period in periods if period.differs is not None]
-    header = (
-        ["report period (what differs): figure by the API | in the warehouse"] if different else []
-    )
-    missing = f", {len(gaps)} gaps" if gaps else ""
-    summary = f"{len(periods)} periods compared, {len(different)} differ{missing}"
-    for line in (*header, *different, *gaps, summary):
+        raise AuditError(
+            "there are no periods to compare" + f" of account {account}" * bool(account)
+        )
+    gaps = list(_gaps(periods, settings))
+    different = [each for each in periods if each.differs is not None]
+    findings = in_order([*different, *gaps])
+    lines = _repair if is_repair else _told
+    for line in lines(findings, settings):
         sys.stdout.write(f"{line}\n")
-    return _EXIT_DIFFERS if different or gaps else _EXIT_EQUAL
+    summary = f"{plural(len(periods), 'period')} compared, {len(different)} differ"
+    missing = f", {plural(len(gaps), 'gap')}" if gaps else ""
+    (sys.stderr if is_repair else sys.stdout).write(f"{summary}{missing}\n")
+    return _EXIT_DIFFERS if findings else _EXIT_EQUAL
 
 
-def _column_types(warehouse: Warehouse) -> dict[str, dict[str, str]]:
-    rows = warehouse.query(
-        "select table_name, column_name, lower(data_type) from information_schema.columns"  # noqa: S608  # a quoted literal
-        f" where table_schema = {_literal(warehouse.schema)}"
-    )
-    types: dict[str, dict[str, str]] = {}
-    for table, column, data_type in rows:
-        types.setdefault(table, {})[column] = data_type
-    return types
+def _gaps(periods: Sequence[ComparedPeriod], settings: Mapping[str, Any]) -> Iterator[Gap]:
+    yesterday = local_date(moment_of(None), settings["timezone"]) - timedelta(days=1)
+    end = settings["end_date"] and min(settings["end_date"], yesterday)
+    for _, group in groupby(periods, key=lambda each: (each.report, each.account)):
+        yield from find_gaps(list(group), start=settings["start_date"], end=end)
 
 
-def _loaded_reports(warehouse: Warehouse) -> dict[str, int]:
-    rows = warehouse.query(
-        f"select report, sum(row_count) from {warehouse.relation(PERIODS_STREAM)} group by report"  # noqa: S608  # a quoted name
-    )
-    return {report: int(count) for report, count in rows}
+def _told(findings: Sequence[Finding], settings: Mapping[str, Any]) -> Iterator[str]:
+    if findings:
+        yield "report period (what differs): figure by the API | in the warehouse"
+    for stretch in stretches(findings):
+        yield from map(str, stretch)
+        mended = [json.dumps(each) for each in repair_settings(stretch, settings["start_date"])]
+        yield (
+            f"    mend with {mended[0]}"
+            if mended
+            else "    before start_date: never exported again"
+        )
 
 
-def _cost_tolerance(
-    warehouse: Warehouse, report: Report, types: Mapping[str, Mapping[str, str]]
-) -> str:
-    tables = (warehouse.table(report.stream), warehouse.table(PERIODS_STREAM))
-    is_float = any(types[table].get("cost_aggr") in _FLOAT_TYPES for table in tables)
-    return FLOAT_TOLERANCE if is_float else "0"
-
-
-def _period_after(report: Report, period: date) -> date:
-    if report.interval is Interval.MONTHLY:
-        return (period.replace(day=28) + timedelta(days=4)).replace(day=1)
-    return period + timedelta(days=1)
-
-
-def _period_before(report: Report, period: date) -> date:
-    day = period - timedelta(days=1)
-    return day.replace(day=1) if report.interval is Interval.MONTHLY else day
-
-
-def _driver(*names: str) -> Any:  # noqa: ANN401  # drivers share no type
-    for name in names:
-        try:
-            return importlib.import_module(name)
-        except ModuleNotFoundError:
-            continue
-    raise AuditError(f"install {' or '.join(names)} to read this warehouse")
-
-
-def _duckdb_path(url: str) -> str:
-    """`duckdb:///w.duckdb` is relative for some tools and absolute for others: the file decides."""
-    if not url.startswith("duckdb://"):
-        return url
-    path = url.removeprefix("duckdb://")
-    return path if Path(path).exists() else path.removeprefix("/")
-
-
-def _one_line(error: Exception, url: str) -> str:
-    """Give a driver's message without line ends, and without a password that it repeats."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    password = url.partition("://")[2].rpartition("@")[0].partition(":")[2]
-    return text.replace(password, "***") if password else text
-
-
-def _figure(value: object) -> str:
-    return "nothing" if value is None else str(value)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _table(text: str) -> tuple[str, str]:
-    stream, equals, table = text.partition("=")
-    if not equals or stream not in {PERIODS_STREAM, *(report.stream for report in REPORTS)}:
-        raise argparse.ArgumentTypeError(f"{text!r} is not STREAM=TABLE with a stream of the tap")
-    return stream, table
-
-
-def _number(text: str) -> str:
-    return repr(float(text))
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="tap-advexport-audit",
-        description="Compare a warehouse's tables with report_periods, period by period, and print"
-        " the periods that differ. Exit code 0: none does; 1: some do; 2: the comparison could not"
-        " be made.",
-    )
-    parser.add_argument(
-        "warehouse",
-        help="path of a DuckDB file, or postgresql://user@host:port/database (PGPASSWORD is read)",
-    )
-    parser.add_argument(
-        "--schema", default=DEFAULT_SCHEMA, help="schema of the tables (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--report",
-        action="append",
-        choices=[report.label for report in REPORTS],
-        help="compare this report only; may be repeated (default: all that were loaded)",
-    )
-    parser.add_argument(
-        "--table",
-        action="append",
-        type=_table,
-        default=[],
-        metavar="STREAM=TABLE",
-        help="a stream's table, where it has another name than the stream",
-    )
-    parser.add_argument(
-        "--first",
-        type=date.fromisoformat,
-        metavar="DATE",
-        help="the tap's start_date: days from it on must be there (default: the first day that is)",
-    )
-    parser.add_argument(
-        "--cost-tolerance",
-        type=_number,
-        metavar="NUMBER",
-        help="relative difference allowed between sums of costs (default: 1e-9 where the"
-        " warehouse stores binary floating-point numbers, otherwise 0)",
-    )
-    return parser
+def _repair(findings: Sequence[Finding], settings: Mapping[str, Any]) -> Iterator[str]:
+    yield from map(json.dumps, list(repair_settings(findings, settings["start_date"])) or [{}])
 
 
 if __name__ == "__main__":

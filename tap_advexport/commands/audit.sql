@@ -1,21 +1,22 @@
 -- One row for each period of a report: what the API said of it (report_periods) beside what the
--- warehouse holds of the same export. `differs` is null where both agree.
+-- warehouse holds of the same version. `differs` is null where both agree.
 --
--- Runs on DuckDB and PostgreSQL. The four names in double braces are filled in by
--- `tap-advexport-audit` or by dbt.
+-- Runs on DuckDB and PostgreSQL, over the tables of Singer targets and of dlt. The names in double
+-- braces are filled in by `tap-advexport-audit` or by dbt.
 
 with versions as (
     -- An append-only target keeps every version of a period; the one confirmed last holds.
     select
+        {{ periods_account }} as account,
         cast(period as date) as period,
-        export_id,
+        period_version,
         row_count,
         clicks_aggr,
         conversions_aggr,
         cost_aggr,
         row_number() over (
-            partition by cast(period as date)
-            order by cast(confirmed_at as timestamp) desc, cast(exported_at as timestamp) desc, export_id desc
+            partition by {{ periods_account }}, cast(period as date)
+            order by confirmed_at desc, exported_at desc, export_id desc
         ) as version_rank
     from {{ periods }}
     where report = '{{ report }}'
@@ -26,40 +27,43 @@ api as (
 ),
 
 copies as (
-    -- It may also hold a row of one export twice, when a run was repeated.
+    -- It may also hold a row of one version twice, when its figures were sent again.
     select
+        {{ rows_account }} as account,
         cast(report_date as date) as period,
-        export_id,
+        period_version,
         clicks_aggr,
         conversions_aggr,
         cost_aggr,
         row_number() over (
-            partition by cast(report_date as date), export_id, row_key
-            order by cast(exported_at as timestamp) desc
+            partition by {{ rows_account }}, cast(report_date as date), period_version, row_key
+            order by exported_at desc
         ) as copy_rank
     from {{ rows }}
 ),
 
 warehouse as (
     select
+        copies.account,
         copies.period,
-        count(case when copies.export_id = api.export_id then 1 end) as row_count,
-        count(case when copies.export_id = api.export_id then null else 1 end) as other_row_count,
-        coalesce(sum(case when copies.export_id = api.export_id then copies.clicks_aggr end), 0) as clicks_aggr,
-        coalesce(sum(case when copies.export_id = api.export_id then copies.conversions_aggr end), 0) as conversions_aggr,
-        coalesce(sum(case when copies.export_id = api.export_id then copies.cost_aggr end), 0) as cost_aggr,
-        coalesce(sum(case when copies.export_id = api.export_id then abs(copies.cost_aggr) end), 0) as cost_magnitude
+        count(case when copies.period_version = api.period_version then 1 end) as row_count,
+        count(case when copies.period_version = api.period_version then null else 1 end) as other_row_count,
+        coalesce(sum(case when copies.period_version = api.period_version then copies.clicks_aggr end), 0) as clicks_aggr,
+        coalesce(sum(case when copies.period_version = api.period_version then copies.conversions_aggr end), 0) as conversions_aggr,
+        coalesce(sum(case when copies.period_version = api.period_version then copies.cost_aggr end), 0) as cost_aggr,
+        coalesce(sum(case when copies.period_version = api.period_version then abs(copies.cost_aggr) end), 0) as cost_magnitude
     from copies
-    left join api on api.period = copies.period
+    left join api on api.account = copies.account and api.period = copies.period
     where copies.copy_rank = 1
-    group by copies.period
+    group by copies.account, copies.period
 ),
 
 compared as (
     select
+        coalesce(api.account, warehouse.account) as account,
         coalesce(api.period, warehouse.period) as period,
         api.period is not null as has_period_row,
-        api.export_id,
+        api.period_version,
         api.row_count as api_row_count,
         coalesce(warehouse.row_count, 0) as warehouse_row_count,
         coalesce(warehouse.other_row_count, 0) as other_row_count,
@@ -71,15 +75,18 @@ compared as (
         coalesce(warehouse.cost_aggr, 0) as warehouse_cost_aggr,
         coalesce(warehouse.cost_magnitude, 0) as cost_magnitude
     from api
-    full outer join warehouse on warehouse.period = api.period
+    full outer join warehouse on warehouse.account = api.account and warehouse.period = api.period
 )
 
 select
     '{{ report }}' as report,
+    account,
     period,
-    export_id,
+    period_version,
     case
         when not has_period_row then 'no period row'
+        -- Loaded by a version of the tap that had no such column.
+        when period_version is null then 'no period_version'
         when warehouse_row_count <> api_row_count then 'rows'
         when warehouse_clicks_aggr <> api_clicks_aggr then 'clicks'
         when warehouse_conversions_aggr <> api_conversions_aggr then 'conversions'

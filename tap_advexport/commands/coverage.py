@@ -11,7 +11,7 @@ import click
 
 from tap_advexport.commands.calendar_svg import render_svg
 from tap_advexport.commands.calendar_text import render_text
-from tap_advexport.commands.shared import moment_of, run_command, settings_of
+from tap_advexport.commands.shared import moment_of, run_cli, settings_of
 from tap_advexport.commands.state_files import read_state
 from tap_advexport.coverage.singer_state import bookmarks_of, coverage_of
 from tap_advexport.coverage.standing import Calendar, calendar_of, range_to_show
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def main(args: Sequence[str] | None = None) -> int:
     """Show the calendar and return the exit code."""
-    return run_command(command, args)
+    return run_cli(command, args)
 
 
 @click.command(name="tap-advexport-coverage")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tap_advexport.commands.shared import moment_of, run_command, settings_of
+from tap_advexport.commands.shared import moment_of, run_cli, settings_of
 from tap_advexport.commands.state_files import read_state
 from tap_advexport.coverage.merge import Reading, merge_states
 from tap_advexport.errors import StateError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def main(args: Sequence[str] | None = None) -> int:
     """Print the merged state and return the exit code."""
-    return run_command(command, args)
+    return run_cli(command, args)
 
 
 @click.command(name="tap-advexport-merge-states")

@@ -16,25 +16,28 @@ from tap_advexport.settings import parse_some
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_FAILED = 1
 
-
-def run_command(command: click.Command, args: Sequence[str] | None) -> int:
-    """Run it and return the exit code: 0, or 1 with one line for what is wrong."""
+def run_cli(command: click.Command, args: Sequence[str] | None, *, failed: int = 1) -> int:
+    """Run a command and return its exit code, or `failed` with one line for what is wrong."""
+    arguments = sys.argv[1:] if args is None else list(args)
     try:
-        command.main(args=args, standalone_mode=False)
+        # Not `main`, whose code for a closed pipe is always 1.
+        with command.make_context(command.name, arguments) as context:
+            code: int | None = command.invoke(context)
         sys.stdout.flush()
-    except click.ClickException as error:
-        return _fail(command, error.format_message())
-    except UserError as error:
-        return _fail(command, str(error))
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except (click.ClickException, UserError) as error:
+        told = error.format_message() if isinstance(error, click.ClickException) else str(error)
+        sys.stderr.write(f"{command.name}: {' '.join(told.split())}\n")
+        return failed
     except (click.Abort, KeyboardInterrupt):
         return 130
     except BrokenPipeError:
         # Whoever read has enough. The interpreter's own end flushes once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _FAILED
-    return 0
+        return failed
+    return code or 0
 
 
 def settings_of(config: str | None, options: Mapping[str, object]) -> dict[str, Any]:
@@ -56,11 +59,11 @@ def moment_of(text: str | None) -> datetime:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise click.BadParameter(
-            f"{text!r} is no time YYYY-MM-DDTHH:MM:SSZ", param_hint="--now"
+            f"{text!r} is not a time (expected YYYY-MM-DDTHH:MM:SSZ)", param_hint="--now"
         ) from None
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def _fail(command: click.Command, message: str) -> int:
-    sys.stderr.write(f"{command.name}: {' '.join(message.split())}\n")
-    return _FAILED
+def plural(count: int, unit: str) -> str:
+    """Give a number with its unit in the right number."""
+    return f"{count:,} {unit}" if count == 1 else f"{count:,} {unit}s"

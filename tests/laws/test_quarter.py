@@ -194,7 +194,7 @@ def assert_models_are_the_truth(
         *memory.periods
     }
     first = str(arrival.start)
-    code, printed, _ = run_audit(place.url, "--schema", place.schema, "--first", first)
+    code, printed, _ = run_audit(place.url, "--schema", place.schema, "--start-date", first)
     assert (code, printed) == (0, f"{len(memory.periods)} periods compared, 0 differ\n")
 
 

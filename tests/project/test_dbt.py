@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 import yaml
 
-from tap_advexport.commands.audit import audit_sql
+from tap_advexport.commands.audit_comparison import audit_sql
 from tap_advexport.reports import ADDED_COLUMNS, COLUMNS, REPORTS
 from tests.support.paths import ROOT
 from tests.support.warehouses import (
@@ -99,7 +99,7 @@ TRUTH: Final = {
 ALL_REPORTS: Final = ("daily", "hourly", "monthly")
 VARIABLES: Final = {"advexport_reports": list(ALL_REPORTS), "advexport_start_date": "2024-01-01"}
 KINDS: Final = ["duckdb", "postgres"]
-VARIANTS: Final = [(kind, how) for kind in KINDS for how in ("upsert", "append")]
+VARIANTS: Final = [(kind, how) for kind in KINDS for how in ("upsert", "append", "dlt")]
 UPSERTING: Final = pytest.mark.parametrize(
     "outcome", [(kind, "upsert") for kind in KINDS], indirect=True, ids="-".join
 )
@@ -148,7 +148,11 @@ def outcome(
     def build(folder: Path) -> dict[str, Any]:
         with server as url:
             warehouse = Warehouse(
-                kind, url or str(folder / "w.duckdb"), how == "append", ALL_REPORTS
+                kind,
+                url or str(folder / "w.duckdb"),
+                append_only=how == "append",
+                reports=ALL_REPORTS,
+                filled_by="dlt" if how == "dlt" else "target",
             )
             return _simulate(warehouse, folder)
 
@@ -163,7 +167,7 @@ def _simulate(warehouse: Warehouse, folder: Path) -> dict[str, Any]:
     warehouse.flush()
     outcome: dict[str, Any] = {"audit of the first load": run_audit(warehouse.url)}
     dbt = Dbt(warehouse.url, folder, variables=VARIABLES)
-    if not warehouse.append_only:
+    if _upserts(warehouse):
         outcome["first build"] = dbt("build")
 
     warehouse.load(SETTLING)
@@ -191,14 +195,19 @@ def _simulate(warehouse: Warehouse, folder: Path) -> dict[str, Any]:
     warehouse.run("delete from tap_advexport.report_daily where row_key = 'k24'")
     warehouse.run("update tap_advexport.report_daily set cost_aggr = 0.31 where row_key = 'k41'")
     warehouse.run("delete from tap_advexport.report_periods where report = 'hourly'")
-    if not warehouse.append_only:
+    if _upserts(warehouse):
         warehouse.load(KILLED, with_periods=False)
     warehouse.flush()
     outcome["audit of the damage"] = run_audit(warehouse.url)
-    if not warehouse.append_only:
+    if _upserts(warehouse):
         outcome["test of the damage"] = dbt("test", ok=(1,))
         outcome["freshness"] = dbt("source", "freshness", ok=(1,))
     return outcome
+
+
+def _upserts(warehouse: Warehouse) -> bool:
+    """Whether a target fills it row by row; dlt replaces days together with their period rows."""
+    return not warehouse.append_only and warehouse.filled_by == "target"
 
 
 def test_every_model_and_test_of_the_package_passes(outcome: dict[str, Any]) -> None:
@@ -211,7 +220,8 @@ def test_every_model_and_test_of_the_package_passes(outcome: dict[str, Any]) -> 
 def test_current_models_are_the_api_s_truth_row_for_row(
     outcome: dict[str, Any], model: str
 ) -> None:
-    number = float if outcome["kind"] == "duckdb" else Decimal
+    is_double = outcome["kind"] == "duckdb" and outcome["how"] != "dlt"
+    number = float if is_double else Decimal
 
     def cost(digits: str | None) -> float | Decimal | None:
         return None if digits is None else number(digits)
@@ -238,7 +248,7 @@ def test_each_period_has_one_row_that_names_the_export_in_force(outcome: dict[st
 
 
 def test_history_keeps_every_look_once_also_over_upserts(outcome: dict[str, Any]) -> None:
-    assert outcome["models"]["history"] == [
+    looks = [
         ["2024-01-01", "2024-01-06 03:00:00", "a", 2, 1],
         ["2024-01-01", "2024-01-07 03:00:00", "s", 2, 1],
         ["2024-01-02", "2024-01-06 03:00:00", "a", 3, 3],
@@ -251,9 +261,17 @@ def test_history_keeps_every_look_once_also_over_upserts(outcome: dict[str, Any]
         ["2024-01-05", "2024-01-07 03:00:01", "c", 0, 0],
         ["2024-01-06", "2024-01-07 03:00:01", "c", 1, 0],
     ]
+    if outcome["how"] == "dlt":
+        # dbt ran once: what was replaced before is not seen.
+        looks = [look for look in looks if "2024-01-07" in str(look[1])]
+    assert outcome["models"]["history"] == looks
 
 
 def test_maturation_tells_age_change_and_share(outcome: dict[str, Any]) -> None:
+    if outcome["how"] == "dlt":
+        [only] = outcome["models"]["maturation"]
+        assert only[:6] == [1, 5, True, 4, None, None]
+        return
     first, second = outcome["models"]["maturation"]
     assert first[:6] == [1, 4, True, 3, None, None]
     assert first[6] is None
@@ -290,7 +308,8 @@ def test_the_documented_queries_give_the_true_rows(outcome: dict[str, Any]) -> N
     assert outcome["how"] == "append" or [row[0] for row in periods] == [
         f"2024-01-0{day}" for day in range(1, 7)
     ]
-    assert [row[:2] for row in maturation] == [[5, 1], [6, 1]]
+    ages = [[6, 1]] if outcome["how"] == "dlt" else [[5, 1], [6, 1]]
+    assert [row[:2] for row in maturation] == ages
 
 
 def test_the_documented_delete_takes_what_was_replaced_and_nothing_else(
@@ -298,14 +317,16 @@ def test_the_documented_delete_takes_what_was_replaced_and_nothing_else(
 ) -> None:
     true = {(row.key, export.id) for export, row in TRUTH["advexport_daily"]}
     left = {tuple(row) for row in outcome["left after the documented delete"]}
-    # A row of an export that is not in force yet stays.
-    assert left == true | ({("k61", "x")} if outcome["how"] == "append" else set())
+    # A row of an export that is not in force yet stays, and one whose figures still hold.
+    kept = {("k61", "x"), ("k11", "a"), ("k12", "a")}
+    assert left == true | (kept if outcome["how"] == "append" else set())
     assert outcome["audit of what is left"] == outcome["audit"]
 
 
 def test_the_audit_names_each_damaged_period_with_both_totals(outcome: dict[str, Any]) -> None:
     code, printed, _ = outcome["audit of the damage"]
-    lines = {line.partition(":")[0]: line for line in printed.splitlines()[1:-1]}
+    told = [line for line in printed.splitlines()[1:-1] if not line.startswith(" ")]
+    lines = {line.partition(":")[0]: line for line in told}
     expected = {
         "daily 2024-01-02 (rows)",
         "daily 2024-01-04 (cost)",
@@ -314,7 +335,7 @@ def test_the_audit_names_each_damaged_period_with_both_totals(outcome: dict[str,
     if outcome["how"] == "upsert":
         expected |= {"daily 2024-01-06 (rows)"}
         assert "rows 1 | 0" in lines["daily 2024-01-06 (rows)"]
-        assert lines["daily 2024-01-06 (rows)"].endswith("; 1 rows of other exports")
+        assert lines["daily 2024-01-06 (rows)"].endswith("; 1 of other versions")
     assert code == 1
     assert set(lines) == expected
     assert "rows 3 | 2, clicks 11 | 7, conversions 4 | 4, cost " in lines["daily 2024-01-02 (rows)"]
@@ -415,7 +436,6 @@ def test_every_model_is_described() -> None:
 
 def test_dbt_and_the_audit_run_the_same_query() -> None:
     macro = (DBT / "macros" / "advexport_audit_sql.sql").read_text()
-    assert (ROOT / "tap_advexport" / "audit.sql").read_text() in macro
     assert audit_sql() in macro
 
 

@@ -200,11 +200,17 @@ class Row:
     country: str = "NA"
 
 
+def version_of(rows: Sequence[Row]) -> str:
+    """The version of a period's figures: the same rows have the same, in whatever export."""
+    return hashlib.md5(repr(sorted(map(repr, rows))).encode()).hexdigest()  # noqa: S324  # a name
+
+
 @dataclass(frozen=True, slots=True)
 class Export:
     """One export: its rows, and the periods it covers, also the empty ones.
 
     `confirms`: periods whose rows were those of an earlier export, which stays theirs.
+    `account`: stored where the warehouse has the column.
     """
 
     id: str
@@ -214,6 +220,7 @@ class Export:
     rows: tuple[Row, ...] = ()
     confirms: tuple[tuple[str, Export], ...] = ()
     is_settled: bool = False
+    account: str = "a"
 
     def of(self, period: str) -> list[Row]:
         return [row for row in self.rows if row.day == period]
@@ -223,8 +230,10 @@ class Export:
         old = [(period, export, export.of(period)) for period, export in self.confirms]
         return [
             {
+                "account": self.account,
                 "report": self.report,
                 "period": period,
+                "period_version": version_of(rows),
                 "export_id": export.id,
                 "exported_at": export.at,
                 "confirmed_at": self.at,
@@ -240,6 +249,7 @@ class Export:
     def report_rows(self) -> list[dict[str, Any]]:
         return [
             {
+                "account": self.account,
                 "time": f"{row.day} 00:00:00",
                 "country": row.country,
                 "clicks_aggr": row.clicks,
@@ -248,6 +258,7 @@ class Export:
                 "report_date": row.day,
                 "row_key": row.key,
                 "export_id": self.id,
+                "period_version": version_of(self.of(row.day)),
                 "exported_at": self.at,
             }
             for row in self.rows
@@ -265,11 +276,13 @@ REPORT_TYPES = {
     "cost_aggr": "number",
     "report_date": "date",
     "export_id": "text",
+    "period_version": "text",
     "exported_at": "time",
 }
 PERIOD_TYPES = {
     "report": "text",
     "period": "date",
+    "period_version": "text",
     "export_id": "text",
     "exported_at": "time",
     "confirmed_at": "time",
@@ -279,9 +292,19 @@ PERIOD_TYPES = {
     "cost_aggr": "number",
     "is_settled": "boolean",
 }
+_POSTGRES = {
+    "text": "text",
+    "integer": "bigint",
+    "number": "numeric",
+    "date": "date",
+    "time": "timestamp",
+    "boolean": "boolean",
+}
+_DLT = {"time": "timestamptz", "number": "decimal(38, 22)", "date": "date", "integer": "bigint"}
+# By the kind of warehouse, and by what fills it: a Singer target or dlt.
 TYPES = {
     # target-duckdb keeps dates as text, and integers without a maximum as HUGEINT.
-    "duckdb": {
+    ("duckdb", "target"): {
         "text": "varchar",
         "integer": "hugeint",
         "number": "double",
@@ -289,36 +312,40 @@ TYPES = {
         "time": "timestamp",
         "boolean": "boolean",
     },
-    "postgres": {
-        "text": "text",
-        "integer": "bigint",
-        "number": "numeric",
-        "date": "date",
-        "time": "timestamp",
-        "boolean": "boolean",
-    },
+    ("postgres", "target"): _POSTGRES,
+    ("duckdb", "dlt"): _POSTGRES | _DLT,
+    ("postgres", "dlt"): _POSTGRES | _DLT,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Warehouse:
-    """A warehouse as a target fills it: by upserts, or by appending."""
+    """A warehouse, filled by a target that upserts or appends, or by dlt, which replaces days."""
 
     kind: str
     url: str
     append_only: bool
     reports: tuple[str, ...]
+    filled_by: str = "target"
+    has_account: bool = False
     statements: list[str] = field(default_factory=list)
 
     def create(self) -> None:
         self.statements.append(f"create schema if not exists {SCHEMA}")
         for report in self.reports:
-            self._create(f"report_{report}", REPORT_TYPES, "row_key")
-        self._create("report_periods", PERIOD_TYPES, "report, period")
+            self._create(f"report_{report}", REPORT_TYPES, ["row_key"])
+        self._create("report_periods", PERIOD_TYPES, ["report", "period"])
 
     def load(self, export: Export, *, with_periods: bool = True) -> None:
+        table = f"report_{export.report}"
+        if self.filled_by == "dlt":
+            days = ", ".join(f"'{day}'" for day in export.periods)
+            of = f" and account = '{export.account}'" if self.has_account else ""
+            self.statements.append(
+                f"delete from {SCHEMA}.{table} where report_date in ({days}){of}"  # noqa: S608  # ours
+            )
         for row in export.report_rows():
-            self._insert(f"report_{export.report}", REPORT_TYPES, ["row_key"], row)
+            self._insert(table, REPORT_TYPES, ["row_key"], row)
         for row in export.period_rows() if with_periods else []:
             self._insert("report_periods", PERIOD_TYPES, ["report", "period"], row)
 
@@ -334,14 +361,23 @@ class Warehouse:
         done = run([str(python), "-c", RUN_SQL], text=json.dumps([self.url, statements]))
         return json.loads(done.stdout)  # type: ignore[no-any-return]
 
-    def _create(self, table: str, types: dict[str, str], key: str) -> None:
-        columns = [f"{name} {TYPES[self.kind][kind]}" for name, kind in types.items()]
-        keys = [] if self.append_only else [f"primary key ({key})"]
-        self.statements.append(f"create table {SCHEMA}.{table} ({', '.join(columns + keys)})")
+    def _with_account(self, types: dict[str, str]) -> dict[str, str]:
+        return {"account": "text", **types} if self.has_account else types
+
+    def _create(self, table: str, types: dict[str, str], keys: list[str]) -> None:
+        own = TYPES[self.kind, self.filled_by]
+        columns = [f"{name} {own[kind]}" for name, kind in self._with_account(types).items()]
+        if not self.append_only:
+            columns.append(f"primary key ({', '.join(self._keys(keys))})")
+        self.statements.append(f"create table {SCHEMA}.{table} ({', '.join(columns)})")
+
+    def _keys(self, keys: list[str]) -> list[str]:
+        return ["account", *keys] if self.has_account else keys
 
     def _insert(
         self, table: str, types: dict[str, str], keys: list[str], row: dict[str, Any]
     ) -> None:
+        types, keys = self._with_account(types), self._keys(keys)
         values = ", ".join(self._literal(kind, row[name]) for name, kind in types.items())
         updates = ", ".join(f"{name} = excluded.{name}" for name in types if name not in keys)
         upsert = (
@@ -351,8 +387,10 @@ class Warehouse:
 
     def _literal(self, kind: str, value: object) -> str:
         # target-duckdb makes a null of an empty text.
-        if value is None or (value == "" and self.kind == "duckdb"):
+        if value is None or (value == "" and (self.kind, self.filled_by) == ("duckdb", "target")):
             return "null"
+        if kind == "time" and self.filled_by == "dlt":
+            return f"'{value}+00'"
         return str(value) if kind in {"integer", "number", "boolean"} else f"'{value}'"
 
 
@@ -415,6 +453,8 @@ def _connection(url: str) -> dict[str, str]:
         "PGPORT": url.rpartition(":")[2].partition("/")[0],
         "PGUSER": "postgres",
         "PGDATABASE": "postgres",
+        # Whatever the session's zone is, times are UTC's.
+        "PGTZ": "America/New_York",
     }
 
 
@@ -422,7 +462,7 @@ def run_audit(url: str, *arguments: str, programs: Path | None = None) -> tuple[
     """Run the audit where only the driver is installed; gives exit code, stdout, stderr."""
     python = (programs or dbt_environment()) / "python"
     command = [str(python), "-m", "tap_advexport.commands.audit", url, *arguments]
-    done = run(command, env={"PYTHONPATH": str(ROOT)}, ok=(0, 1, 2))
+    done = run(command, env={"PYTHONPATH": str(ROOT), "PGTZ": "America/New_York"}, ok=(0, 1, 2))
     return done.returncode, done.stdout, done.stderr
 
 

@@ -1,25 +1,28 @@
-{#- No two rows have the same values in these columns. -#}
+{#- No two rows of an account have the same values in these columns. -#}
 {% test advexport_unique_together(model, columns) %}
-select {{ columns | join(', ') }}, count(*) as copies
+{%- set together = advexport_by_account() ~ columns | join(', ') %}
+select {{ together }}, count(*) as copies
 from {{ model }}
-group by {{ columns | join(', ') }}
+group by {{ together }}
 having count(*) > 1
 {% endtest %}
 
 
 {#- Between the first and the last period of each report none is missing, nor before the first from
-    `advexport_start_date` on. Each row is a gap: the last period before it and the first after. -#}
+    `advexport_start_date` on. Each row is a gap: the last period before it and the first after. The model is
+    `advexport_audit`, which always has an account. -#}
 {% test advexport_no_gaps(model) %}
 {%- set start_date = var('advexport_start_date') -%}
 with neighbours as (
     select
+        account,
         report,
         period,
-        lead(period) over (partition by report order by period) as next_period
+        lead(period) over (partition by account, report order by period) as next_period
     from {{ model }}
 )
 
-select report, period as last_before, next_period as first_after
+select account, report, period as last_before, next_period as first_after
 from neighbours
 where next_period > case
     when report = 'monthly' then cast({{ dbt.dateadd('month', 1, 'period') }} as date)
@@ -28,9 +31,9 @@ end
 {% if start_date %}
 union all
 
-select report, cast(null as date), min(period)
+select account, report, cast(null as date), min(period)
 from {{ model }}
-group by report
+group by account, report
 having min(period) > case
     when report = 'monthly' then cast({{ dbt.date_trunc('month', "cast('" ~ start_date ~ "' as date)") }} as date)
     else cast('{{ start_date }}' as date)
@@ -42,8 +45,10 @@ end
 {#- The totals of a report's model are those of `report_periods`, period by period: counts exactly,
     costs exactly where the warehouse stores exact numbers. -#}
 {% test advexport_totals_equal_periods(model, report) %}
+{%- set has_account = advexport_has_account(source('advexport', 'report_periods')) %}
 with held as (
     select
+        {{ advexport_account(advexport_source(report)) }} as account,
         report_date as period,
         count(*) as row_count,
         coalesce(sum(clicks_aggr), 0) as clicks_aggr,
@@ -51,7 +56,7 @@ with held as (
         coalesce(sum(cost_aggr), 0) as cost_aggr,
         coalesce(sum(abs(cost_aggr)), 0) as cost_magnitude
     from {{ model }}
-    group by report_date
+    group by 1, 2
 ),
 
 told as (
@@ -69,7 +74,8 @@ select
     told.cost_aggr as told_cost_aggr,
     held.cost_aggr as held_cost_aggr
 from told
-full outer join held on held.period = told.period
+full outer join held
+    on held.period = told.period {{ 'and held.account = told.account' if has_account }}
 where told.period is null
     or told.row_count <> coalesce(held.row_count, 0)
     or told.clicks_aggr <> coalesce(held.clicks_aggr, 0)

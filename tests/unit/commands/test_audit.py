@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import json
-from datetime import date
-from typing import TYPE_CHECKING, Any
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tap_advexport.commands.audit import AuditError, audit_sql, connect, find_gaps, main
-from tap_advexport.reports import REPORTS, Report
-from tests.support.warehouses import Export, Row, Warehouse, environment, run, run_audit
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tap_advexport.commands.audit import main
+from tests.support.paths import ROOT
+from tests.support.warehouses import (
+    SCHEMA,
+    Export,
+    Row,
+    Warehouse,
+    dbt_environment,
+    environment,
+    run,
+    run_audit,
+)
 
 DAY = Export(
     "e", "2024-01-02 03:00:00", "daily", ("2024-01-01",), (Row("2024-01-01", "k", 1, 1, "0.5"),)
 )
+EQUAL = "1 period compared, 0 differ\n"
 
 
 @pytest.fixture
@@ -35,8 +44,24 @@ def filled(warehouse: Warehouse, *statements: str) -> Warehouse:
     return warehouse
 
 
+def damaged(warehouse: Warehouse) -> str:
+    """Four days: the second and third lack a row each, and the fifth day lacks everything."""
+    for day in ("2024-01-01", "2024-01-02", "2024-01-03", "2024-01-06"):
+        row = Row(day, f"k{day}", 1, 1, "0.5")
+        warehouse.load(Export("e", "2024-01-07 03:00:00", "daily", (day,), (row,)))
+    warehouse.run(
+        "delete from tap_advexport.report_daily where row_key in ('k2024-01-02', 'k2024-01-03')"
+    )
+    warehouse.flush()
+    return warehouse.url
+
+
+def mending(first: str, last: str, **more: str) -> str:
+    return json.dumps({**more, "refresh_start_date": first, "refresh_end_date": last})
+
+
 def test_a_report_that_was_never_loaded_is_not_compared(warehouse: Warehouse) -> None:
-    assert run_audit(filled(warehouse).url) == (0, "1 periods compared, 0 differ\n", "")
+    assert run_audit(filled(warehouse).url) == (0, EQUAL, "")
 
 
 def test_a_report_without_its_table_is_an_error_when_rows_were_sent(warehouse: Warehouse) -> None:
@@ -47,7 +72,7 @@ def test_a_report_without_its_table_is_an_error_when_rows_were_sent(warehouse: W
     code, _, error = run_audit(filled(warehouse, hourly).url)
     assert code == 2
     assert error == (
-        'tap-advexport-audit: there is no table "tap_advexport"."report_hourly", and report_periods'
+        "tap-advexport-audit: there is no table tap_advexport.report_hourly, and report_periods"
         " says that 7 rows of it were sent: name it with --table\n"
     )
 
@@ -55,7 +80,7 @@ def test_a_report_without_its_table_is_an_error_when_rows_were_sent(warehouse: W
 def test_an_audit_that_compares_nothing_does_not_pass(warehouse: Warehouse) -> None:
     warehouse.flush()
     code, _, error = run_audit(warehouse.url)
-    assert (code, error) == (2, "tap-advexport-audit: the tables are empty: nothing to compare\n")
+    assert (code, error) == (2, "tap-advexport-audit: there are no periods to compare\n")
 
 
 def test_other_names_of_schema_and_tables_are_given_by_options(warehouse: Warehouse) -> None:
@@ -68,7 +93,41 @@ def test_other_names_of_schema_and_tables_are_given_by_options(warehouse: Wareho
     code, printed, _ = run_audit(
         url, "--schema", "My ads", "--table", "report_daily=ad_days", "--report", "daily"
     )
-    assert (code, printed) == (0, "1 periods compared, 0 differ\n")
+    assert (code, printed) == (0, EQUAL)
+
+
+def test_a_database_may_be_called_as_its_schema(warehouse: Warehouse, tmp_path: Path) -> None:
+    path = tmp_path / f"{SCHEMA}.duckdb"
+    Path(filled(warehouse).url).rename(path)
+    assert run_audit(str(path)) == (0, EQUAL, "")
+
+
+def test_tables_in_another_schema_are_found_and_named(warehouse: Warehouse) -> None:
+    code, _, error = run_audit(filled(warehouse).url, "--schema", "ads")
+    assert code == 2
+    assert error == (
+        "tap-advexport-audit: there is no table ads.report_periods; one lies in the schema"
+        " tap_advexport: name it with --schema\n"
+    )
+
+
+@pytest.mark.parametrize("table", ["report_daily", "report_periods"])
+def test_tables_of_an_older_version_are_one_clear_line(warehouse: Warehouse, table: str) -> None:
+    url = filled(warehouse, f"alter table {SCHEMA}.{table} drop column period_version").url
+    code, printed, error = run_audit(url)
+    assert (code, printed, error.count("\n")) == (2, "", 1)
+    assert f"{SCHEMA}.{table} has no column period_version" in error
+    assert "refresh_start_date" in error
+
+
+def test_periods_from_before_the_column_are_told_as_such(warehouse: Warehouse) -> None:
+    old = [
+        "update tap_advexport.report_daily set period_version = null",
+        "update tap_advexport.report_periods set period_version = null",
+    ]
+    code, printed, _ = run_audit(filled(warehouse, *old).url)
+    assert code == 1
+    assert "daily 2024-01-01 (no period_version): rows 1 | 0" in printed
 
 
 @pytest.mark.parametrize(("cost", "options", "code"), [
@@ -83,57 +142,163 @@ def test_costs_may_differ_by_what_adding_floats_costs_and_no_more(
     assert run_audit(url, *options)[0] == code
 
 
-@pytest.mark.parametrize(("url", "told"), [
-    ("missing.duckdb", "database does not exist"),
-    ("postgresql://someone:hunter2@127.0.0.1:1/ads", "Connection refused"),
-    ("postgresql://someone:hunter%zz@127.0.0.1:1/ads", "***"),
-])  # fmt: skip
-def test_a_warehouse_that_cannot_be_opened_is_one_line_without_the_password(
-    url: str, told: str
+# --- What mends it -------------------------------------------------------------------------------
+
+
+def test_each_difference_comes_with_the_settings_that_mend_it(warehouse: Warehouse) -> None:
+    code, printed, error = run_audit(damaged(warehouse), "--end-date", "2024-01-07")
+    assert (code, error) == (1, "")
+    assert printed.splitlines() == [
+        "report period (what differs): figure by the API | in the warehouse",
+        "daily 2024-01-02 (rows): rows 1 | 0, clicks 1 | 0, conversions 1 | 0, cost 0.5 | 0.0",
+        "daily 2024-01-03 (rows): rows 1 | 0, clicks 1 | 0, conversions 1 | 0, cost 0.5 | 0.0",
+        "daily 2024-01-04 to 2024-01-05 (missing): neither rows nor a period row",
+        f"    mend with {mending('2024-01-02', '2024-01-05')}",
+        "daily 2024-01-07 (missing): neither rows nor a period row",
+        f"    mend with {mending('2024-01-07', '2024-01-07')}",
+        "4 periods compared, 2 differ, 2 gaps",
+    ]
+
+
+def test_the_repair_config_mends_all_of_it_in_one_run(warehouse: Warehouse) -> None:
+    url = damaged(warehouse)
+    code, printed, error = run_audit(url, "--repair-config")
+    assert (code, printed) == (1, mending("2024-01-02", "2024-01-05") + "\n")
+    assert error == "4 periods compared, 2 differ, 1 gap\n"
+    assert run_audit(url, "--repair-config", "--start-date", "2024-01-03")[1] == (
+        mending("2024-01-03", "2024-01-05") + "\n"
+    )
+
+
+def test_a_warehouse_that_needs_no_repair_gives_an_empty_config(warehouse: Warehouse) -> None:
+    assert run_audit(filled(warehouse).url, "--repair-config") == (0, "{}\n", EQUAL)
+
+
+def test_the_config_of_the_tap_says_which_days_have_to_be_there(
+    warehouse: Warehouse, tmp_path: Path
 ) -> None:
-    code, printed, error = run_audit(url)
-    assert (code, printed) == (2, "")
-    assert told in error
-    assert "hunter" not in error
-    assert error.count("\n") == 1
+    config = tmp_path / "config.json"
+    config.write_text('{"auth_token": "t", "start_date": "2023-12-30", "end_date": "2024-01-02"}')
+    code, printed, _ = run_audit(filled(warehouse).url, "--config", str(config))
+    assert code == 1
+    assert [line for line in printed.splitlines() if "missing" in line] == [
+        "daily 2023-12-30 to 2023-12-31 (missing): neither rows nor a period row",
+        "daily 2024-01-02 (missing): neither rows nor a period row",
+    ]
 
 
-def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(name: str) -> object:
-        raise ModuleNotFoundError(name)
-
-    monkeypatch.setattr("importlib.import_module", missing)
-    with pytest.raises(AuditError, match="install psycopg or psycopg2"):
-        connect("postgresql://localhost/x")
+def test_a_difference_before_the_start_is_not_promised_to_be_mended(warehouse: Warehouse) -> None:
+    _, printed, _ = run_audit(damaged(warehouse), "--start-date", "2024-01-06")
+    assert "    before start_date: never exported again" in printed.splitlines()
 
 
-def test_an_unknown_stream_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="2"):
-        main(["w.duckdb", "--table", "report_weekly=x"])
-    assert "is not STREAM=TABLE with a stream of the tap" in capsys.readouterr().err
+# --- Several accounts ----------------------------------------------------------------------------
 
 
-def test_the_query_has_no_name_left_to_fill_in() -> None:
-    assert "{{" not in audit_sql(report="daily", rows="r", periods="p", cost_tolerance="0")
+@pytest.fixture
+def two_accounts(tmp_path: Path) -> str:
+    made = Warehouse(
+        "duckdb",
+        str(tmp_path / "two.duckdb"),
+        append_only=False,
+        reports=("daily",),
+        has_account=True,
+    )
+    made.create()
+    for account in ("north", "south"):
+        # The same rows: only the label tells them apart.
+        made.load(Export(DAY.id, DAY.at, DAY.report, DAY.periods, DAY.rows, account=account))
+    made.flush()
+    assert run_audit(made.url) == (0, "2 periods compared, 0 differ\n", "")
+    made.run(f"delete from {SCHEMA}.report_daily where account = 'south'")  # noqa: S608  # ours
+    made.flush()
+    return made.url
 
 
-DAILY, _, MONTHLY = REPORTS
+def test_accounts_are_compared_apart(two_accounts: str) -> None:
+    code, printed, _ = run_audit(two_accounts)
+    assert code == 1
+    assert [line.partition(":")[0] for line in printed.splitlines()[1:-2]] == [
+        "south daily 2024-01-01 (rows)"
+    ]
+    mend = mending("2024-01-01", "2024-01-01", account="south")
+    assert f"    mend with {mend}" in printed.splitlines()
+    assert run_audit(two_accounts, "--repair-config")[1] == f"{mend}\n"
 
 
-@pytest.mark.parametrize(("report", "periods", "first", "gaps"), [
-    (DAILY, [], date(2024, 1, 1), []),
-    (DAILY, [date(2024, 2, 28), date(2024, 2, 29), date(2024, 3, 1)], None, []),
-    (DAILY, [date(2024, 1, 5)], date(2024, 1, 2), ["2024-01-02 to 2024-01-04"]),
-    (DAILY, [date(2024, 1, 5)], date(2024, 1, 9), []),
-    (DAILY, [date(2024, 1, 1), date(2024, 1, 3)], None, ["2024-01-02"]),
-    (MONTHLY, [date(2023, 12, 1), date(2024, 1, 1)], date(2023, 12, 15), []),
-    (MONTHLY, [date(2023, 12, 1), date(2024, 4, 1)], None, ["2024-01-01 to 2024-03-01"]),
+def test_one_account_is_compared_alone(two_accounts: str) -> None:
+    assert run_audit(two_accounts, "--account", "north")[:2] == (0, EQUAL)
+    assert run_audit(two_accounts, "--account", "south")[0] == 1
+    code, _, error = run_audit(two_accounts, "--account", "west")
+    assert (code, error) == (
+        2,
+        "tap-advexport-audit: there are no periods to compare of account west\n",
+    )
+
+
+def test_rows_from_before_the_setting_are_an_account_of_their_own(two_accounts: str) -> None:
+    made = Warehouse("duckdb", two_accounts, append_only=True, reports=("daily",))
+    for table in (f"{SCHEMA}.report_daily", f"{SCHEMA}.report_periods"):
+        unlabelled = "* replace (nullif(account, 'north') as account)"
+        made.run(f"create table old as select {unlabelled} from {table}")  # noqa: S608  # ours
+        made.run(f"drop table {table}")
+        made.run(f"create table {table} as from old")
+        made.run("drop table old")
+    made.flush()
+    code, printed, _ = run_audit(two_accounts)
+    assert code == 1
+    assert printed.splitlines()[-1] == "2 periods compared, 1 differ"
+
+
+# --- As a command --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (["w.duckdb", "--table", "report_weekly=x"], "'report_weekly=x' is not STREAM=TABLE"),
+    (["w.duckdb", "--report", "weekly"], "'weekly' is not one of"),
+    (["w.duckdb", "--start-date", "soon"], "start_date"),
+    (["w.duckdb", "--cost-tolerance", "much"], "cost-tolerance"),
+    (["w.duckdb", "--config", "/nowhere/config.json"], "config: /nowhere/config.json"),
+    (["w.duckdb", "--first", "2024-01-01"], "--first"),
+    ([], "expected one WAREHOUSE (got 0)"),
 ])  # fmt: skip
-def test_gaps_between_and_before_the_periods_are_found(
-    report: Report, periods: list[date], first: date | None, gaps: list[str]
+def test_a_mistake_is_one_line_and_exit_code_2(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
 ) -> None:
-    told = f"{report.label} {{}} (missing): neither rows nor a period row"
-    assert [str(gap) for gap in find_gaps(report, periods, first)] == [told.format(g) for g in gaps]
+    assert main(arguments) == 2
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err.count("\n")) == ("", 1)
+    assert printed.err.startswith("tap-advexport-audit: ")
+    assert words in printed.err
+
+
+def test_a_url_that_the_shell_has_cut_in_two_is_not_repeated(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["postgresql://someone:hunt", "er2@localhost/ads"]) == 2
+    assert "hunt" not in (told := capsys.readouterr().err)
+    assert "er2" not in told
+    assert "got 2" in told
+
+
+def test_help_names_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    assert "2: the comparison could not be made" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_reader_that_goes_away_is_no_traceback(warehouse: Warehouse) -> None:
+    url = filled(warehouse).url
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [dbt_environment() / "python", "-m", "tap_advexport.commands.audit", url],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (2, b"")
 
 
 # --- A target that loses rows --------------------------------------------------------------------
@@ -152,11 +317,13 @@ REPORT_SCHEMA = {
     "report_date": DATE,
     "row_key": STRING,
     "export_id": STRING,
+    "period_version": STRING,
     "exported_at": TIME,
 }
 PERIODS_SCHEMA = {
     "report": STRING,
     "period": DATE,
+    "period_version": STRING,
     "export_id": STRING,
     "exported_at": TIME,
     "confirmed_at": TIME,
@@ -201,12 +368,12 @@ def singer_messages(export: Export) -> str:
 def load_and_audit(requirement: str, export: Export, folder: Path) -> tuple[int, list[str]]:
     """Load through target-duckdb with this duckdb, then audit what it stored."""
     name = "target-duckdb" if "==" in requirement else "target-duckdb-unpinned"
-    programs = environment(name, f"target-duckdb==0.8.0\n{requirement}\n")
+    programs = environment(name, f"target-duckdb==0.8.0\n{requirement}\nclick\n")
     config = folder / "config.json"
     path = str(folder / "w.duckdb")
     config.write_text(json.dumps({"path": path, "default_target_schema": "tap_advexport"}))
     run([str(programs / "target-duckdb"), "--config", str(config)], text=singer_messages(export))
-    code, printed, error = run_audit(path, "--first", "2024-01-01", programs=programs)
+    code, printed, error = run_audit(path, "--start-date", "2024-01-01", programs=programs)
     assert error == ""
     return code, printed.splitlines()
 
@@ -230,8 +397,9 @@ def test_the_audit_catches_the_first_records_that_target_duckdb_loses_with_the_n
     assert lines[1:] == [
         (
             "daily 2024-01-01 (no period row): rows nothing | 0, clicks nothing | 0,"
-            " conversions nothing | 0, cost nothing | 0.0; 9 rows of other exports"
+            " conversions nothing | 0, cost nothing | 0.0; 9 of other versions"
         ),
+        f"    mend with {mending('2024-01-01', '2024-01-01')}",
         "2 periods compared, 1 differ",
     ]
 
@@ -243,7 +411,9 @@ def test_the_audit_catches_a_day_that_is_lost_as_a_whole_when_it_knows_the_first
     assert (code, lines) == (
         1,
         [
+            "report period (what differs): figure by the API | in the warehouse",
             "daily 2024-01-01 (missing): neither rows nor a period row",
-            "1 periods compared, 0 differ, 1 gaps",
+            f"    mend with {mending('2024-01-01', '2024-01-01')}",
+            "1 period compared, 0 differ, 1 gap",
         ],
     )
