@@ -127,7 +127,7 @@ def _failed_ranges(failures: Sequence[FailedDays]) -> Iterator[str]:
             else:
                 merged.append(failed)
         for failed in merged:
-            yield f"Failed days: {failed}; run again to export just these"
+            yield f"Failed days: {failed}; the next run tries them again"
 
 
 def _continues(one: FailedDays, other: FailedDays) -> bool:

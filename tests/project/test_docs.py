@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -56,6 +56,18 @@ match sys.argv[1:]:
 """
 
 
+SETTLED: Final = [["2024-01-20", "2024-03-05"]]
+STATE: Final = {
+    "bookmarks": {
+        "report_daily": {
+            "replication_key_value": SETTLED[-1][1],
+            "settled": SETTLED,
+            "unsettled": [],
+        }
+    }
+}
+
+
 @pytest.mark.parametrize("name", list(pages()))
 def test_reference_is_up_to_date(name: str) -> None:
     text = (ROOT / name).read_text("utf-8")
@@ -67,14 +79,31 @@ class Desk:
     """A folder with a config, a target, and the state of a first load."""
 
     folder: Path
-    sandbox: Sandbox
+
+    def furnish(self, config: dict[str, Any]) -> None:
+        programs = self.folder / "bin"
+        programs.mkdir(parents=True)
+        for name, text in {"target-jsonl": TARGET, "meltano": MELTANO}.items():
+            (programs / name).write_text(text.format(python=sys.executable))
+            (programs / name).chmod(0o755)
+        (self.folder / "target.json").write_text("{}")
+        (self.folder / "config.json").write_text(json.dumps(config))
 
     def run(self, script: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             ["bash", "-euo", "pipefail", "-c", script],
             cwd=self.folder,
             env=os.environ
-            | {"PATH": f"{self.folder}/bin:{Path(sys.executable).parent}:{os.environ['PATH']}"},
+            | {
+                "PATH": ":".join(
+                    [
+                        f"{self.folder}/bin",
+                        str(ROOT / "examples/pipe"),
+                        str(Path(sys.executable).parent),
+                        os.environ["PATH"],
+                    ]
+                )
+            },
             capture_output=True,
             text=True,
             check=False,
@@ -83,42 +112,40 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    target = tmp_path / "bin/target-jsonl"
-    target.parent.mkdir()
-    target.write_text(TARGET.format(python=sys.executable))
-    target.chmod(0o755)
-    meltano = target.with_name("meltano")
-    meltano.write_text(MELTANO.format(python=sys.executable))
-    meltano.chmod(0o755)
-    (tmp_path / "target.json").write_text("{}")
+def sandbox() -> Iterator[Sandbox]:
     now = datetime(2025, 1, 1, tzinfo=UTC)
-    with Sandbox(SandboxConfig(now=now, rows_per_day=5)) as sandbox:
-        config = {
+    with Sandbox(SandboxConfig(now=now, rows_per_day=5)) as started:
+        yield started
+
+
+@pytest.fixture
+def desk(sandbox: Sandbox, tmp_path: Path) -> Desk:
+    """After a first load."""
+    desk = Desk(tmp_path)
+    desk.furnish(
+        {
             "auth_token": sandbox.token,
             "api_url": sandbox.url,
             "start_date": "2024-01-20",
             "end_date": "2024-03-05",
             "window_days": 31,
         }
-        (tmp_path / "config.json").write_text(json.dumps(config))
-        desk = Desk(tmp_path, sandbox)
-        first = desk.run(
-            "tap-advexport --config config.json | target-jsonl > states.jsonl;"
-            "tail -n 1 states.jsonl > state.json"
-        )
-        assert first.returncode == 0, first.stderr
-        for year in (2022, 2023, 2024):
-            shutil.copy(tmp_path / "state.json", tmp_path / f"{year}.json")
-        yield desk
+    )
+    first = desk.run("advexport-pipe state.json tap-advexport --config config.json -- target-jsonl")
+    assert first.returncode == 0, first.stderr
+    for year in (2022, 2023, 2024):
+        shutil.copy(tmp_path / "state.json", tmp_path / f"{year}.json")
+    return desk
 
 
 RUN = [path for path, blocks in PAGES.items() if blocks]
 
 
 @pytest.mark.parametrize("page", RUN, ids=lambda page: page.stem)
-def test_commands_of_the_page_do_what_it_says(page: Path, desk: Desk) -> None:
-    submissions = desk.sandbox.submissions
+def test_commands_of_the_page_do_what_it_says(page: Path, desk: Desk, sandbox: Sandbox) -> None:
+    submissions = sandbox.submissions
+    if page.stem == "move-here":
+        (desk.folder / "state.json").unlink()
     done = desk.run("\n".join(PAGES[page]))
     assert done.returncode == 0, done.stderr
     assert "no setting of this tap" not in done.stderr
@@ -133,9 +160,35 @@ def test_commands_of_the_page_do_what_it_says(page: Path, desk: Desk) -> None:
     }
     if page.stem in exported:
         least, most = exported[page.stem]
-        new = [task.submission for task in desk.sandbox.tasks[submissions:]]
+        new = [task.submission for task in sandbox.tasks[submissions:]]
         days = [(export.last - export.first).days + 1 for export in new]
         assert least <= sum(days) <= most
+
+
+MISHAPS: Final = {
+    "failing tap": "echo 'exit 1' > bin/tap-advexport",
+    "tap cut off": "echo 'printf {; exit 1' > bin/tap-advexport",
+    "missing target": "rm bin/target-jsonl",
+    "failing target": "echo 'exit 1' > bin/target-jsonl",
+    "wrong settings": "echo '{}' > config.json",
+    "all that reads or writes states fails": "tee bin/tap-advexport bin/meltano"
+    " bin/tap-advexport-merge-states bin/tap-advexport-coverage <<< 'exit 1'",
+}
+
+
+@pytest.mark.parametrize("page", [*RUN, ROOT / "README.md"], ids=lambda page: page.stem)
+def test_no_command_of_the_page_loses_the_state(page: Path, tmp_path: Path) -> None:
+    blocks = [text for _, text in BLOCK.findall(page.read_text("utf-8")) if "state" in text]
+    for number, (mishap, script) in enumerate(MISHAPS.items()):
+        desk = Desk(tmp_path / str(number))
+        desk.furnish({"auth_token": "x", "api_url": "http://127.0.0.1:9/", "request_attempts": 1})
+        for name in ("state", "2022", "2023", "2024"):
+            (desk.folder / f"{name}.json").write_text(json.dumps(STATE))
+        assert desk.run(f"{script}; chmod +x bin/*").returncode == 0
+        for block in blocks:
+            desk.run(block)
+            kept = json.loads((desk.folder / "state.json").read_text("utf-8"))
+            assert kept["bookmarks"]["report_daily"]["settled"] == SETTLED, (mishap, block)
 
 
 def test_every_command_of_the_site_is_run_by_a_test() -> None:

@@ -28,9 +28,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     with ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
+    [script] = [name for name in names if ".data/" in name]
+    assert script.endswith(".data/scripts/advexport-pipe")
     package = (path for path in (ROOT / "tap_advexport").rglob("*") if path.is_file())
     sources = {str(path.relative_to(ROOT)) for path in package if "__pycache__" not in path.parts}
-    assert names == sources
+    assert names - {script} == sources
     assert "tap_advexport/py.typed" in names
 
 

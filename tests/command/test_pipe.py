@@ -1,0 +1,173 @@
+"""`advexport-pipe`: what the target has acknowledged is kept, and nothing else replaces it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from tests.support.paths import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PIPE: Final = ROOT / "examples/pipe/advexport-pipe"
+BEFORE: Final = {"bookmarks": {"report_daily": {"replication_key_value": "2024-01-01"}}}
+# A tap that emits as many states as it is told, then waits for a signal or ends with a code.
+TAP: Final = """\
+import json, pathlib, signal, sys, time
+states, code, pause = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+pathlib.Path("tap.json").write_text(json.dumps(sys.argv[4:]))
+def say(value):
+    print(json.dumps({"type": "STATE", "value": value}), flush=True)
+def stop(number, frame):
+    say({"interrupted": True})
+    sys.exit(128 + number)
+signal.signal(signal.SIGTERM, stop)
+for number in range(states):
+    say({"n": number + 1})
+time.sleep(pause)
+sys.exit(code)
+"""
+TARGET: Final = """\
+import json, sys
+print("not a state")
+for line in sys.stdin:
+    print(json.dumps(json.loads(line)["value"]), flush=True)
+sys.exit(int(sys.argv[1]))
+"""
+
+
+class Pipe:
+    """A folder with a tap, a target and a state."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.state = folder / "state.json"
+        (folder / "tap.py").write_text(TAP)
+        (folder / "target.py").write_text(TARGET)
+
+    def start(self, tap: tuple[object, ...], target: list[str]) -> subprocess.Popen[str]:
+        command = [str(PIPE), "state.json", sys.executable, "tap.py", *map(str, tap), "--", *target]
+        return subprocess.Popen(command, cwd=self.folder, stderr=subprocess.PIPE, text=True)
+
+    def run(self, *tap: object, target: list[str] | None = None) -> tuple[int, str]:
+        process = self.start(tap, target or [sys.executable, "target.py", "0"])
+        _, errors = process.communicate(timeout=60)
+        return process.returncode, errors
+
+    def kept(self) -> Any:  # noqa: ANN401 - JSON
+        return json.loads(self.state.read_text("utf-8"))
+
+    def leftovers(self) -> set[str]:
+        known = {"tap.py", "target.py", "tap.json", "state.json", "state.json.lock"}
+        return {path.name for path in self.folder.iterdir()} - known
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Pipe:
+    return Pipe(tmp_path)
+
+
+def wait_for_state(pipe: Pipe) -> None:
+    path = pipe.folder / "state.json.new"
+    for _ in range(500):
+        if path.exists() and '{"n": 1}' in path.read_text():
+            return
+        time.sleep(0.02)
+    raise AssertionError(path)
+
+
+def test_the_last_state_is_kept_and_given_to_the_next_run(pipe: Pipe) -> None:
+    assert pipe.run(2, 0, 0) == (0, "")
+    assert pipe.kept() == {"n": 2}
+    assert json.loads((pipe.folder / "tap.json").read_text()) == []
+    assert pipe.run(3, 0, 0) == (0, "")
+    assert pipe.kept() == {"n": 3}
+    assert json.loads((pipe.folder / "tap.json").read_text()) == ["--state", "state.json"]
+    assert pipe.leftovers() == set()
+
+
+@pytest.mark.parametrize(
+    ("tap", "target", "code"),
+    [
+        ((0, 1, 0), [sys.executable, "target.py", "0"], 1),
+        ((0, 0, 0), [sys.executable, "target.py", "0"], 0),
+        ((2, 0, 0), ["no-such-target"], 127),
+        ((2, 0, 0), ["false"], 1),
+        ((2, 0, 0), ["sh", "-c", "printf '{\"n\": 1'; exit 4"], 4),
+        ((2, 0, 0), ["sh", "-c", "kill -9 $$"], 137),
+    ],
+    ids=["failing tap", "no state", "missing target", "failing target", "cut state", "killed"],
+)
+def test_a_run_in_which_nothing_was_stored_leaves_the_state_as_it_is(
+    pipe: Pipe, tap: tuple[int, int, float], target: list[str], code: int
+) -> None:
+    text = json.dumps(BEFORE)
+    pipe.state.write_text(text)
+    # The tap may write to a target that has gone; a pause lets the target end first.
+    assert pipe.run(tap[0], tap[1], 0.5 if code > 1 else 0, target=target)[0] == code
+    assert pipe.state.read_text() == text
+    assert pipe.leftovers() == set()
+
+
+def test_what_was_stored_before_a_failure_is_kept(pipe: Pipe) -> None:
+    pipe.state.write_text(json.dumps(BEFORE))
+    assert pipe.run(2, 3, 0)[0] == 3
+    assert pipe.kept() == {"n": 2}
+    assert pipe.run(4, 0, 0, target=[sys.executable, "target.py", "5"])[0] == 5
+    assert pipe.kept() == {"n": 4}
+
+
+def test_a_second_run_on_the_same_state_is_refused(pipe: Pipe) -> None:
+    first = pipe.start((1, 0, 60), [sys.executable, "target.py", "0"])
+    wait_for_state(pipe)
+    code, errors = pipe.run(1, 0, 0)
+    assert (code, errors.count("\n")) == (75, 1)
+    assert "another run uses state.json" in errors
+    first.send_signal(signal.SIGTERM)
+    first.communicate(timeout=60)
+
+
+def test_a_signal_ends_the_tap_and_keeps_its_last_state(pipe: Pipe) -> None:
+    process = pipe.start((1, 0, 60), [sys.executable, "target.py", "0"])
+    wait_for_state(pipe)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert pipe.kept() == {"interrupted": True}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system ends orphans on Linux only")
+def test_a_pipe_that_is_killed_takes_the_tap_along_and_the_next_run_takes_its_state(
+    pipe: Pipe,
+) -> None:
+    process = pipe.start((1, 0, 60), [sys.executable, "target.py", "0"])
+    wait_for_state(pipe)
+    process.kill()
+    process.communicate(timeout=60)
+    # Refused until both have ended, then begins with what the target has acknowledged.
+    code = 75
+    for _ in range(100):
+        code, _ = pipe.run(0, 0, 0)
+        if code != 75:
+            break
+        time.sleep(0.1)
+    assert code == 0
+    assert pipe.kept() == {"interrupted": True}
+
+
+def test_wrong_usage_says_how_it_is_used(tmp_path: Path) -> None:
+    for arguments in ([], ["state.json"], ["state.json", "tap"], ["state.json", "--", "target"]):
+        done = subprocess.run(
+            [PIPE, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 2
+        assert "advexport-pipe state.json tap-advexport" in done.stderr
+    assert os.listdir(tmp_path) == []  # noqa: PTH208 - nothing at all
