@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from tap_advexport.errors import FileError
 from tap_advexport.records.cells import Calendar, InvalidCellError
-from tap_advexport.records.csv_table import RaggedRowsError, Table
+from tap_advexport.records.csv_table import OddRowsError, Table
 from tap_advexport.records.diagnosis import row_error
 from tap_advexport.records.encoder import Encoder
 from tap_advexport.records.repetitions import Repetitions
@@ -160,7 +160,7 @@ def _convert_once(
             cells = table.columns(block, sort_key=None if is_time_ordered else _day)
             for run in encoder.runs(cells, repetitions) if cells else ():
                 ledger.add(run)
-        except (InvalidCellError, RaggedRowsError):
+        except (InvalidCellError, OddRowsError):
             raise row_error(table, block, calendar) from None
     ledger.flush()
     shape = (_LINES_VERSION, conversion.interval, conversion.timezone, *columns)

@@ -1,56 +1,12 @@
-"""The text of a CSV file in pieces of whole lines, and the quick way to take one apart."""
+"""Takes lines of CSV apart by `str.split`, which is much quicker than `csv.reader`."""
 
 from __future__ import annotations
 
-import codecs
 import csv
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from tap_advexport.records.source import Feed
-
-
-class Pieces:
-    """Decodes what a feed brings, whole lines at a time. Lines end with a line feed only.
-
-    Attributes:
-        line_count: so many lines were given.
-    """
-
-    def __init__(self, feed: Feed) -> None:
-        self.line_count = 0
-        self._feed = feed
-        self._rest = feed.read(len(codecs.BOM_UTF8)) or b""
-        if self._rest == codecs.BOM_UTF8:
-            self._rest = b""
-
-    def read(self, size: int) -> str:
-        """Give the next lines, of some `size` bytes or one longer line; nothing at the end.
-
-        Raises:
-            UnicodeDecodeError: `line_count` is as it was before these lines.
-        """
-        text = self._whole_lines(size).decode()
-        self.line_count += lines_of(text)
-        return text
-
-    def _whole_lines(self, size: int) -> bytes:
-        pieces = [self._rest]
-        while data := self._feed.read(size):
-            end = data.rfind(b"\n") + 1
-            if end:
-                self._rest = data[end:]
-                return b"".join((*pieces, data[:end]))
-            pieces.append(data)
-        self._rest = b""
-        return b"".join(pieces)
-
-
-def lines_of(text: str) -> int:
-    """How many lines a text has, the last of which may have no end."""
-    return text.count("\n") + (text[-1:] not in {"", "\n"})
 
 
 def split_columns(text: str, width: int) -> Sequence[Sequence[str]] | None:

@@ -1,10 +1,9 @@
-"""A CSV file as a header and blocks of rows; what is wrong with it leaves as one of our errors."""
+"""Reads a CSV file as a header and blocks of rows; raises what is wrong with it as our errors."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -12,18 +11,19 @@ from typing import TYPE_CHECKING, Final
 
 from tap_advexport.errors import CutFileError, FileError, InvalidHeaderError, InvalidRowError
 from tap_advexport.records.cells import excerpt
-from tap_advexport.records.csv_split import Pieces, lines_of, split_columns
+from tap_advexport.records.csv_split import split_columns
 from tap_advexport.records.source import (
-    BLOCK_BYTES,
+    BYTE_ORDER_MARK,
     CHUNK_BYTES,
-    ROW_BYTES,
+    MAX_ROW_BYTES,
     RowTooLongError,
+    TextLines,
     open_feed,
 )
 from tap_advexport.reports import COLUMN_NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import BinaryIO
 
 # What `csv` and the UTF-8 decoder say at an end that comes too early.
@@ -31,8 +31,8 @@ _OPEN_QUOTE: Final = "unexpected end of data"
 _CUT_CHARACTER: Final = "unexpected end of data"
 
 
-class RaggedRowsError(Exception):
-    """Rows have not as many cells as the header."""
+class OddRowsError(Exception):
+    """Rows have not as many cells as the header, or begin with a byte order mark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +41,18 @@ class Block:
 
     Attributes:
         first_line: the file's line on which the first row starts, counted from 1.
-        read: the rows as `csv.reader` gave them, blank lines as rows without cells...
+        listed: the rows as `csv.reader` gave them, blank lines as rows without cells...
         columns: ...or the columns of them all, none of which is blank or has a line feed in it.
     """
 
     first_line: int
-    read: Sequence[Sequence[str]] = ()
+    listed: Sequence[Sequence[str]] = ()
     columns: Sequence[Sequence[str]] = ()
 
     @property
     def rows(self) -> Sequence[Sequence[str]]:
         """The rows; blank lines are rows without cells."""
-        return self.read or list(zip(*self.columns, strict=True))
+        return self.listed or list(zip(*self.columns, strict=True))
 
     def line(self, index: int) -> int:
         """Give the file's line on which a row starts."""
@@ -63,29 +63,24 @@ class Block:
 class Table:
     """The header and the rows of one CSV file.
 
-    Lines without quotes are split by hand, a piece at a time, and all others by `csv.reader`.
-
     Attributes:
-        width: how many cells a row has.
-        positions: where each column of the report stands.
-        unknown_columns: the names in the header that the report does not have.
+        header: the names of all columns, in the file's order.
+        unknown_columns: of those, the columns that the report does not have.
     """
 
     def __init__(self, source: BinaryIO, *, is_end_proven: bool) -> None:
         # The limit is the process's own; the feed bounds what a row can be.
-        csv.field_size_limit(max(csv.field_size_limit(), 2 * (BLOCK_BYTES + ROW_BYTES)))
+        csv.field_size_limit(max(csv.field_size_limit(), 2 * MAX_ROW_BYTES))
         self._feed = open_feed(source)
         self._is_end_proven = is_end_proven or self._feed.is_packed
-        self._pieces = Pieces(self._feed)
-        # What the reader is to read, how many lines it was given, and how many it never saw.
-        self._unread = ""
-        self._given_lines = 0
-        self._split_lines = 0
-        self._reader = csv.reader(chain.from_iterable(self._texts()), strict=True)
-        header = self._read_header()
-        self.width = len(header)
-        self.positions = {name: header.index(name) for name in COLUMN_NAMES}
-        self.unknown_columns = tuple(name for name in header if name not in COLUMN_NAMES)
+        self._lines = TextLines(self._feed)
+        self.header = self._read_header()
+        self._positions = {name: self.header.index(name) for name in COLUMN_NAMES}
+        self.unknown_columns = tuple(
+            name or f"column {number} has no name"
+            for number, name in enumerate(self.header, start=1)
+            if name not in COLUMN_NAMES
+        )
 
     def blocks(self, size: int) -> Iterator[Block]:
         """Give all rows, in blocks of about `size` bytes.
@@ -107,75 +102,66 @@ class Table:
             sort_key: of `time`, to sort the rows by; those that are equal keep their order.
 
         Raises:
-            RaggedRowsError: a row has more cells than the header, or fewer.
+            OddRowsError: a row has more cells than the header, or fewer, or it begins with a byte
+                order mark.
         """
-        columns = block.columns or _transposed(block.read, self.width)
+        columns = block.columns or _transposed(block.listed, len(self.header))
+        if self._lines.has_mark and columns and any(map(begins_with_mark, columns[0])):
+            raise OddRowsError
         if columns and sort_key:
-            times = list(map(sort_key, columns[self.positions["time"]]))
+            times = list(map(sort_key, columns[self._positions["time"]]))
             order = sorted(range(len(times)), key=times.__getitem__)
             columns = [[column[index] for index in order] for column in columns]
-        return {name: columns[at] for name, at in self.positions.items() if columns}
+        return {name: columns[at] for name, at in self._positions.items() if columns}
 
     def is_exhausted(self) -> bool:
         """Whether no row is left (blank lines are none); what is left is used up."""
-        with self._translated():
-            return not any(self._reader)
+        return not any(map(any, (block.rows for block in self.blocks(CHUNK_BYTES))))
 
     @property
-    def _line(self) -> int:
-        """The line of the file that was read last."""
-        return self._reader.line_num + self._split_lines
-
-    def _texts(self) -> Iterator[Iterable[str]]:
-        """What the reader reads. It takes a text with each row that goes beyond the one before."""
-        while text := self._unread or self._pieces.read(CHUNK_BYTES):
-            self._unread = ""
-            self._given_lines += lines_of(text)
-            # Lines end with "\n" here, so a "\r" in a cell is no line end, quoted or not.
-            yield io.StringIO(text, newline="\n")
-
-    def _has_unread_lines(self) -> bool:
-        """Whether the reader has begun a text; else it is at the end of a row."""
-        return self._reader.line_num < self._given_lines
+    def is_line_open(self) -> bool:
+        """Whether the file is over and its last line has no line end."""
+        return self._feed.is_line_open
 
     def _read_block(self, size: int) -> Block | None:
         self._feed.start_block()
+        first_line = self._lines.line_count + 1
         with self._translated():
-            if not self._has_unread_lines():
-                text = self._pieces.read(size)
-                self._refuse_cut_end()
-                first_line = self._line + 1
-                if columns := split_columns(text, self.width):
-                    self._split_lines += len(columns[0])
-                    return Block(first_line, columns=columns)
-                self._unread = text
-            return self._read_rows()
+            text = self._lines.read(size)
+            if not text:
+                return None
+            columns = split_columns(text, len(self.header))
+            rows = () if columns else self._read_rows(text, first_line)
+        block = Block(first_line, rows, columns or ())
+        self._refuse_cut_end(block)
+        return block
 
-    def _read_rows(self) -> Block | None:
-        """Let the reader read what it was given, and as much more as ends its last row."""
-        first_line = self._line + 1
-        rows: list[list[str]] = []
-        for row in self._reader:
-            rows.append(row)
-            if self._feed.is_full or not self._has_unread_lines():
-                break
-        self._refuse_cut_end()
-        return Block(first_line, rows) if rows else None
-
-    def _refuse_cut_end(self) -> None:
-        if self._feed.is_line_open and not self._is_end_proven:
-            raise CutFileError(
-                f"the file is cut: line {self._pieces.line_count}, its last, has no line end, "
-                "and nothing proves that it ends there"
-            )
+    def _read_rows(self, text: str, first_line: int) -> list[list[str]]:
+        """Let `csv.reader` read whole lines, and as many more as end its last row."""
+        # Lines end with "\n" here, so a "\r" in a cell is no line end, quoted or not.
+        more = iter(self._lines.read_line, "")
+        reader = csv.reader(chain(io.StringIO(text, newline="\n"), more), strict=True)
+        rows = []
+        try:
+            for row in reader:
+                rows.append(row)
+                if first_line + reader.line_num > self._lines.line_count:
+                    break
+        except csv.Error as error:
+            # Behind a byte order mark a quote is no quote, so the lines may be torn apart wrongly.
+            if not any(begins_with_mark(row[0]) for row in rows if row):
+                raise _csv_error(str(error), first_line + reader.line_num - 1) from None
+        return rows
 
     def _read_header(self) -> list[str]:
+        header: list[str] = []
         with self._translated():
-            header = next(filter(None, self._reader), None)
-        if header is None:
+            while not header and (line := self._lines.read_line()):
+                (header,) = self._read_rows(line, self._lines.line_count)
+        if not header:
             raise CutFileError("the file is cut: it has nothing but blank lines, not even a header")
         _refuse_other_text(header)
-        self._refuse_cut_end()
+        self._refuse_cut_end(Block(1, [header]))
         if self._feed.is_line_open and not set(COLUMN_NAMES) <= set(header):
             raise CutFileError(
                 f"the file is cut in its header, which ends with {excerpt(header[-1])}"
@@ -183,30 +169,35 @@ class Table:
         _refuse_invalid_header(header)
         return header
 
+    def _refuse_cut_end(self, block: Block) -> None:
+        if self._feed.is_line_open and not self._is_end_proven:
+            raise CutFileError(
+                f"the file is cut: line {self._lines.line_count}, its last, has no line end, and "
+                f"nothing proves that it ends there: {excerpt(','.join(block.rows[-1]))}"
+            )
+
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except csv.Error as error:
-            raise self._csv_error(str(error)) from None
         except UnicodeDecodeError as error:
             raise self._decode_error(error) from None
         except RowTooLongError:
-            text = f"a row of more than {ROW_BYTES >> 20} MiB is no row of a report"
-            raise _invalid(self._line + 1, text) from None
-
-    def _csv_error(self, text: str) -> FileError | InvalidRowError:
-        line = self._line
-        if text == _OPEN_QUOTE:
-            return CutFileError(f"the file is cut: a quote is still open at its end, line {line}")
-        return _invalid(line, f"the quoting is no valid CSV ({excerpt(text)})")
+            text = f"a row of more than {MAX_ROW_BYTES >> 20} MiB is no row of a report"
+            raise _invalid(self._lines.line_count + 1, text) from None
 
     def _decode_error(self, error: UnicodeDecodeError) -> FileError | InvalidRowError:
-        line = self._pieces.line_count + 1 + error.object.count(b"\n", 0, error.start)
+        line = self._lines.line_count + 1 + error.object.count(b"\n", 0, error.start)
         if error.reason == _CUT_CHARACTER and self._feed.is_at_end:
             return CutFileError(f"the file is cut in the middle of a character, line {line}")
         shown = error.object[error.start : error.start + 8]
         return _invalid(line, f"the bytes {shown!r} are no UTF-8")
+
+
+def _csv_error(text: str, line: int) -> FileError | InvalidRowError:
+    if text == _OPEN_QUOTE:
+        return CutFileError(f"the file is cut: a quote is still open at its end, line {line}")
+    return _invalid(line, f"the quoting is no valid CSV ({excerpt(text)})")
 
 
 def _invalid(line: int, text: str) -> FileError | InvalidRowError:
@@ -214,6 +205,11 @@ def _invalid(line: int, text: str) -> FileError | InvalidRowError:
     if line <= 1:
         return FileError(f"the file is not CSV: line 1: {text}")
     return InvalidRowError(f"line {line}: {text}")
+
+
+def begins_with_mark(cell: str) -> bool:
+    """Whether a byte order mark stands before a cell, as where parts of files were joined."""
+    return cell.startswith(BYTE_ORDER_MARK)
 
 
 def _transposed(rows: Sequence[Sequence[str]], width: int) -> Sequence[Sequence[str]]:
@@ -226,7 +222,7 @@ def _transposed(rows: Sequence[Sequence[str]], width: int) -> Sequence[Sequence[
         return columns
     filled = [row for row in rows if row]
     if len(filled) == len(rows):
-        raise RaggedRowsError
+        raise OddRowsError
     return _transposed(filled, width) if filled else ()
 
 
@@ -247,6 +243,5 @@ def _refuse_invalid_header(header: Sequence[str]) -> None:
         )
     if missing:
         raise InvalidHeaderError(f"the header lacks {', '.join(missing)}; it is {shown}")
-    twice = [name for name, count in Counter(header).items() if count > 1]
-    if twice:
-        raise InvalidHeaderError(f"the header has twice: {', '.join(map(excerpt, twice[:5]))}")
+    if twice := [name for name in COLUMN_NAMES if header.count(name) > 1]:
+        raise InvalidHeaderError(f"the header has twice: {', '.join(twice)}")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tap_advexport.errors import CutFileError, InvalidRowError
+from tap_advexport.errors import CutFileError, FileError, InvalidRowError
 from tap_advexport.records.cells import InvalidCellError, excerpt, integer_text, number_text
+from tap_advexport.records.csv_table import begins_with_mark
 from tap_advexport.reports import COLUMNS, Kind
 
 if TYPE_CHECKING:
@@ -15,24 +16,35 @@ if TYPE_CHECKING:
     from tap_advexport.records.csv_table import Block, Table
 
 
-def row_error(table: Table, block: Block, calendar: Calendar) -> CutFileError | InvalidRowError:
+def row_error(table: Table, block: Block, calendar: Calendar) -> FileError | InvalidRowError:
     """Give the error of the first invalid row of a block that has one."""
     for index, row in enumerate(block.rows):
-        if row and len(row) != table.width:
-            return _width_error(table, block, index)
+        line = block.line(index)
+        if row and begins_with_mark(row[0]):
+            return InvalidRowError(
+                f"line {line}: a byte order mark within the file, as if files had been joined, "
+                f"before {excerpt(row[0][1:])}"
+            )
+        if row and len(row) != len(table.header):
+            is_last = not any(block.rows[index + 1 :]) and table.is_exhausted()
+            return _width_error(table, row, line, is_last=is_last)
         if row and (complaint := _complaint(table, row, calendar)):
-            return InvalidRowError(f"line {block.line(index)}, {complaint}")
+            return InvalidRowError(f"line {line}, {complaint}")
     raise AssertionError
 
 
-def _width_error(table: Table, block: Block, index: int) -> CutFileError | InvalidRowError:
-    row = block.rows[index]
+def _width_error(
+    table: Table, row: Sequence[str], line: int, *, is_last: bool
+) -> FileError | InvalidRowError:
+    last, width = row[-1], len(table.header)
+    if is_last and len(row) == 1 and (" " in last.strip() or not table.is_line_open):
+        return FileError(f"the file says {excerpt(last)} in line {line}, where a row should be")
     text = (
-        f"line {block.line(index)}: {len(row)} cells where the header has {table.width}; "
-        f"the last is {excerpt(row[-1])}"
+        f"line {line}: {len(row)} cells where the header has {width}; the last is {excerpt(last)}"
     )
-    is_last = not any(block.rows[index + 1 :]) and table.is_exhausted()
-    if is_last and len(row) < table.width:
+    if "" in {last, table.header[-1]}:
+        text += f" (column {max(len(row), width)} has no name)"
+    if is_last and len(row) < width:
         # However well the transport proves the end: the file may be cut before it.
         return CutFileError(f"the file is cut in its last row, {text}")
     return InvalidRowError(text)
@@ -46,7 +58,7 @@ def _complaint(table: Table, row: Sequence[str], calendar: Calendar) -> str:
         Kind.NUMBER: number_text,
     }
     for column in COLUMNS:
-        cell = row[table.positions[column.name]]
+        cell = row[table.header.index(column.name)]
         try:
             checks[column.kind](cell)
         except InvalidCellError as error:

@@ -1,4 +1,4 @@
-"""The bytes of a download as those of one CSV file: unpacked, recognised, bounded, its end known.
+"""Reads a download as the text of one CSV file: unpacked, recognised, bounded, its end known.
 
 What came over the wire may be packed with gzip, once or twice over: a `Content-Encoding` and a
 `.csv.gz` look the same from here. Every gzip member is verified to its end.
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 CHUNK_BYTES: Final = 1 << 16
+BYTE_ORDER_MARK: Final = "\ufeff"
 
-# A block of rows is handed on as soon as it has this many bytes...
-BLOCK_BYTES: Final = 1 << 20
-# ...so that a block much larger than that is one row without an end.
-ROW_BYTES: Final = 1 << 24
+# A row may have this many bytes. Blocks of rows are much smaller, unless one row has no end.
+MAX_ROW_BYTES: Final = 1 << 24
+_MAX_BLOCK_BYTES: Final = MAX_ROW_BYTES + (1 << 20)
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _GZIP_LAYERS: Final = 2
@@ -61,14 +61,12 @@ class Feed(io.RawIOBase):
     Attributes:
         is_at_end: everything was read.
         is_packed: the file was packed, so its last byte is proven to be its last.
-        is_full: the current block has enough bytes.
     """
 
     def __init__(self, chunks: Iterator[bytes], *, is_packed: bool) -> None:
         super().__init__()
         self.is_packed = is_packed
         self.is_at_end = False
-        self.is_full = False
         self._chunks = chunks
         self._rest = memoryview(b"")
         self._last_byte = b""
@@ -82,10 +80,9 @@ class Feed(io.RawIOBase):
     def start_block(self) -> None:
         """Count the bytes of a block of rows from here on."""
         self._block_bytes = 0
-        self.is_full = False
 
     def readable(self) -> bool:
-        """Whether it can be read: always."""
+        """Tell `io` that it can be read."""
         return True
 
     def readinto(self, buffer: Buffer) -> int:
@@ -105,9 +102,49 @@ class Feed(io.RawIOBase):
             return
         self._last_byte = bytes(taken[-1:])
         self._block_bytes += len(taken)
-        self.is_full = self._block_bytes > BLOCK_BYTES
-        if self._block_bytes > BLOCK_BYTES + ROW_BYTES:
+        if self._block_bytes > _MAX_BLOCK_BYTES:
             raise RowTooLongError
+
+
+class TextLines:
+    """The text of a feed, whole lines at a time. Lines end with a line feed only.
+
+    Attributes:
+        line_count: how many lines were read.
+        has_mark: a byte order mark was among them.
+    """
+
+    def __init__(self, feed: Feed) -> None:
+        self.line_count = 0
+        self.has_mark = False
+        self._file = io.BufferedReader(feed, CHUNK_BYTES)
+
+    def read(self, size: int) -> str:
+        """Read the next lines, of about `size` bytes or one longer line; nothing at the end.
+
+        Raises:
+            UnicodeDecodeError: `line_count` is as it was before these lines.
+        """
+        return self._decoded(self._file.read(size) + self._file.readline())
+
+    def read_line(self) -> str:
+        """Read the next line; nothing at the end.
+
+        Raises:
+            UnicodeDecodeError: `line_count` is as it was before this line.
+        """
+        return self._decoded(self._file.readline())
+
+    def _decoded(self, data: bytes) -> str:
+        text = data.decode()
+        self.line_count += count_lines(text)
+        self.has_mark = self.has_mark or BYTE_ORDER_MARK in text
+        return text
+
+
+def count_lines(text: str) -> int:
+    """Count the lines of a text, the last of which may have no end."""
+    return text.count("\n") + (text[-1:] not in {"", "\n"})
 
 
 def is_packed(source: BinaryIO) -> bool:
@@ -135,7 +172,7 @@ def open_feed(source: BinaryIO) -> Feed:
         chunks = _gunzip(chunks)
     start, chunks = _peek(chunks, _SNIFFED_BYTES)
     _refuse_other_formats(start)
-    return Feed(chunks, is_packed=is_packed)
+    return Feed(_without_mark(chunks), is_packed=is_packed)
 
 
 def _refuse_other_formats(start: bytes) -> None:
@@ -143,7 +180,7 @@ def _refuse_other_formats(start: bytes) -> None:
         raise CutFileError("the file is empty (0 bytes, not even a header)")
     if start.startswith(_GZIP_MAGIC):
         raise FileError(f"the file is packed with gzip more than {_GZIP_LAYERS} times over")
-    text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
+    text = start.removeprefix(BYTE_ORDER_MARK.encode()).lstrip()
     for magic, name in _FORMATS:
         if text[: len(magic)].lower() == magic.lower():
             raise FileError(f"the file looks like {name}, not CSV: it starts with {_shown(start)}")
@@ -171,6 +208,12 @@ def _chained(start: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
     if start:
         yield start
     yield from chunks
+
+
+def _without_mark(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Leave out a byte order mark at the start, which the first chunk has whole."""
+    first = next(chunks, b"").removeprefix(BYTE_ORDER_MARK.encode())
+    return _chained(first, chunks)
 
 
 def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:

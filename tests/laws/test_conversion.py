@@ -39,7 +39,8 @@ texts = st.one_of(
     st.sampled_from(
         ["", "NA", "null", "0012", " x ", '"', '""', ",", "\r\n", "\r", "é", "😀", "a\\b"]
     ),
-    st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
+    # A byte order mark before a row is no text (test_csv_table.py).
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\ufeff"), max_size=8),
 )
 integers = st.one_of(
     st.just(""),
@@ -105,7 +106,7 @@ wire_forms: dict[str, Callable[[bytes], bytes]] = {
 @settings(deadline=None)
 @given(
     tables,
-    st.permutations([*COLUMNS, "new", ""]),
+    st.permutations([*COLUMNS, "new", "new", "", ""]),
     st.sampled_from(["\n", "\r\n"]),
     st.booleans(),
     st.sampled_from(sorted(wire_forms)),
@@ -131,7 +132,11 @@ def test_a_table_becomes_the_records_of_the_reference(  # noqa: PLR0913, PLR0917
 
     result = run(data, interval=interval, columns=columns, timezone=timezone, last=last)
 
-    assert result.converted.unknown_columns == tuple(n for n in header if n in {"new", ""})
+    assert result.converted.unknown_columns == tuple(
+        name or f"column {number} has no name"
+        for number, name in enumerate(header, start=1)
+        if name in {"new", ""}
+    )
     assert result.converted.row_count == len(rows)
     assert result.converted.byte_count == len(result.lines)
     # The file's own order holds within each period.

@@ -443,9 +443,9 @@ def test_missing_columns_are_all_named() -> None:
         run(csv_bytes([row()], header=header))
 
 
-@pytest.mark.parametrize("name", [*COLUMNS, "new"])
+@pytest.mark.parametrize("name", COLUMNS)
 def test_a_column_twice_is_refused(name: str) -> None:
-    with pytest.raises(InvalidHeaderError, match=f"twice: '{name}'"):
+    with pytest.raises(InvalidHeaderError, match=f"twice: {name}$"):
         run(csv_bytes([row()], header=[*COLUMNS, "new", name]))
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tap_advexport.errors import CutFileError, FileError, InvalidFileError, InvalidRowError
 from tap_advexport.records.convert import convert
-from tap_advexport.records.source import BLOCK_BYTES, ROW_BYTES
+from tap_advexport.records.source import MAX_ROW_BYTES
 from tests.support.records_reference import COLUMNS, conversion, csv_bytes, records, row, run
 
 ROWS = [row(), row(campaign="Zoë", lang="de"), row(time="2017-10-02 00:00")]
@@ -197,8 +197,8 @@ def endless(start: bytes, piece: bytes) -> bytes:
     """Pack far more than a row may have, in a few kilobytes."""
     packer = zlib.compressobj(wbits=31)
     packed = [packer.compress(start)]
-    pieces = piece * (BLOCK_BYTES // len(piece))
-    packed += [packer.compress(pieces) for _ in range(4 * ROW_BYTES // BLOCK_BYTES)]
+    pieces = piece * ((1 << 20) // len(piece))
+    packed += [packer.compress(pieces) for _ in range(4 * MAX_ROW_BYTES >> 20)]
     return b"".join([*packed, packer.flush()])
 
 
@@ -213,7 +213,7 @@ def test_a_row_without_an_end_is_refused_before_it_fills_the_memory(
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert "16 MiB" in str(error) or "cells" in str(error) or "CSV" in str(error)
-    assert peak < 32 * ROW_BYTES
+    assert peak < 32 * MAX_ROW_BYTES
 
 
 def test_rows_of_some_megabytes_pass_and_are_not_collected() -> None:
