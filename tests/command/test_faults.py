@@ -25,7 +25,7 @@ DAYS = {f"2024-02-0{day}" for day in range(1, 7)}
 
 # These wait for the tap's side (issue 12).
 AWAITED = {
-    "firewall-403", "late-task-403", "task-failure-object", "retention-400", "bom-within",
+    "firewall-403", "late-task-403", "task-failure-object", "retention-400",
     "limit-400", "limit-403", "limit-409", "limit-429", "limit-error", "quota-403", "quota-429",
     "same-task-id",
 }  # fmt: skip

@@ -124,6 +124,10 @@ GOOD = {
     "unknown column": Good(
         reply(b"\n".join(line + b",x" for line in WHOLE.split(b"\n")[:-1]) + b"\n"), TWO
     ),
+    "unknown columns of one name or none": Good(
+        reply(WHOLE.replace(b"\n", b",x,y,,\n").replace(b"_id,x,y,,\n", b"_id,new,new,,\n", 1)),
+        TWO,
+    ),
     "rows in any order": Good(reply(table(row(time="2024-03-31 00:00"), row())), TWO),
     "rows twice": Good(reply(table(row(), row(), row())), [PLAIN] * 3),
     "the hour that a clock change leaves out": Good(
@@ -139,15 +143,23 @@ BAD = {
     "lone CR without quotes": Bad(reply(ONE.replace(b"Spring", b"a\rb")), ("line 2", "CSV")),
     "open quote": Bad(reply(ONE + b'"and then\n'), ("quote", "line")),
     "million digits": bad_cell("clicks_aggr", MILLION, "999"),
+    "comma behind a row": Bad(
+        reply(table(row(), [*row(), ""])), ("line 3", "column 16 has no name")
+    ),
     "short row": Bad(reply(table(row(), row()[:-1], row())), ("line 3", "14 cells")),
     "long row": Bad(reply(table(row(), [*row(), "more"])), ("line 3", "16 cells", "more")),
     "short last row": Bad(reply(table(row(), row()[:-1])), ("line 3", "14 cells")),
     "header twice": Bad(reply(ONE + ONE), ("line 4", "time")),
+    "byte order mark within the file": Bad(
+        reply(ONE + b"\xef\xbb\xbf" + ONE), ("line 4", "byte order mark")
+    ),
     "HTML": Bad(reply(b"<!DOCTYPE html><html>Log in</html>"), ("HTML", "Log in")),
     "JSON": Bad(reply(b'{"detail": "Not ready"}'), ("JSON", "Not ready")),
     "XML": Bad(reply(b"<Error><Code>SlowDown</Code></Error>"), ("XML", "SlowDown")),
     "zip": Bad(reply(zipped()), ("zip",)),
     "a message with status 200": Bad(reply(b"Request has expired\n"), ("Request has expired",)),
+    "no data": Bad(reply(b"No data"), ("No data", "not the report")),
+    "no data below the header": Bad(reply(table() + b"No data"), ("No data", "line 2")),
     "no bytes": Bad(reply(b""), ("empty",)),
     "cut by length": Bad(Close(head(Content_Length=999) + ONE), ("cut",)),
     "cut in chunks": Bad(Close(chunked(ONE)[:-7]), ("cut",)),

@@ -37,7 +37,7 @@ STREAMS = {f"report_{interval.value}": interval for interval in Interval}
 # So many lives have a whole process; the others are forks of one that has imported everything.
 REAL_EVERY = 4
 # These files have a valid row that is none of the API's truth.
-MADE_UP = {"quoted", "nul", "bom-within", "same-task-id"}
+MADE_UP = {"quoted", "nul", "same-task-id"}
 SHARE_KILLED = 0.5
 SHARE_INTERRUPTED = 0.15
 SHARE_OUTPUT_LOST = 0.3
