@@ -11,8 +11,10 @@ import click
 
 from tap_advexport.api.log_filter import guard_logs
 from tap_advexport.errors import ConfigError, TapAdvexportError
+from tap_advexport.singer.sdk import Halt
 from tap_advexport.singer.stdout import OutputClosed, WriteInterrupted
-from tap_advexport.sync.run import FailedDays, Halt, Interrupted
+from tap_advexport.sync.run import Interrupted
+from tap_advexport.sync.totals import FailedDays
 from tap_advexport.tap import TapAdvexport
 from tap_advexport.windows import DateWindow
 
@@ -99,7 +101,7 @@ def _end(tap: TapAdvexport, code: int, reasons: list[str]) -> int:
     if code != READER_GONE or not tap.message_writer.is_closed():
         run.grace.extend(LAST_STATE_SECONDS)
         try:
-            tap.write_last_state()
+            tap.output.write_last_state()
         except (OutputClosed, WriteInterrupted):
             code = code or READER_GONE
         except TapAdvexportError as error:

@@ -42,3 +42,8 @@ def first_of_month(day: date) -> date:
 def last_of_month(day: date) -> date:
     """The last day of the month that `day` is in."""
     return day.replace(day=monthrange(day.year, day.month)[1])
+
+
+def rfc3339(moment: datetime) -> str:
+    """A moment in UTC, to the second."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

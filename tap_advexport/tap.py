@@ -11,7 +11,6 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, Final
 from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigValidationError, MappingError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
-from singer_sdk.singerlib.encoding.simple import StateMessage
 from typing_extensions import override
 
 from tap_advexport.config import read_environment
@@ -26,9 +25,12 @@ from tap_advexport.settings import (
     unknown_names,
 )
 from tap_advexport.singer.batch import check_batch_keys
+from tap_advexport.singer.messages import MessageWriter
+from tap_advexport.singer.output import SingerOutput
+from tap_advexport.singer.periods import PeriodsStream
 from tap_advexport.singer.sdk import load_json
-from tap_advexport.singer.stdout import MessageWriter, OutputClosed
-from tap_advexport.singer.streams import PeriodsStream, ReportStream
+from tap_advexport.singer.streams import ReportStream
+from tap_advexport.sync.engine import coverage_of_bookmark
 from tap_advexport.sync.run import Machine, Run
 
 if TYPE_CHECKING:
@@ -91,7 +93,7 @@ class TapAdvexport(Tap):
             given |= read_environment(self.complete_schema(), self.name)
         self._machine = machine or Machine()
         self._run = self._started(given, must_be_valid=validate_config)
-        self.unknown_columns: set[str] = set()
+        self.output = SingerOutput(self)
         # Whether there is something to sum up: discovery and the like bring no days.
         self.has_begun = False
         try:
@@ -148,7 +150,8 @@ class TapAdvexport(Tap):
     @override
     def discover_streams(self) -> Sequence[ReportStream | PeriodsStream]:
         """The streams of the table of reports, and `report_periods`."""
-        return [*(ReportStream(self, report) for report in REPORTS), PeriodsStream(self)]
+        reports = (ReportStream(self, report, self._run, self.output) for report in REPORTS)
+        return [*reports, PeriodsStream(self)]
 
     @override
     def setup_mapper(self) -> None:
@@ -177,21 +180,21 @@ class TapAdvexport(Tap):
         if self._run is not None:
             for stream in self.streams.values():
                 if isinstance(stream, ReportStream):
-                    stream.parse_state(checked)
+                    bookmark = checked["bookmarks"].get(stream.name)
+                    coverage_of_bookmark(bookmark, stream.report, self._run)
         super().load_state(checked)
 
-    # What the streams have the tap do.
+    # Final for type checkers only; nothing else comes before the first STATE.
+    @override  # type: ignore[misc]
+    def sync_all(self) -> None:
+        """Sync the selected streams, after the first STATE says what this run will overwrite.
 
-    def set_bookmark(self, stream: str, bookmark: dict[str, object]) -> None:
-        """Put a stream's bookmark into the state, in one assignment."""
-        self._drop_empty_bookmarks()
-        self.state.setdefault("bookmarks", {})[stream] = bookmark
-
-    def _drop_empty_bookmarks(self) -> None:
-        """The SDK leaves one for every stream that it has synced, also where there is no state."""
-        bookmarks = self.state.get("bookmarks", {})
-        for name in [name for name, bookmark in bookmarks.items() if not bookmark]:
-            del bookmarks[name]
+        The SDK writes the state that it has before any stream begins: by then all are planned.
+        """
+        for stream in self.streams.values():
+            if isinstance(stream, ReportStream) and stream.selected:
+                stream.prepare()
+        super().sync_all()
 
     def has_failures(self) -> bool:
         """Whether days failed, in a dry run too."""
@@ -201,37 +204,6 @@ class TapAdvexport(Tap):
         """End what the run may have left behind."""
         if self._run is not None:
             self._run.close()
-
-    def write_state(self) -> None:
-        """Write STATE, unless it is the one written last."""
-        self.state_writer.write_state(self.state)
-
-    def echo_state(self) -> None:
-        """Write the state as it came in: a dry run ends like any other, and commits nothing."""
-        self._drop_empty_bookmarks()
-        self.state.setdefault("bookmarks", {})
-        self.write_state()
-
-    def write_last_state(self) -> None:
-        """Write STATE once more when something followed the last one: targets lose it otherwise."""
-        self._drop_empty_bookmarks()
-        if self.state.get("bookmarks") and not self.message_writer.is_state_last:
-            self.message_writer.write_message(StateMessage(value=self.state))
-
-    def write_lines(self, lines: bytes) -> None:
-        """Write messages that are ready."""
-        self.message_writer.write_lines(lines)
-
-    def emit_period(self, period: dict[str, Any]) -> None:
-        """Write a row of `report_periods`, if that is selected."""
-        stream = self.streams[PERIODS_STREAM]
-        if isinstance(stream, PeriodsStream) and stream.selected:
-            stream.emit(period)
-
-    def raise_if_reader_has_gone(self) -> None:
-        """Raise OutputClosed when nobody reads stdout any more."""
-        if self.message_writer.is_closed():
-            raise OutputClosed
 
     # The command line.
 

@@ -8,11 +8,11 @@ from datetime import date, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from tap_advexport.coverage.edits import claimed, forgotten
-from tap_advexport.coverage.state import Coverage, Exported, Pending, Rules, Sent, counting, settle
+from tap_advexport.coverage.state import Coverage, Exported, Rules, Sent, counting, settle
+from tap_advexport.coverage.transitions import claimed, forgotten
 from tap_advexport.dates import DAY, whole_second
 from tap_advexport.errors import StateError
-from tap_advexport.windows import DateWindow, period_of
+from tap_advexport.windows import DateWindow, Task, period_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,6 +26,7 @@ _OURS: Final = (
     "settled",
     "unsettled",
     "sent",
+    "shape",
     "pending",
 )
 # What the Singer SDK adds to a bookmark while a tap runs: it says nothing about days.
@@ -69,15 +70,16 @@ def render_bookmark(coverage: Coverage, rules: Rules) -> dict[str, object]:
             [each.first.isoformat(), each.last.isoformat(), _render_moment(each.exported_at)]
             for each in coverage.unsettled
         ],
-        "sent": {
-            day.isoformat(): [entry.export_id, entry.digest, _render_moment(entry.exported_at)]
+        "sent": [
+            [day.isoformat(), entry.export_id, entry.version, _render_moment(entry.exported_at)]
             for day, entry in sorted(counting(coverage, rules).sent.items())
-        },
+        ],
+        "shape": coverage.shape,
         "pending": [
             {
                 "task_id": each.task_id,
-                "first": each.first.isoformat(),
-                "last": each.last.isoformat(),
+                "first": each.window.first.isoformat(),
+                "last": each.window.last.isoformat(),
                 "submitted_at": _render_moment(each.submitted_at),
             }
             for each in coverage.pending
@@ -104,8 +106,9 @@ def _coverage(bookmark: Mapping[str, object], interval: Interval, path: str) -> 
     return Coverage(
         settled=tuple(sorted(settled)),
         unsettled=tuple(sorted(unsettled)),
-        sent=dict(_sent(bookmark.get("sent", {}), interval, f"{path}.sent")),
+        sent=dict(_sent(bookmark.get("sent", []), interval, f"{path}.sent")),
         pending=tuple(_pending(bookmark.get("pending", []), f"{path}.pending")),
+        shape=_shape(bookmark.get("shape"), f"{path}.shape"),
     )
 
 
@@ -123,19 +126,29 @@ def _unsettled(value: object, path: str) -> Iterator[Exported]:
 
 
 def _sent(value: object, interval: Interval, path: str) -> Iterator[tuple[date, Sent]]:
-    for key, item in _mapping(value, path).items():
-        day = _day(key, f"{path}: a key")
-        if period_of(day, interval=interval).first != day:
-            raise _error(f"{path}: a key", key, "the first day of a month")
-        at = f"{path}.{day}"
-        export_id, digest, moment = _fields(
-            item, 3, '["<export id>", "<digest>", "<exported at>"]', at
+    if isinstance(value, Mapping):
+        # Of versions before 1.0, which told exports apart and not figures: it counts for nothing.
+        return
+    seen: set[date] = set()
+    for at, item in _items(value, path):
+        first, export_id, version, moment = _fields(
+            item, 4, '["<period>", "<export id>", "<period version>", "<exported at>"]', at
         )
-        texts = _text(export_id, f"{at}[0]"), _text(digest, f"{at}[1]")
-        yield day, Sent(*texts, _moment(moment, f"{at}[2]"))
+        day = _day(first, f"{at}[0]")
+        if period_of(day, interval=interval).first != day:
+            raise _error(f"{at}[0]", first, "the first day of a month")
+        if day in seen:
+            raise _error(f"{at}[0]", first, "a period of its own")
+        seen.add(day)
+        texts = _text(export_id, f"{at}[1]"), _text(version, f"{at}[2]")
+        yield day, Sent(*texts, _moment(moment, f"{at}[3]"))
 
 
-def _pending(value: object, path: str) -> Iterator[Pending]:
+def _shape(value: object, path: str) -> str:
+    return "" if value is None or value == "" else _text(value, path)
+
+
+def _pending(value: object, path: str) -> Iterator[Task]:
     seen: set[str] = set()
     for at, item in _items(value, path):
         task = _mapping(item, at)
@@ -146,7 +159,7 @@ def _pending(value: object, path: str) -> Iterator[Pending]:
         seen.add(task_id)
         window = _window(task.get("first"), task.get("last"), at)
         moment = _moment(task.get("submitted_at"), f"{at}.submitted_at")
-        yield Pending(task_id, window.first, window.last, moment)
+        yield Task(task_id, window, moment)
 
 
 def _replication_key_value(bookmark: Mapping[str, object], path: str) -> date | None:

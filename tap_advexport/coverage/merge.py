@@ -17,7 +17,6 @@ from tap_advexport.coverage.state import (
     AS_WRITTEN,
     Coverage,
     Exported,
-    Pending,
     Rules,
     Sent,
     settle,
@@ -25,7 +24,7 @@ from tap_advexport.coverage.state import (
 from tap_advexport.dates import first_of_month, local_date
 from tap_advexport.errors import StateError
 from tap_advexport.reports import REPORTS, Interval
-from tap_advexport.windows import DateWindow, period_of, periods
+from tap_advexport.windows import DateWindow, Task, period_of, periods
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -204,8 +203,8 @@ def _agreed_sent(coverages: Sequence[Coverage], rules: Rules) -> dict[date, Sent
     return agreed
 
 
-def _tasks(coverages: Sequence[Coverage]) -> list[Pending]:
-    tasks: dict[str, Pending] = {}
+def _tasks(coverages: Sequence[Coverage]) -> list[Task]:
+    tasks: dict[str, Task] = {}
     for task in (task for each in coverages for task in each.pending):
         if tasks.setdefault(task.task_id, task) != task:
             raise StateError(
@@ -215,7 +214,7 @@ def _tasks(coverages: Sequence[Coverage]) -> list[Pending]:
     return sorted(tasks.values(), key=lambda task: (task.submitted_at, task.task_id))
 
 
-def _useful(tasks: Iterable[Pending], claims: _Claims, rules: Rules) -> Iterable[Pending]:
+def _useful(tasks: Iterable[Task], claims: _Claims, rules: Rules) -> Iterable[Task]:
     """The tasks that bring a day that nobody has, or has only of an earlier date.
 
     Of months all stay: a state that is merged later may cut one that is whole by now. What is due

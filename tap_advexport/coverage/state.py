@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from tap_advexport.coverage.ranges import compact, is_adjacent, touching, union, within, without
 from tap_advexport.dates import DAY, local_date, whole_second
-from tap_advexport.windows import DateWindow, period_of
+from tap_advexport.windows import DateWindow, Task, period_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -62,26 +62,15 @@ class Exported(DateWindow):
 
 
 @dataclass(frozen=True, slots=True)
-class Pending:
-    """A task that was demanded and whose rows are not out yet."""
-
-    task_id: str
-    first: date
-    last: date
-    submitted_at: datetime
-
-    @property
-    def window(self) -> DateWindow:
-        """Its days."""
-        return DateWindow(self.first, self.last)
-
-
-@dataclass(frozen=True, slots=True)
 class Sent:
-    """What the target holds of a period: the export of its rows, and their digest."""
+    """The figures that the target holds of a period, and the export that brought them.
+
+    Attributes:
+        version: identity of the figures, whoever exports them (`period_version`).
+    """
 
     export_id: str
-    digest: str
+    version: str
     exported_at: datetime
 
 
@@ -93,13 +82,15 @@ class Coverage:
         settled: sorted, disjoint, maximal; disjoint from `unsettled`.
         unsettled: sorted, disjoint; neighbours exported on the same local date are one.
         sent: by first day of the period; only of periods that have an unsettled day.
-        pending: in the order of their submission.
+        pending: tasks whose rows are not out yet, in the order of their submission.
+        shape: what shaped the output that `sent` tells of; empty where that is not known.
     """
 
     settled: tuple[DateWindow, ...] = ()
     unsettled: tuple[Exported, ...] = ()
     sent: Mapping[date, Sent] = field(default_factory=dict)
-    pending: tuple[Pending, ...] = ()
+    pending: tuple[Task, ...] = ()
+    shape: str = ""
 
     def covered(self) -> tuple[DateWindow, ...]:
         """Every day that was exported: sorted, disjoint, maximal."""
@@ -169,7 +160,7 @@ def counting(coverage: Coverage, rules: Rules) -> Coverage:
     )
 
 
-def _on_this_clock(task: Pending, rules: Rules) -> Pending:
+def _on_this_clock(task: Task, rules: Rules) -> Task:
     now = whole_second(rules.now)
     at = whole_second(task.submitted_at)
     return replace(task, submitted_at=now if now < at <= now + MAX_CLOCK_SKEW else at)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, BinaryIO, Final
 
+from tap_advexport.dates import rfc3339
 from tap_advexport.exports.spool import open_spool, reopened
 from tap_advexport.records.convert import Conversion, Converted, convert
 from tap_advexport.records.pool import ConversionProcesses, NoProcessError
@@ -13,6 +13,7 @@ from tap_advexport.records.source import is_packed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
     from zoneinfo import ZoneInfo
 
     from tap_advexport.api.client import Downloaded
@@ -111,8 +112,3 @@ def converter(
             raise
 
     return convert_file
-
-
-def rfc3339(moment: datetime) -> str:
-    """A moment in UTC, to the second."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

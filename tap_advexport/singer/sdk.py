@@ -13,6 +13,9 @@ from singer_sdk.helpers._util import load_json
 from singer_sdk.mapper import SameRecordTransform
 from typing_extensions import override
 
+from tap_advexport.errors import ConfigError, TapAdvexportError
+from tap_advexport.redaction import excerpt
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
@@ -21,7 +24,15 @@ if TYPE_CHECKING:
     from singer_sdk.singerlib import RecordMessage
     from singer_sdk.tap_base import Tap
 
-__all__ = ["OwnStateStream", "load_json"]
+__all__ = ["Halt", "OwnStateStream", "load_json"]
+
+
+class Halt(SystemExit):
+    """Ends the run. No Exception, so that the SDK does not report it as unhandled on its way."""
+
+    def __init__(self, error: TapAdvexportError) -> None:
+        super().__init__(1)
+        self.error = error
 
 
 class OwnStateStream(Stream, abc.ABC):
@@ -71,11 +82,10 @@ class OwnStateStream(Stream, abc.ABC):
         try:
             yield from super()._generate_record_messages(record)
         except Exception as error:  # noqa: BLE001 - a map can raise anything
-            raise self.map_failure(error) from None
-
-    @abc.abstractmethod
-    def map_failure(self, error: Exception) -> BaseException:
-        """What is to be raised when a stream map fails on a record."""
+            shown = excerpt(f"{type(error).__name__}: {error}")
+            msg = f"stream_maps: the map of {self.name} fails on a row: {shown}"
+            # A row cannot be left out.
+            raise Halt(ConfigError(msg)) from None
 
     @property
     def record_counter(self) -> Counter:

@@ -1,12 +1,11 @@
-"""What the streams of one run share: clocks, the client, how it goes, and when to end."""
+"""What the reports of one run share: settings, clocks, the client, how it goes, when to end."""
 
 from __future__ import annotations
 
+import logging
 import random
 from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
-from threading import Thread
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING
 
 from tap_advexport.api.client import ApiClient
 from tap_advexport.clock import Clock, SystemClock
@@ -14,30 +13,21 @@ from tap_advexport.exports.conversion import Conversions
 from tap_advexport.exports.job import CircuitBreaker
 from tap_advexport.exports.workers import ThreadWorkers, Workers
 from tap_advexport.progress.reporter import Watch, show_on_terminal
+from tap_advexport.settings import last_day_to_have
 from tap_advexport.sync.grace import GraceAfterSignal
+from tap_advexport.sync.totals import FailedDays, RunTotals
+from tap_advexport.windows import DateWindow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from datetime import datetime
+    from collections.abc import Callable, Iterable
+    from datetime import date, datetime
 
     from requests.adapters import BaseAdapter
 
-    from tap_advexport.errors import TapAdvexportError
     from tap_advexport.exports.pacing import Random
     from tap_advexport.settings import Settings
-    from tap_advexport.windows import DateWindow
 
-IDLE_SECONDS = 1.0
-
-_Item = TypeVar("_Item")
-
-
-class Halt(SystemExit):
-    """Ends the run. No Exception, so that the SDK does not report it as unhandled on its way."""
-
-    def __init__(self, error: TapAdvexportError) -> None:
-        super().__init__(1)
-        self.error = error
+logger = logging.getLogger(__name__)
 
 
 class Interrupted(BaseException):
@@ -50,54 +40,18 @@ class Machine:
 
     Attributes:
         adapter: what carries HTTP requests; None for the network.
-        is_threaded: exports go on in a thread of their own while rows are emitted.
+        is_virtual: time is simulated: everything happens in one thread, and nothing is shown.
     """
 
     clock: Clock = field(default_factory=SystemClock)
     random: Random = random.random
     new_workers: Callable[[], Workers] = ThreadWorkers
     adapter: BaseAdapter | None = None
-    is_threaded: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class FailedDays:
-    """Days of a report that failed in this run, and why."""
-
-    report: str
-    window: DateWindow
-    reason: str
-
-    def __str__(self) -> str:
-        return f"report {self.report}, {self.window}: {self.reason}"
-
-
-@dataclass(slots=True)
-class Tally:
-    """What the run did, for the summary."""
-
-    exports: int = 0
-    rows: int = 0
-    rows_not_sent: int = 0
-    byte_count: int = 0
-    days_covered: int = 0
-    days_unsettled: int = 0
-    days_failed: int = 0
-    seconds_waiting: float = 0.0
-
-    def line(self, seconds: float) -> str:
-        """The summary, the last log line of a run that took so many seconds."""
-        return (
-            f"Summary: {self.exports} exports, {self.rows} rows sent, {self.rows_not_sent} "
-            f"unchanged rows not sent, {self.byte_count} bytes downloaded, "
-            f"{self.days_covered} days covered, {self.days_unsettled} of them unsettled, "
-            f"{self.days_failed} days failed, {self.seconds_waiting:.1f} s waiting, "
-            f"{max(0.0, seconds - self.seconds_waiting):.1f} s working"
-        )
+    is_virtual: bool = False
 
 
 class Run:
-    """One run of the tap."""
+    """One run, over all its reports."""
 
     def __init__(self, settings: Settings, machine: Machine, user_agent: str) -> None:
         self.settings = settings
@@ -105,17 +59,18 @@ class Run:
         self.started_at: datetime = machine.clock.now()
         self.began_at = machine.clock.monotonic()
         self.circuit_breaker = CircuitBreaker()
-        self.tally = Tally()
+        self.tally = RunTotals()
         self.failures: list[FailedDays] = []
         self.conversions = Conversions()
         self.watch = Watch(
-            machine.clock.monotonic, show_on_terminal, is_simulated=not machine.is_threaded
+            machine.clock.monotonic, show_on_terminal, is_simulated=machine.is_virtual
         )
         self.grace = GraceAfterSignal(monotonic=machine.clock.monotonic)
         self.signal: int | None = None
         self._user_agent = settings.user_agent or user_agent
         self._client: ApiClient | None = None
         self._stoppers: list[Callable[[], None]] = []
+        self._has_unknown_columns = False
 
     @property
     def client(self) -> ApiClient:
@@ -133,12 +88,23 @@ class Run:
             )
         return self._client
 
+    @property
+    def last_day(self) -> date:
+        """The last day to have."""
+        return last_day_to_have(self.settings, self.started_at)
+
+    @property
+    def refresh(self) -> DateWindow | None:
+        """The days to export again, settled or not."""
+        first, last = self.settings.refresh_start_date, self.settings.refresh_end_date
+        return DateWindow(first, last) if first and last else None
+
     def hurry(self) -> None:
-        """Try less often and less long: a person waits. To be said before the first request."""
+        """Try fewer times, and less long, for a person who waits; before the first request."""
         self.settings = self.settings.in_a_hurry()
 
     def interrupt(self, signum: int) -> None:
-        """A signal came: begin nothing new, and end soon. The first signal decides."""
+        """Begin nothing new and end soon, as a signal asks; the first signal decides."""
         if self.signal is None:
             self.signal = signum
             self.grace.begin()
@@ -154,6 +120,17 @@ class Run:
         """Have `stop` called when a signal comes; it must be safe in a signal handler."""
         self._stoppers.append(stop)
 
+    def warn_of_columns(self, unknown: Iterable[str]) -> None:
+        """Warn once of columns that the API's documentation does not have."""
+        names = sorted(set(unknown))
+        if names and not self._has_unknown_columns:
+            self._has_unknown_columns = True
+            shown = ", ".join(self.client.shown(name) or "''" for name in names[:5])
+            more = f" and {len(names) - 5} more" if names[5:] else ""
+            logger.warning(
+                "The API's files have unknown columns, which are emitted nowhere: %s%s", shown, more
+            )
+
     def close(self) -> None:
         """End what may still be under way, and show no progress any more."""
         self.conversions.close()
@@ -162,58 +139,3 @@ class Run:
     def seconds(self) -> float:
         """How long the run has taken so far."""
         return self.machine.clock.monotonic() - self.began_at
-
-
-class Background(Generic[_Item]):
-    """Lets an iterator run ahead in a daemon thread, and hands over what it has, all at a time."""
-
-    def __init__(self, items: Iterable[_Item]) -> None:
-        self._items = items
-        self._queue: SimpleQueue[tuple[_Item, ...] | BaseException | None] = SimpleQueue()
-
-    def batches(self, on_idle: Callable[[], None]) -> Iterator[list[_Item]]:
-        """The items as they come. `on_idle` is called about every second that none does.
-
-        Raises:
-            whatever the iterator raises, after all items before it.
-        """
-        Thread(target=self._feed, name="advexport-exports", daemon=True).start()
-        while True:
-            try:
-                items, end = self._drain()
-            except Empty:
-                on_idle()
-                continue
-            if items:
-                yield items
-            if isinstance(end, BaseException):
-                raise end
-            if end is not None:
-                return
-
-    def _drain(self) -> tuple[list[_Item], BaseException | bool | None]:
-        found: list[_Item] = []
-        got = self._queue.get(timeout=IDLE_SECONDS)
-        while True:
-            if not isinstance(got, tuple):
-                return found, True if got is None else got
-            found += got
-            try:
-                got = self._queue.get_nowait()
-            except Empty:
-                return found, None
-
-    def _feed(self) -> None:
-        try:
-            for item in self._items:
-                self._queue.put((item,))
-        except BaseException as error:  # noqa: BLE001 - raised where the items are taken
-            self._queue.put(error)
-        else:
-            self._queue.put(None)
-
-
-def foreground(items: Iterable[_Item]) -> Iterator[list[_Item]]:
-    """The items one at a time, each when it is asked for."""
-    for item in items:
-        yield [item]

@@ -229,7 +229,7 @@ def test_a_state_from_the_future_repeats_days_and_loses_none(
                 "replication_key_value": days[-1],
                 "settled": [[days[0], days[20]]],
                 "unsettled": [[days[21], days[-1], ahead]],
-                "sent": {},
+                "sent": [],
                 "pending": [
                     {"task_id": "x", "first": days[0], "last": days[1], "submitted_at": ahead}
                 ],

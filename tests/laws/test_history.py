@@ -14,8 +14,11 @@ from hypothesis import strategies as st
 
 from tap_advexport.coverage import transitions as days
 from tap_advexport.coverage.bookmark import parse_bookmark, render_bookmark
-from tap_advexport.coverage.transitions import Coverage, Pending, Rules, Sent
+from tap_advexport.coverage.plan import plan
+from tap_advexport.coverage.state import Coverage, Rules, Sent
 from tap_advexport.reports import Interval
+from tap_advexport.windows import Task
+from tests.support.days import wanted_in
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -45,7 +48,7 @@ def size(coverage: Coverage, rules: Rules) -> int:
 
 
 def range_of(rules: Rules) -> DateWindow:
-    wanted = days.wanted(START, None, include_today=False, rules=rules)
+    wanted = wanted_in(rules, START)
     assert wanted is not None
     return wanted
 
@@ -59,13 +62,13 @@ def backfill(  # noqa: PLR0913, PLR0917 - what a run is made of
     failed: Collection[date] = (),
 ) -> tuple[Coverage, int]:
     """A run whose exports finish in any order; gives the largest state on the way, too."""
-    plan = days.plan(coverage, range_of(rules), rules, window_days)
-    coverage, largest = plan.coverage, 0
-    queue, flying = list(plan.demanded), list[Pending]()
+    planned = plan(coverage, range_of(rules), rules, window_days)
+    coverage, largest = planned.coverage, 0
+    queue, flying = list(planned.windows), list[Task]()
     while queue or flying:
         while queue and len(flying) < at_once:
             window = queue.pop(0)
-            task = Pending(f"{TASK_ID}-{window.first}", window.first, window.last, rules.now)
+            task = Task(f"{TASK_ID}-{window.first}", window, rules.now)
             coverage = days.submitted(coverage, task)
             flying.append(task)
         if chance.random() < LOOKED_AT:
@@ -78,7 +81,7 @@ def backfill(  # noqa: PLR0913, PLR0917 - what a run is made of
             task.window.first + timedelta(number): Sent(task.task_id, DIGEST, rules.now)
             for number in range(task.window.days)
         }
-        coverage = days.emitted(coverage, task.window, task.submitted_at, task.task_id, sent, rules)
+        coverage = days.emitted(coverage, task, sent, rules)
     return coverage, max(largest, size(coverage, rules))
 
 
@@ -105,9 +108,9 @@ def test_daily_runs_of_ten_years_leave_one_range_of_each_kind() -> None:
 def test_a_run_after_ten_years_plans_nothing_but_the_days_that_move() -> None:
     coverage, _ = backfill(Coverage(), rules_at(NOW), 7, random.Random(1), 4)
     tomorrow = rules_at(NOW + timedelta(days=1))
-    plan = days.plan(coverage, range_of(tomorrow), tomorrow, 7)
-    assert sum(window.days for window in plan.demanded) == LOOKBACK_DAYS + 1
-    assert len(plan.demanded) == 5
+    planned = plan(coverage, range_of(tomorrow), tomorrow, 7)
+    assert sum(window.days for window in planned.windows) == LOOKBACK_DAYS + 1
+    assert len(planned.windows) == 5
 
 
 @settings(max_examples=5, deadline=None)
@@ -124,5 +127,5 @@ def test_a_state_grows_with_the_holes_of_failed_days_only_and_is_read_back(
     bookmark = json.loads(json.dumps(render_bookmark(coverage, rules)))
     read = parse_bookmark(bookmark, start_date=START, rules=rules, path="state")
     assert render_bookmark(read, rules) == bookmark
-    demanded = days.plan(read, wanted, rules, 1).demanded
+    demanded = plan(read, wanted, rules, 1).windows
     assert failed <= {window.first for window in demanded}

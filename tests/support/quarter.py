@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
 from advexport_sandbox import Clock, Interval, Match, Sandbox, SandboxConfig
+from tap_advexport.singer.sdk import Halt
 from tap_advexport.singer.stdout import OutputClosed
-from tap_advexport.sync.run import Halt
 from tests.support.accounts import Account, Wall, handlers_of_signals
 from tests.support.api_rows import INTEGERS, NUMBERS, TEXTS
 
@@ -266,7 +266,7 @@ def write(tap: TapAdvexport, path: Path, most: int | None) -> tuple[list[bytes],
     with _output(path, most) as (stdout, got), handlers_of_signals(), redirect_stdout(stdout):
         try:
             tap.sync_all()
-            tap.write_last_state()
+            tap.output.write_last_state()
             is_done = not tap.has_failures()
         except (Halt, OutputClosed):
             is_done = False
@@ -445,7 +445,7 @@ class Memory:
                 for period in _periods(report, first, last):
                     row = self.periods[report, period]
                     assert not exported_at or _at(row["confirmed_at"]) >= _at(exported_at[0])
-            for period, (export_id, _, exported_at) in bookmark.get("sent", {}).items():
+            for period, export_id, _, exported_at in bookmark.get("sent", []):
                 if (report, period) not in self.dark:
                     said = self.said[_moment(exported_at)].get((report, period), Rows())
                     rows = self.rows[report, period].values()

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tap_advexport import windows
 from tap_advexport.api.client import ApiClient
+from tap_advexport.coverage import plan
 from tap_advexport.coverage import transitions as coverage
-from tap_advexport.coverage.state import Rules
+from tap_advexport.coverage.state import Coverage, Rules
 from tap_advexport.dates import DAY
 from tap_advexport.exports import policy as exports
 from tap_advexport.records.csv_table import Table
-from tap_advexport.singer.streams import ReportStream
+from tap_advexport.sync.engine import ReportSync
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from tap_advexport.exports.job import Ready
     from tap_advexport.reports import Interval
+    from tap_advexport.sync.destination import Destination
     from tap_advexport.windows import DateWindow
 
 
@@ -38,19 +40,36 @@ def swapped(owner: object, name: str, replacement: object) -> Iterator[None]:
 
 def state_before_rows() -> AbstractContextManager[None]:
     """The STATE that covers an export goes out before its rows."""
-    true_commit, true_emit = ReportStream._commit, ReportStream._emit
+    true_emit = ReportSync._emit
 
-    def emit(self: ReportStream, ready: Ready) -> Iterator[Any]:
-        digests = {period.first: self._shaped(period.digest) for period in ready.converted.periods}
-        true_commit(self, ready, digests, self._unchanged(ready, digests))
-        return true_emit(self, ready)
+    def emit(self: ReportSync[Any], ready: Ready, destination: Destination[Any]) -> Iterator[Any]:
+        written = list(true_emit(self, ready, _Silent(destination)))
+        assert not written
+        destination.commit(self.bookmark())
+        return true_emit(self, ready, destination)
 
-    return swapped(ReportStream, "_emit", emit)
+    return swapped(ReportSync, "_emit", emit)
+
+
+class _Silent:
+    """Takes rows and periods and writes none."""
+
+    def __init__(self, destination: Destination[Any]) -> None:
+        self.check = destination.check
+
+    def write_rows(self, *_: object) -> Iterator[Any]:
+        return iter(())
+
+    def write_periods(self, *_: object) -> Iterator[Any]:
+        return iter(())
+
+    def commit(self, bookmark: dict[str, object]) -> None:
+        pass
 
 
 def adoption_without_window_check() -> AbstractContextManager[None]:
     """A task of an earlier run is taken over, whatever its days are."""
-    return swapped(coverage, "_is_due_whole", lambda *_: True)
+    return swapped(plan, "_is_due_whole", lambda *_: True)
 
 
 def split_that_drops_the_middle_day() -> AbstractContextManager[None]:
@@ -91,13 +110,11 @@ def cut_file_accepted() -> AbstractContextManager[None]:
 def settled_while_overwritten() -> AbstractContextManager[None]:
     """Settled days stay settled in STATE while their rows are overwritten."""
 
-    def overwriting(
-        before: coverage.Coverage, periods: list[date], rules: Rules
-    ) -> coverage.Coverage:
+    def overwriting(before: Coverage, periods: list[date], rules: Rules) -> Coverage:
         del rules
         return coverage.forget_sent(before, periods)
 
-    return swapped(coverage, "overwriting", overwriting)
+    return swapped(plan, "overwriting", overwriting)
 
 
 def length_not_checked() -> AbstractContextManager[None]:

@@ -287,7 +287,7 @@ class Life:
                 random=Random(random.random()).random,
                 new_workers=lambda: VirtualWorkers(self._clock, fate),
                 adapter=network,
-                is_threaded=False,
+                is_virtual=True,
             ),
         )
         logger.info("exit code %s after %d steps, %s", ended.code, fate.steps, faults.struck)

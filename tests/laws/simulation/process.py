@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from typing_extensions import override
 
 from tap_advexport.command import run_to_the_end
-from tap_advexport.singer.stdout import MessageWriter, OutputClosed, WriteInterrupted
+from tap_advexport.singer.messages import MessageWriter
+from tap_advexport.singer.stdout import OutputClosed, WriteInterrupted
 from tap_advexport.tap import TapAdvexport
 from tests.laws.simulation.api import SIGNATURE
 from tests.laws.simulation.fate import Killed, LawBrokenError

@@ -22,10 +22,10 @@ from scripts.render_coverage import STATE, rendered
 from tap_advexport.commands.coverage import main
 from tap_advexport.coverage.singer_state import bookmarks_of, coverage_of, parse_state
 from tap_advexport.coverage.standing import Calendar, Standing, calendar_of, range_to_show
-from tap_advexport.coverage.state import AS_WRITTEN, Coverage, Exported, Pending, Rules
+from tap_advexport.coverage.state import AS_WRITTEN, Coverage, Exported, Rules
 from tap_advexport.errors import StateError
 from tap_advexport.reports import REPORTS, Interval
-from tap_advexport.windows import DateWindow
+from tap_advexport.windows import DateWindow, Task
 from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
@@ -283,7 +283,7 @@ def test_every_period_of_the_range_stands_somehow_and_is_counted_once(
     asked = rules(report.interval)
     coverage = Coverage(
         settled=tuple(covered[:1]),
-        pending=tuple(Pending(str(n), w.first, w.last, NOW) for n, w in enumerate(tasks)),
+        pending=tuple(Task(str(n), w, NOW) for n, w in enumerate(tasks)),
     )
     shown = range_to_show(coverage, asked, start_date=None, end_date=None)
     if shown is None:

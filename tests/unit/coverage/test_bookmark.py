@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -12,10 +13,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tap_advexport.coverage.bookmark import parse_bookmark, render_bookmark
-from tap_advexport.coverage.transitions import Coverage, Exported, Pending, Rules, Sent, due, settle
+from tap_advexport.coverage.plan import due
+from tap_advexport.coverage.state import Coverage, Exported, Rules, Sent, settle
 from tap_advexport.errors import StateError
 from tap_advexport.reports import Interval
-from tap_advexport.windows import DateWindow
+from tap_advexport.windows import DateWindow, Task
 
 NOW = datetime(2024, 4, 2, 3, tzinfo=UTC)
 START = date(2024, 1, 1)
@@ -26,7 +28,8 @@ FULL: dict[str, object] = {
     "replication_key_value": "2024-03-31",
     "settled": [["2024-01-01", "2024-03-01"]],
     "unsettled": [["2024-03-02", "2024-03-31", "2024-04-01T03:00:00Z"]],
-    "sent": {"2024-03-30": ["task", "digest", "2024-04-01T03:00:00Z"]},
+    "sent": [["2024-03-30", "task", "version", "2024-04-01T03:00:00Z"]],
+    "shape": "0123456789abcdef",
     "pending": [
         {
             "task_id": "next",
@@ -80,9 +83,15 @@ def test_the_documented_state_is_read_as_it_is_meant() -> None:
     assert parse(FULL) == Coverage(
         settled=(window("2024-01-01", "2024-03-01"),),
         unsettled=(exported("2024-03-02", "2024-03-31", "2024-04-01T03:00:00"),),
-        sent={day("2024-03-30"): Sent("task", "digest", datetime(2024, 4, 1, 3, tzinfo=UTC))},
-        pending=(Pending("next", day("2024-04-01"), day("2024-04-01"), NOW),),
+        sent={day("2024-03-30"): Sent("task", "version", datetime(2024, 4, 1, 3, tzinfo=UTC))},
+        pending=(Task("next", DateWindow(day("2024-04-01"), day("2024-04-01")), NOW),),
+        shape="0123456789abcdef",
     )
+
+
+def test_what_an_older_version_has_sent_counts_for_nothing() -> None:
+    older = edited(sent={"2024-03-30": ["task", "digest", "2024-04-01T03:00:00Z"]})
+    assert parse(older) == replace(parse(FULL), sent={})
 
 
 def test_the_documented_state_is_written_as_it_was_read() -> None:
@@ -101,24 +110,23 @@ def test_a_state_without_days_has_every_key_and_no_bookmark() -> None:
         "replication_key_value": None,
         "settled": [],
         "unsettled": [],
-        "sent": {},
+        "sent": [],
+        "shape": "",
         "pending": [],
     }
     assert parse(rendered) == Coverage()
 
 
 def test_only_what_counts_is_written_and_in_order() -> None:
-    entry = Sent("task", "digest", NOW)
+    entry = Sent("task", "version", NOW)
     sent = {day(text): entry for text in ("2024-03-02", "2024-03-01", "2024-01-01", "2024-02-01")}
     coverage = Coverage(
         settled=(window("2024-01-01"),),
         unsettled=(exported("2024-03-01", "2024-03-02", "2024-03-03"),),
         sent=sent,
     )
-    assert list(json.loads(json.dumps(render_bookmark(coverage, rules())))["sent"]) == [
-        "2024-03-01",
-        "2024-03-02",
-    ]
+    written = json.loads(json.dumps(render_bookmark(coverage, rules())))["sent"]
+    assert [entry[0] for entry in written] == ["2024-03-01", "2024-03-02"]
 
 
 def test_ranges_may_stand_in_any_order_and_touch() -> None:
@@ -135,7 +143,7 @@ def test_ranges_in_any_order_are_read_whole_and_cut_to_today() -> None:
             ["2024-03-30", "2024-04-03", moment],
             ["2024-03-20", "2024-03-21", moment],
         ],
-        "sent": {"2024-03-20": ["task", "digest", moment]},
+        "sent": [["2024-03-20", "task", "version", moment]],
     }
     coverage = parse(value)
     assert coverage.covered() == (
@@ -150,8 +158,8 @@ def test_moments_are_written_in_utc_and_to_the_second() -> None:
     moment = datetime(2024, 4, 1, 5, 0, 0, 999_999, ZoneInfo("Europe/Berlin"))
     coverage = Coverage(
         unsettled=(Exported(day("2024-03-31"), day("2024-03-31"), moment),),
-        sent={day("2024-03-31"): Sent("task", "digest", moment)},
-        pending=(Pending("t", day("2024-04-01"), day("2024-04-01"), moment),),
+        sent={day("2024-03-31"): Sent("task", "version", moment)},
+        pending=(Task("t", DateWindow(day("2024-04-01"), day("2024-04-01")), moment),),
     )
     rendered = json.dumps(render_bookmark(coverage, rules()))
     assert rendered.count('"2024-04-01T03:00:00Z"') == 3
@@ -186,7 +194,7 @@ def test_a_bookmark_set_back_forgets_all_that_comes_after_it() -> None:
 def test_a_bookmark_set_back_drops_what_was_sent_and_is_pending_of_forgotten_days() -> None:
     value = edited(
         replication_key_value="2024-03-20",
-        sent={text: ["t", "d", "2024-04-01T03:00:00Z"] for text in ("2024-03-20", "2024-03-21")},
+        sent=[[text, "t", "v", MOMENT] for text in ("2024-03-20", "2024-03-21")],
         pending=[
             {"task_id": text, "first": first, "last": last, "submitted_at": "2024-04-02T02:00:00Z"}
             for text, first, last in (
@@ -205,7 +213,7 @@ def test_a_bookmark_set_back_drops_what_was_sent_and_is_pending_of_forgotten_day
 def test_a_bookmark_set_back_into_a_month_forgets_what_was_sent_of_it() -> None:
     value = edited(
         replication_key_value="2024-03-20",
-        sent={"2024-03-01": ["t", "d", "2024-04-01T03:00:00Z"]},
+        sent=[["2024-03-01", "t", "v", MOMENT]],
     )
     assert parse(value, rules(Interval.MONTHLY)).sent == {}
 
@@ -273,7 +281,7 @@ def test_a_bookmark_set_forward_claims_the_gaps_up_to_it() -> None:
 def test_a_bookmark_set_forward_revives_nothing_that_was_sent() -> None:
     value = edited(
         replication_key_value="2024-04-01",
-        sent={"2024-04-01": ["stale", "d", "2024-04-01T03:00:00Z"]},
+        sent=[["2024-04-01", "stale", "v", MOMENT]],
     )
     coverage = parse(value)
     assert coverage.last_gap_free() == day("2024-04-01")
@@ -396,14 +404,17 @@ MOMENT = "2024-04-01T03:00:00Z"
             r"unsettled\[0\]",
         ),
         (edited(unsettled=[["2024-03-02", "2024-03-31", MOMENT]] * 2), "two ranges"),
-        (edited(sent=[]), "sent"),
+        (edited(sent="t"), "sent"),
         (edited(sent=None), "sent"),
-        (edited(sent={"2024-03-99": ["t", "d", MOMENT]}), "sent"),
-        (edited(sent={"2024-03-30": ["t", "d"]}), "sent.2024-03-30"),
-        (edited(sent={"2024-03-30": ["", "d", MOMENT]}), r"sent.2024-03-30\[0\]"),
-        (edited(sent={"2024-03-30": ["t", 5, MOMENT]}), r"sent.2024-03-30\[1\]"),
-        (edited(sent={"2024-03-30": ["t", "d", "soon"]}), r"sent.2024-03-30\[2\]"),
-        (edited(sent={"2024-03-30": "t"}), "sent.2024-03-30"),
+        (edited(sent=["t"]), r"sent\[0\]"),
+        (edited(sent=[["2024-03-99", "t", "v", MOMENT]]), r"sent\[0\]\[0\]"),
+        (edited(sent=[["2024-03-30", "t", "v"]]), r"sent\[0\]"),
+        (edited(sent=[["2024-03-30", "", "v", MOMENT]]), r"sent\[0\]\[1\]"),
+        (edited(sent=[["2024-03-30", "t", 5, MOMENT]]), r"sent\[0\]\[2\]"),
+        (edited(sent=[["2024-03-30", "t", "v", "soon"]]), r"sent\[0\]\[3\]"),
+        (edited(sent=[["2024-03-30", "t", "v", MOMENT]] * 2), "a period of its own"),
+        (edited(shape=5), "shape"),
+        (edited(shape=["x"]), "shape"),
         (edited(pending={}), "pending"),
         (edited(pending=["t"]), r"pending\[0\]"),
         (edited(pending=[{**TASK, "task_id": ""}]), r"pending\[0\].task_id"),
@@ -426,7 +437,7 @@ def test_a_bad_state_is_one_line_that_names_the_place(value: object, where: str)
 
 
 def test_what_was_sent_of_months_stands_under_their_first_days() -> None:
-    value = edited(sent={"2024-03-02": ["t", "d", MOMENT]})
+    value = edited(sent=[["2024-03-02", "t", "v", MOMENT]])
     with pytest.raises(StateError, match=r"2024-03-02.*first day of a month"):
         parse(value, rules(Interval.MONTHLY))
 
@@ -482,8 +493,8 @@ def some_coverage(draw: st.DrawFn, interval: Interval = Interval.DAILY) -> Cover
         periods = periods.map(lambda each: each.replace(day=1))
     entries = st.builds(Sent, st.text(min_size=1), st.text(min_size=1), moments)
     tasks = st.builds(
-        lambda number, first, length, moment: Pending(
-            f"task {number}", first, first + timedelta(days=length), moment
+        lambda number, first, length, moment: Task(
+            f"task {number}", DateWindow(first, first + timedelta(days=length)), moment
         ),
         st.integers(0, 10_000), periods, st.integers(0, 40), moments,
     )  # fmt: skip
@@ -491,10 +502,11 @@ def some_coverage(draw: st.DrawFn, interval: Interval = Interval.DAILY) -> Cover
         tuple(settled),
         tuple(unsettled),
         {
-            each: Sent(entry.export_id, entry.digest, entry.exported_at.replace(microsecond=0))
+            each: Sent(entry.export_id, entry.version, entry.exported_at.replace(microsecond=0))
             for each, entry in draw(st.dictionaries(periods, entries, max_size=6)).items()
         },
         tuple(draw(st.lists(tasks, max_size=4, unique_by=lambda task: task.task_id))),
+        draw(st.text()),
     )
 
 

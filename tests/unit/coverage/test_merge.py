@@ -17,20 +17,19 @@ from hypothesis import strategies as st
 from tap_advexport.commands.merge_states import main
 from tap_advexport.coverage.bookmark import parse_bookmark, render_bookmark
 from tap_advexport.coverage.merge import Reading, merge_coverages, merge_states
+from tap_advexport.coverage.plan import due, plan
 from tap_advexport.coverage.state import (
     AS_WRITTEN,
     Coverage,
     Exported,
-    Pending,
     Rules,
     Sent,
     settle,
 )
-from tap_advexport.coverage.transitions import due, plan
 from tap_advexport.dates import local_date
 from tap_advexport.errors import StateError
 from tap_advexport.reports import Interval
-from tap_advexport.windows import DateWindow, period_of
+from tap_advexport.windows import DateWindow, Task, period_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,10 +62,12 @@ ENTRIES = [Sent(f"e{n}", f"d{n}", NOW - timedelta(days=n)) for n in range(2)]
 patterns = st.lists(st.sampled_from([None, *ENTRIES]), min_size=1, max_size=4)
 
 
-def some_task(number: int, first: int, length: int, hours: int) -> Pending:
+def some_task(number: int, first: int, length: int, hours: int) -> Task:
     begin = FIRST + timedelta(days=first)
     end = begin + timedelta(days=length)
-    return Pending(f"t{number}-{first}-{length}-{hours}", begin, end, NOW - timedelta(hours=hours))
+    return Task(
+        f"t{number}-{first}-{length}-{hours}", DateWindow(begin, end), NOW - timedelta(hours=hours)
+    )
 
 
 tasks = st.builds(
@@ -231,7 +232,7 @@ def test_whoever_goes_on_from_the_merged_state_is_due_what_no_machine_settled(
     assert set(days_of(wanted)) - settled <= set(days_of(*due(loaded, wanted, later)))
     planned = plan(loaded, wanted, later, window_days=7)
     exported = {
-        day for window in (*(t.window for t in planned.adopted), *planned.demanded)
+        day for window in (*(t.window for t in planned.adopted), *planned.windows)
         for day in days_of(window)
     }  # fmt: skip
     assert set(days_of(wanted)) - settled <= exported
@@ -262,7 +263,7 @@ MARCH = Coverage(settled=(window("2024-03-01", "2024-03-31"),))
     [
         Coverage(unsettled=HELD.unsettled),
         Coverage(unsettled=HELD.unsettled, sent={DAY: Sent("f", "d", ENTRY.exported_at)}),
-        Coverage(pending=(Pending("t", DAY, DAY, NOW),)),
+        Coverage(pending=(Task("t", DateWindow(DAY, DAY), NOW),)),
     ],
     ids=["sends it just now", "sent another one", "died before it could say"],
 )
@@ -278,7 +279,7 @@ def test_a_month_that_two_machines_cut_off_elsewhere_is_exported_again() -> None
     merged = merge_coverages([MARCH, half], asked)
     assert merged.settled == half.settled
     wanted = window("2024-03-01", "2024-03-31")
-    assert plan(merged, wanted, rules(Interval.MONTHLY, 10), 7).demanded == (wanted,)
+    assert plan(merged, wanted, rules(Interval.MONTHLY, 10), 7).windows == (wanted,)
     assert merge_coverages([MARCH, half], rules()).settled == MARCH.settled
 
 
@@ -290,15 +291,16 @@ def test_a_month_without_its_first_days_counts_for_nothing() -> None:
 
 
 def test_a_task_of_an_earlier_date_than_the_export_of_its_days_goes() -> None:
-    yesterday = Pending("t", DAY, DAY, datetime(2024, 4, 17, 3, tzinfo=UTC))
-    today = Pending("u", DAY, DAY, datetime(2024, 4, 19, 3, tzinfo=UTC))
+    yesterday = Task("t", DateWindow(DAY, DAY), datetime(2024, 4, 17, 3, tzinfo=UTC))
+    today = Task("u", DateWindow(DAY, DAY), datetime(2024, 4, 19, 3, tzinfo=UTC))
     merged = merge_coverages([HELD, Coverage(pending=(yesterday, today))], rules())
     assert merged.pending == (today,)
 
 
 def test_a_task_with_two_accounts_of_its_days_is_an_error() -> None:
     states = [
-        Coverage(pending=(Pending("t", DAY, DAY + timedelta(days=n), NOW),)) for n in range(2)
+        Coverage(pending=(Task("t", DateWindow(DAY, DAY + timedelta(days=n)), NOW),))
+        for n in range(2)
     ]
     with pytest.raises(StateError, match="pending task t stands in two states"):
         merge_coverages(states, rules())

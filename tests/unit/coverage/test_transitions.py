@@ -1,73 +1,35 @@
-"""Coverage: what each event makes of the state, and what a run has to do."""
+"""What each event makes of the state."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import timedelta
 
 import pytest
 
+from tap_advexport.coverage.plan import due
+from tap_advexport.coverage.state import Coverage, settle
 from tap_advexport.coverage.transitions import (
-    Coverage,
-    Exported,
-    Pending,
-    Plan,
-    Rules,
-    Sent,
-    adoptable,
     dropped,
-    due,
-    emitted,
     forget_sent,
     is_final,
     is_settled,
     overwriting,
-    plan,
     refreshed,
-    settle,
     submitted,
-    wanted,
 )
 from tap_advexport.reports import Interval
-from tap_advexport.windows import DateWindow
-
-NOW = datetime(2024, 4, 2, 3, tzinfo=UTC)
-
-
-def at(text: str) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
-
-
-def day(text: str) -> date:
-    return date.fromisoformat(text)
-
-
-def window(first: str, last: str | None = None) -> DateWindow:
-    return DateWindow(day(first), day(last or first))
-
-
-def exported(first: str, last: str, exported_at: datetime = NOW) -> Exported:
-    return Exported(day(first), day(last), exported_at)
-
-
-def pending(task_id: str, first: str, last: str, submitted_at: datetime = NOW) -> Pending:
-    return Pending(task_id, day(first), day(last), submitted_at)
-
-
-def sent(export_id: str = "e") -> Sent:
-    return Sent(export_id, "digest", NOW)
-
-
-def rules(
-    interval: Interval = Interval.DAILY,
-    zone: str = "UTC",
-    now: datetime = NOW,
-    lookback_days: int = 30,
-) -> Rules:
-    return Rules(interval, ZoneInfo(zone), now, lookback_days)
-
+from tests.support.days import (
+    NOW,
+    at,
+    day,
+    emitted_at,
+    exported,
+    pending,
+    rules,
+    sent,
+    window,
+)
 
 MONTHLY = rules(Interval.MONTHLY)
 MARCH_ON = window("2024-03-01", "2024-04-01")
@@ -76,58 +38,18 @@ MARCH_ON = window("2024-03-01", "2024-04-01")
 # What a run wants
 
 
-def test_the_wanted_days_end_with_the_last_day_that_is_over() -> None:
-    days = wanted(day("2024-01-01"), None, include_today=False, rules=rules())
-    assert days == window("2024-01-01", "2024-04-01")
-
-
-def test_with_include_today_the_wanted_days_end_today() -> None:
-    days = wanted(day("2024-01-01"), None, include_today=True, rules=rules())
-    assert days == window("2024-01-01", "2024-04-02")
-
-
-def test_an_end_date_is_never_later_than_the_last_day_that_is_over() -> None:
-    for end_date, last in (("2024-03-05", "2024-03-05"), ("2024-12-31", "2024-04-01")):
-        days = wanted(day("2024-01-01"), day(end_date), include_today=False, rules=rules())
-        assert days == window("2024-01-01", last)
-
-
-def test_yesterday_and_today_are_those_of_the_account() -> None:
-    for zone, last in (("Pacific/Apia", "2024-04-01"), ("America/Los_Angeles", "2024-03-31")):
-        there = rules(zone=zone)
-        days = wanted(day("2024-01-01"), None, include_today=False, rules=there)
-        assert days == window("2024-01-01", last)
-
-
-def test_a_start_that_lies_ahead_wants_nothing() -> None:
-    assert wanted(day("2024-04-02"), None, include_today=False, rules=rules()) is None
-    assert wanted(day("2024-04-02"), None, include_today=True, rules=rules()) == window(
-        "2024-04-02"
-    )
-
-
-def test_months_are_wanted_from_the_first_day_of_the_first_one() -> None:
-    days = wanted(day("2024-01-20"), None, include_today=False, rules=MONTHLY)
-    assert days == window("2024-01-01", "2024-04-01")
-
-
-def test_a_start_that_lies_ahead_in_a_month_that_has_begun_wants_nothing() -> None:
-    later = replace(MONTHLY, now=at("2024-04-20"))
-    assert wanted(day("2024-04-25"), None, include_today=True, rules=later) is None
-
-
 # Settled or not
 
 
 def test_an_export_settles_the_days_that_ended_lookback_days_before_it() -> None:
-    coverage = emitted(Coverage(), window("2024-02-25", "2024-03-10"), NOW, "t", {}, rules())
+    coverage = emitted_at(Coverage(), window("2024-02-25", "2024-03-10"), NOW, "t", {}, rules())
     assert coverage.settled == (window("2024-02-25", "2024-03-02"),)
     assert coverage.unsettled == (exported("2024-03-03", "2024-03-10"),)
 
 
 def test_without_a_lookback_a_day_is_settled_as_soon_as_it_is_over() -> None:
     strict = rules(lookback_days=0)
-    coverage = emitted(Coverage(), window("2024-04-01", "2024-04-02"), NOW, "t", {}, strict)
+    coverage = emitted_at(Coverage(), window("2024-04-01", "2024-04-02"), NOW, "t", {}, strict)
     assert coverage.settled == (window("2024-04-01"),)
     assert coverage.unsettled == (exported("2024-04-02", "2024-04-02"),)
 
@@ -150,7 +72,7 @@ def test_a_date_that_the_zone_skipped_is_over_when_the_next_begins() -> None:
 
 def test_no_export_settles_anything_while_the_lookback_reaches_before_the_calendar() -> None:
     endless = rules(lookback_days=10**12)
-    coverage = emitted(Coverage(), window("2000-01-01"), NOW, "t", {}, endless)
+    coverage = emitted_at(Coverage(), window("2000-01-01"), NOW, "t", {}, endless)
     assert (coverage.settled, coverage.unsettled) == ((), (exported("2000-01-01", "2000-01-01"),))
 
 
@@ -237,7 +159,7 @@ def test_moments_are_kept_to_the_second_cut_down() -> None:
     fine = NOW.replace(microsecond=999_999)
     coverage = settle(Coverage(unsettled=(exported("2024-04-01", "2024-04-01", fine),)), rules())
     assert coverage.unsettled[0].exported_at == NOW
-    coverage = emitted(Coverage(), window("2024-04-01"), fine, "t", {}, rules())
+    coverage = emitted_at(Coverage(), window("2024-04-01"), fine, "t", {}, rules())
     assert coverage.unsettled[0].exported_at == NOW
     coverage = submitted(Coverage(), pending("t", "2024-04-01", "2024-04-01", fine))
     assert coverage.pending[0].submitted_at == NOW
@@ -296,7 +218,7 @@ def test_a_demanded_task_is_pending_until_its_rows_are_out() -> None:
     coverage = submitted(Coverage(), pending("a", "2024-03-03", "2024-03-09"))
     coverage = submitted(coverage, pending("b", "2024-03-10", "2024-03-16"))
     assert [task.task_id for task in coverage.pending] == ["a", "b"]
-    coverage = emitted(coverage, window("2024-03-03", "2024-03-09"), NOW, "a", {}, rules())
+    coverage = emitted_at(coverage, window("2024-03-03", "2024-03-09"), NOW, "a", {}, rules())
     assert [task.task_id for task in coverage.pending] == ["b"]
     assert coverage.covered() == (window("2024-03-03", "2024-03-09"),)
 
@@ -316,7 +238,7 @@ def test_a_task_id_that_the_api_gives_twice_stands_for_the_later_demand() -> Non
 def test_a_new_export_of_a_day_takes_the_place_of_the_old_one() -> None:
     old = at("2024-03-20")
     coverage = Coverage(unsettled=(exported("2024-03-10", "2024-03-19", old),))
-    coverage = emitted(coverage, window("2024-03-12", "2024-03-14"), NOW, "t", {}, rules())
+    coverage = emitted_at(coverage, window("2024-03-12", "2024-03-14"), NOW, "t", {}, rules())
     assert coverage.unsettled == (
         exported("2024-03-10", "2024-03-11", old),
         exported("2024-03-12", "2024-03-14"),
@@ -326,7 +248,7 @@ def test_a_new_export_of_a_day_takes_the_place_of_the_old_one() -> None:
 
 def test_a_day_exported_again_under_a_raised_lookback_is_settled_no_more() -> None:
     coverage = Coverage(settled=(window("2024-03-01", "2024-03-31"),))
-    coverage = emitted(coverage, window("2024-03-05", "2024-03-11"), NOW, "t", {}, rules())
+    coverage = emitted_at(coverage, window("2024-03-05", "2024-03-11"), NOW, "t", {}, rules())
     assert coverage.settled == (
         window("2024-03-01", "2024-03-04"),
         window("2024-03-12", "2024-03-31"),
@@ -341,7 +263,7 @@ def test_what_an_export_sent_is_remembered_for_its_unsettled_periods() -> None:
         unsettled=(exported("2024-03-03", "2024-03-05", at("2024-03-20")),),
         sent={day(f"2024-03-0{n}"): sent("old") for n in (3, 4, 5)},
     )
-    coverage = emitted(coverage, days, NOW, "t", told, rules())
+    coverage = emitted_at(coverage, days, NOW, "t", told, rules())
     # 1 and 2 are settled, 4 was not told, 5 was not in the export, and 9 neither.
     assert coverage.sent == {day("2024-03-03"): sent("new 3"), day("2024-03-05"): sent("old")}
 
@@ -407,7 +329,7 @@ def test_a_month_that_is_cut_off_takes_the_coverage_of_its_other_days() -> None:
         sent={day("2024-03-01"): sent("whole"), day("2024-04-01"): sent("april")},
     )
     told = {day("2024-03-01"): sent("part")}
-    cut = emitted(whole, window("2024-03-01", "2024-03-10"), NOW, "t", told, MONTHLY)
+    cut = emitted_at(whole, window("2024-03-01", "2024-03-10"), NOW, "t", told, MONTHLY)
     assert cut.settled == (window("2024-02-01", "2024-03-02"),)
     assert cut.unsettled == (
         exported("2024-03-03", "2024-03-10"),
@@ -418,8 +340,8 @@ def test_a_month_that_is_cut_off_takes_the_coverage_of_its_other_days() -> None:
 
 def test_a_month_with_an_unsettled_day_remembers_what_was_sent() -> None:
     told = {day("2024-02-01"): sent("february"), day("2024-03-01"): sent("march")}
-    coverage = emitted(Coverage(), window("2024-02-01", "2024-02-29"), NOW, "a", told, MONTHLY)
-    coverage = emitted(coverage, window("2024-03-01", "2024-03-31"), NOW, "b", told, MONTHLY)
+    coverage = emitted_at(Coverage(), window("2024-02-01", "2024-02-29"), NOW, "a", told, MONTHLY)
+    coverage = emitted_at(coverage, window("2024-03-01", "2024-03-31"), NOW, "b", told, MONTHLY)
     assert coverage.settled == (window("2024-02-01", "2024-03-02"),)
     assert coverage.sent == {day("2024-03-01"): sent("march")}
 
@@ -482,249 +404,3 @@ def test_a_refresh_of_one_day_drops_what_was_sent_and_is_pending_of_its_month() 
     fresh = refreshed(coverage, window("2024-03-20"), MONTHLY)
     assert list(fresh.sent) == [day("2024-02-01")]
     assert [task.task_id for task in fresh.pending] == ["february"]
-
-
-# The plan
-
-
-def test_a_first_run_demands_every_wanted_day() -> None:
-    assert plan(Coverage(), MARCH_ON, rules(), 20) == Plan(
-        adopted=(),
-        demanded=(window("2024-03-01", "2024-03-20"), window("2024-03-21", "2024-04-01")),
-        coverage=Coverage(),
-    )
-
-
-def test_a_run_demands_what_is_uncovered_or_unsettled_and_nothing_else() -> None:
-    coverage = Coverage(
-        settled=(window("2023-12-01", "2024-01-05"), window("2024-01-10", "2024-01-14")),
-        unsettled=(exported("2024-01-15", "2024-01-25", at("2024-01-26")),),
-    )
-    days = due(coverage, window("2024-01-01", "2024-01-31"), rules())
-    assert days == (window("2024-01-06", "2024-01-09"), window("2024-01-15", "2024-01-31"))
-
-
-def test_a_start_date_moved_back_makes_just_the_earlier_days_due() -> None:
-    coverage = Coverage(settled=(window("2024-01-01", "2024-01-31"),))
-    days = due(coverage, window("2023-12-01", "2024-01-31"), rules())
-    assert days == (window("2023-12-01", "2023-12-31"),)
-
-
-def test_a_run_that_wants_nothing_does_nothing() -> None:
-    coverage = Coverage(
-        settled=(window("2024-01-01"),), pending=(pending("t", "2024-04-01", "2024-04-01"),)
-    )
-    assert plan(coverage, None, rules(), 7) == Plan((), (), replace(coverage, pending=()))
-
-
-def test_a_pending_task_is_adopted_and_its_days_are_not_demanded() -> None:
-    task = pending("t", "2024-03-10", "2024-03-12", NOW - timedelta(hours=23))
-    planned = plan(Coverage(pending=(task,)), MARCH_ON, rules(), 40)
-    assert planned.adopted == planned.coverage.pending == (task,)
-    assert planned.demanded == (
-        window("2024-03-01", "2024-03-09"),
-        window("2024-03-13", "2024-04-01"),
-    )
-
-
-def test_a_pending_task_is_adopted_whatever_window_days_is_now() -> None:
-    task = pending("t", "2024-03-10", "2024-03-12")
-    assert plan(Coverage(pending=(task,)), MARCH_ON, rules(), 1).adopted == (task,)
-
-
-@pytest.mark.parametrize(
-    ("age", "is_adopted"),
-    [
-        (timedelta(hours=24), False),
-        (timedelta(hours=24) - timedelta(seconds=1), True),
-        (timedelta(minutes=-5), True),
-        (timedelta(minutes=-5, seconds=-1), False),
-    ],
-)
-def test_a_task_is_adopted_while_it_is_younger_than_a_day(age: timedelta, is_adopted: bool) -> None:  # noqa: FBT001 - a case's outcome
-    task = pending("t", "2024-03-10", "2024-03-12", NOW - age)
-    planned = plan(Coverage(pending=(task,)), MARCH_ON, rules(), 40)
-    assert (planned.adopted == (task,)) == is_adopted
-    assert planned.coverage.pending == planned.adopted
-    assert (planned.demanded == (MARCH_ON,)) == (not is_adopted)
-
-
-@pytest.mark.parametrize(
-    "task",
-    [
-        pending("a day is settled", "2024-02-28", "2024-03-04"),
-        pending("begins before the range", "2024-02-20", "2024-03-10"),
-        pending("ends after the range", "2024-03-20", "2024-04-02"),
-        pending("outside", "2023-03-10", "2023-03-12"),
-    ],
-    ids=lambda task: task.task_id,
-)
-def test_a_task_that_brings_more_than_what_is_due_is_not_adopted(task: Pending) -> None:
-    coverage = Coverage(settled=(window("2024-03-01", "2024-03-02"),), pending=(task,))
-    planned = plan(coverage, MARCH_ON, rules(), 40)
-    assert planned.adopted == ()
-    assert planned.demanded == (window("2024-03-03", "2024-04-01"),)
-    assert planned.coverage.pending == ()
-
-
-def test_a_task_may_not_reach_across_a_day_that_is_not_due() -> None:
-    coverage = Coverage(
-        settled=(window("2024-02-10"),), pending=(pending("t", "2024-02-09", "2024-02-11"),)
-    )
-    assert plan(coverage, window("2024-02-01", "2024-02-20"), rules(), 40).adopted == ()
-
-
-def test_a_task_that_touches_a_refreshed_day_is_demanded_anew() -> None:
-    coverage = Coverage(
-        pending=(
-            pending("touches", "2024-03-10", "2024-03-12"),
-            pending("free", "2024-03-13", "2024-03-15"),
-        )
-    )
-    planned = plan(coverage, MARCH_ON, rules(), 40, window("2024-03-12"))
-    assert [task.task_id for task in planned.adopted] == ["free"]
-    days = due(coverage, MARCH_ON, rules())
-    fresh = adoptable(coverage, days, MARCH_ON, rules(), window("2024-03-12"))
-    assert fresh == planned.adopted
-
-
-def test_of_two_tasks_for_one_day_the_younger_is_adopted() -> None:
-    hour = timedelta(hours=1)
-    coverage = Coverage(
-        pending=(
-            pending("old", "2024-03-10", "2024-03-12", NOW - 2 * hour),
-            pending("young", "2024-03-12", "2024-03-14", NOW - hour),
-            pending("older", "2024-03-05", "2024-03-10", NOW - 3 * hour),
-        )
-    )
-    adopted = plan(coverage, MARCH_ON, rules(), 40).adopted
-    assert [task.task_id for task in adopted] == ["older", "young"]
-
-
-@pytest.mark.parametrize("order", [1, -1])
-def test_of_two_tasks_for_the_same_days_the_younger_is_adopted(order: int) -> None:
-    tasks = (
-        pending("old", "2024-03-10", "2024-03-12", NOW - timedelta(hours=2)),
-        pending("young", "2024-03-10", "2024-03-12", NOW - timedelta(hours=1)),
-    )
-    adopted = plan(Coverage(pending=tasks[::order]), MARCH_ON, rules(), 40).adopted
-    assert [task.task_id for task in adopted] == ["young"]
-
-
-def test_a_month_that_will_be_cut_off_loses_settled_days_too() -> None:
-    coverage = Coverage(settled=(window("2024-01-10", "2024-01-31"),))
-    until = window("2024-01-01", "2024-01-20")
-    planned = plan(coverage, until, MONTHLY, 7)
-    assert planned.demanded == (until,)
-    assert planned.coverage.settled == (window("2024-01-10", "2024-01-20"),)
-
-
-def test_a_monthly_task_is_adopted_only_if_it_is_the_month_as_wanted_now() -> None:
-    coverage = Coverage(
-        pending=(
-            pending("whole", "2024-03-01", "2024-03-31"),
-            pending("as of yesterday", "2024-04-01", "2024-04-09"),
-            pending("two months", "2024-01-01", "2024-02-29"),
-        )
-    )
-    later = replace(MONTHLY, now=NOW + timedelta(hours=1))
-    planned = plan(coverage, window("2024-01-01", "2024-04-10"), later, 7)
-    assert [task.task_id for task in planned.adopted] == ["whole"]
-    assert planned.demanded == (
-        window("2024-01-01", "2024-01-31"),
-        window("2024-02-01", "2024-02-29"),
-        window("2024-04-01", "2024-04-10"),
-    )
-
-
-def test_a_month_that_grew_is_sent_whole() -> None:
-    coverage = Coverage(
-        unsettled=(exported("2024-03-01", "2024-03-31"), exported("2024-04-01", "2024-04-01")),
-        sent={day("2024-03-01"): sent(), day("2024-04-01"): sent()},
-    )
-    planned = plan(coverage, window("2024-03-01", "2024-04-02"), MONTHLY, 7)
-    assert planned.coverage.sent == {day("2024-03-01"): sent()}
-    same = plan(coverage, window("2024-03-01", "2024-04-01"), MONTHLY, 7)
-    assert same.coverage.sent == coverage.sent
-
-
-def test_a_month_that_will_be_cut_off_loses_its_other_days_before_its_rows_go_out() -> None:
-    coverage = Coverage(
-        settled=(window("2024-01-01", "2024-03-02"),),
-        unsettled=(exported("2024-03-03", "2024-04-01"),),
-        sent={day("2024-03-01"): sent(), day("2024-04-01"): sent()},
-    )
-    planned = plan(coverage, window("2024-01-01", "2024-03-10"), MONTHLY, 7)
-    assert planned.demanded == (window("2024-03-01", "2024-03-10"),)
-    assert planned.coverage.covered() == (
-        window("2024-01-01", "2024-03-10"),
-        window("2024-04-01"),
-    )
-    # Of a day, nothing is ever cut off.
-    daily = plan(coverage, window("2024-01-01", "2024-03-10"), rules(), 7)
-    assert daily.coverage.covered() == coverage.covered()
-
-
-def test_a_month_that_will_be_cut_off_to_settled_days_is_sent_whole() -> None:
-    coverage = Coverage(
-        settled=(window("2024-03-01", "2024-03-02"),),
-        unsettled=(exported("2024-03-03", "2024-04-01"),),
-        sent={day("2024-03-01"): sent()},
-    )
-    raised = replace(MONTHLY, lookback_days=31)
-    planned = plan(coverage, window("2024-03-01", "2024-03-02"), raised, 7)
-    assert planned.demanded == (window("2024-03-01", "2024-03-02"),)
-    assert planned.coverage.sent == {}
-
-
-def test_a_settled_month_keeps_its_days_whatever_is_wanted_of_it() -> None:
-    coverage = Coverage(settled=(window("2024-01-01", "2024-01-31"),))
-    planned = plan(coverage, window("2024-01-01", "2024-01-10"), MONTHLY, 7)
-    assert planned == Plan((), (), coverage)
-
-
-def test_a_refresh_is_planned_with_the_rest() -> None:
-    coverage = Coverage(
-        settled=(window("2024-01-01", "2024-01-31"),),
-    )
-    planned = plan(
-        coverage, window("2024-01-01", "2024-01-31"), rules(), 7, window("2024-01-03", "2024-01-05")
-    )
-    assert planned.demanded == (window("2024-01-03", "2024-01-05"),)
-    assert planned.coverage.covered() == coverage.covered()
-
-
-# Size
-
-
-def test_the_state_of_a_tap_that_ran_daily_for_years_is_two_ranges() -> None:
-    coverage, start = Coverage(), date(2022, 1, 1)
-    for run in range(800):
-        now = datetime(2022, 1, 2, 3, tzinfo=UTC) + timedelta(days=run)
-        today = replace(rules(now=now), zone=ZoneInfo("Europe/Berlin"))
-        coverage = settle(coverage, today)
-        days = wanted(start, None, include_today=False, rules=today)
-        planned = plan(coverage, days, today, 7)
-        coverage = planned.coverage
-        for n, each in enumerate(reversed(planned.demanded)):
-            later = now + timedelta(minutes=n)
-            told = {each.first + timedelta(days=k): sent() for k in range(each.days)}
-            coverage = emitted(coverage, each, later, "t", told, today)
-        assert len(coverage.settled) <= 1
-        assert len(coverage.unsettled) == 1
-        assert len(coverage.sent) <= 30
-    assert coverage.last_gap_free() == date(2022, 1, 1) + timedelta(days=799)
-
-
-def test_ten_years_of_single_days_take_no_time() -> None:
-    days = [date(2014, 1, 1) + timedelta(days=2 * n) for n in range(1825)]
-    coverage = Coverage(settled=tuple(DateWindow(each, each) for each in days))
-    range_wanted = DateWindow(days[0], days[-1])
-    began = time.process_time()
-    planned = plan(settle(coverage, rules()), range_wanted, rules(), 1)
-    coverage = planned.coverage
-    for each in planned.demanded[:1000]:
-        coverage = emitted(coverage, each, NOW, "t", {}, rules())
-    assert time.process_time() - began < 2
-    assert len(planned.demanded) == 1824
-    assert coverage.settled[0].days == 2001

@@ -18,14 +18,8 @@ import pytest
 from singer_sdk.singerlib.encoding.simple import RecordMessage, StateMessage
 
 from tap_advexport.errors import OutputError
-from tap_advexport.singer.stdout import (
-    MessageWriter,
-    OutputClosed,
-    RecordFrame,
-    Stdout,
-    WriteInterrupted,
-    copy_spans,
-)
+from tap_advexport.singer.messages import MessageWriter, RecordFrame, copy_spans
+from tap_advexport.singer.stdout import OutputClosed, Stdout, WriteInterrupted
 from tap_advexport.sync.grace import GraceAfterSignal
 
 if TYPE_CHECKING:

@@ -1,0 +1,161 @@
+"""What a run has to do: every wanted day that is not settled, newest first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from tap_advexport.coverage.ranges import touching, within, without
+from tap_advexport.coverage.state import MAX_CLOCK_SKEW, Coverage, Rules, Sent, counting
+from tap_advexport.coverage.transitions import overwriting, refreshed
+from tap_advexport.reports import Interval
+from tap_advexport.windows import (
+    DateWindow,
+    Task,
+    period_of,
+    periods,
+    plan_windows,
+    whole_periods,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import date
+
+MAX_PENDING_AGE: Final = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run has to do, newest days first.
+
+    Attributes:
+        adopted: tasks of an earlier run to wait for.
+        windows: what is to be submitted.
+        coverage: the state to start from. Its `pending` are the adopted tasks, and it doubts all
+            that this run exports: a run that dies after it overwrote rows, followed by figures
+            that go back to what they were, must not skip rows that the target no longer holds.
+        known: what the target holds of the periods that this run exports, to compare with.
+    """
+
+    adopted: tuple[Task, ...]
+    windows: tuple[DateWindow, ...]
+    coverage: Coverage
+    known: Mapping[date, Sent]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not self.adopted and not self.windows
+
+
+def wanted(start_date: date, last: date, *, interval: Interval) -> DateWindow | None:
+    """The days that a run has to have, or None when the first of them is still ahead.
+
+    Args:
+        start_date: the first day; a month is wanted from its own first day on.
+        last: the last day (`settings.last_day_to_have`).
+    """
+    if start_date > last:
+        return None
+    return DateWindow(period_of(start_date, interval=interval).first, last)
+
+
+def due(coverage: Coverage, wanted: DateWindow, rules: Rules) -> tuple[DateWindow, ...]:
+    """The wanted days that are not settled."""
+    # A day in `settled` that ended less than `lookback_days` ago: the setting was raised.
+    settled = (
+        each for past in rules.settled_by(rules.now) for each in within(coverage.settled, past)
+    )
+    return without((wanted,), tuple(settled))
+
+
+def adoptable(
+    coverage: Coverage,
+    days: Sequence[DateWindow],
+    wanted: DateWindow,
+    rules: Rules,
+    refresh: DateWindow | None = None,
+) -> tuple[Task, ...]:
+    """The pending tasks that bring days that are due, in the order of their days.
+
+    Args:
+        days: what is due.
+        refresh: days that no earlier task may bring.
+    """
+    adopted: list[Task] = []
+    for each in sorted(coverage.pending, key=lambda task: task.submitted_at, reverse=True):
+        taken = [other.window for other in adopted] + ([refresh] if refresh else [])
+        is_free = not any(each.window.overlaps(other) for other in taken)
+        if is_free and is_young(each, rules) and _is_due_whole(each.window, days, wanted, rules):
+            adopted.append(each)
+    return tuple(sorted(adopted, key=lambda task: task.window))
+
+
+def plan(
+    coverage: Coverage,
+    wanted: DateWindow | None,
+    rules: Rules,
+    window_days: int,
+    refresh: DateWindow | None = None,
+) -> Plan:
+    """Plan what brings every wanted day that is not settled; once, at the start of a run."""
+    if refresh:
+        coverage = refreshed(coverage, refresh, rules)
+    if wanted is None:
+        return Plan((), (), replace(coverage, pending=()), {})
+    days = due(coverage, wanted, rules)
+    adopted = adoptable(coverage, days, wanted, rules, refresh)
+    rest = without(days, tuple(task.window for task in adopted))
+    windows = plan_windows(rest, interval=rules.interval, window_days=window_days, wanted=wanted)
+    coverage = _of_whole_periods(replace(coverage, pending=adopted), wanted, rules)
+    exported = (*(task.window for task in adopted), *windows)
+    coverage = _without_cut_off(coverage, exported, rules)
+    firsts = {day for each in exported for day in periods(each, interval=rules.interval)}
+    return Plan(
+        adopted=tuple(reversed(adopted)),
+        windows=tuple(reversed(windows)),
+        coverage=overwriting(coverage, firsts, rules),
+        known={day: entry for day, entry in coverage.sent.items() if day in firsts},
+    )
+
+
+def is_young(task: Task, rules: Rules) -> bool:
+    """Whether a run that starts now may still take the task over."""
+    return -MAX_CLOCK_SKEW <= rules.now - task.submitted_at < MAX_PENDING_AGE
+
+
+def _of_whole_periods(coverage: Coverage, wanted: DateWindow, rules: Rules) -> Coverage:
+    """Drop what was sent of periods that have wanted days that are not covered."""
+    missing = without((wanted,), coverage.covered())
+    sent = {
+        day: entry
+        for day, entry in coverage.sent.items()
+        if not touching(missing, period_of(day, interval=rules.interval))
+    }
+    return replace(coverage, sent=sent)
+
+
+def _without_cut_off(coverage: Coverage, exports: Iterable[DateWindow], rules: Rules) -> Coverage:
+    """Uncover the days of the exported months that the exports no longer reach.
+
+    `emitted` does so too, but a run that dies between the rows and their STATE must not leave one
+    that says that the month is there to its end.
+    """
+    rest = tuple(
+        day
+        for each in sorted(exports)
+        for day in without((whole_periods(each, interval=rules.interval),), (each,))
+    )
+    settled = without(coverage.settled, rest)
+    unsettled = without(coverage.unsettled, rest)
+    return counting(replace(coverage, settled=settled, unsettled=unsettled), rules)
+
+
+def _is_due_whole(
+    window: DateWindow, days: Sequence[DateWindow], wanted: DateWindow, rules: Rules
+) -> bool:
+    if rules.interval is Interval.MONTHLY:
+        return window in plan_windows(days, interval=rules.interval, window_days=1, wanted=wanted)
+    return any(run.covers(window) for run in touching(days, window))

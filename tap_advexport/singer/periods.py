@@ -1,0 +1,81 @@
+"""The stream `report_periods`, whose rows come with those of the reports."""
+
+from __future__ import annotations
+
+import logging
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from typing_extensions import override
+
+from tap_advexport.dates import rfc3339
+from tap_advexport.reports import PERIODS_STREAM
+from tap_advexport.singer.schemas import PERIODS_KEY, PERIODS_REPLICATION_KEY, periods_schema
+from tap_advexport.singer.sdk import OwnStateStream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from singer_sdk import Tap
+    from singer_sdk.helpers.types import Context, Record
+
+    from tap_advexport.sync.destination import PeriodRow
+
+logger = logging.getLogger(__name__)
+
+# The longest integer that Python turns into text without being asked twice.
+LONGEST_INTEGER: Final = 10**4000
+
+
+class PeriodsStream(OwnStateStream):
+    """One row for every period of every exported window; the reports' streams have it emit them."""
+
+    selected_by_default = True
+
+    def __init__(self, tap: Tap) -> None:
+        super().__init__(tap, schema=periods_schema(), name=PERIODS_STREAM)
+        self.primary_keys = list(PERIODS_KEY)
+        self.replication_key = PERIODS_REPLICATION_KEY
+        self._has_schema_out = False
+
+    @override
+    def get_records(self, context: Context | None) -> Iterable[Record]:
+        """Give none: its rows came with those of the reports."""
+        if not any(
+            stream.selected for stream in self.parent_tap.streams.values() if stream is not self
+        ):
+            logger.warning("%s: no report is selected, and its rows come with theirs", self.name)
+        return ()
+
+    def emit(self, row: PeriodRow) -> None:
+        """Write one period's row."""
+        self._write_schema_message()
+        self.emit_record(_record(row))
+        self.record_counter.increment()
+
+    @override
+    def _write_schema_message(self) -> None:
+        """Write it once, before the first record or when the stream's turn comes."""
+        if not self._has_schema_out:
+            self._has_schema_out = True
+            super()._write_schema_message()
+
+
+def _record(row: PeriodRow) -> dict[str, Any]:
+    return {
+        "report": row.report,
+        "period": row.period.isoformat(),
+        "export_id": row.export_id,
+        "exported_at": rfc3339(row.exported_at),
+        "confirmed_at": rfc3339(row.confirmed_at),
+        "row_count": row.row_count,
+        "clicks_aggr": _writable(row.clicks_aggr),
+        "conversions_aggr": _writable(row.conversions_aggr),
+        "cost_aggr": Decimal(row.cost_aggr),
+        "is_settled": row.is_settled,
+    }
+
+
+def _writable(number: int) -> int | Decimal:
+    """An exact total that can be written, however long."""
+    return number if abs(number) < LONGEST_INTEGER else Decimal(number)

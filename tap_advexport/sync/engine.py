@@ -1,0 +1,318 @@
+"""The engine: what one report's run does, from the plan to the last commit.
+
+    plan -> exports, several at once -> rows, their periods, commit -> the next export
+
+It knows neither Singer nor dlt: what it brings goes to a `Destination`.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from tap_advexport.coverage import transitions
+from tap_advexport.coverage.bookmark import parse_bookmark, render_bookmark
+from tap_advexport.coverage.plan import plan, wanted
+from tap_advexport.coverage.ranges import within
+from tap_advexport.coverage.state import Coverage, Rules, Sent
+from tap_advexport.errors import IncompleteError
+from tap_advexport.exports.background import Background, foreground
+from tap_advexport.exports.conversion import converter
+from tap_advexport.exports.job import Abandoned, Failed, Limits, Ready, Submitted
+from tap_advexport.exports.policy import Export, RetryPolicy
+from tap_advexport.exports.runner import Runner
+from tap_advexport.records.pool import usable_cores
+from tap_advexport.sync.destination import PeriodRow
+from tap_advexport.sync.totals import FailedDays
+from tap_advexport.windows import DateWindow, plan_windows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import date
+
+    from tap_advexport.coverage.plan import Plan
+    from tap_advexport.exports.job import Event
+    from tap_advexport.reports import Report
+    from tap_advexport.sync.destination import Destination
+    from tap_advexport.sync.run import Run
+    from tap_advexport.sync.shape import Shape
+
+logger = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+
+
+def rules_of(report: Report, run: Run) -> Rules:
+    """By what a report's days are settled in a run."""
+    return Rules(
+        interval=report.interval,
+        zone=run.settings.timezone,
+        now=run.started_at,
+        lookback_days=run.settings.lookback_days,
+    )
+
+
+def coverage_of_bookmark(bookmark: object, report: Report, run: Run) -> Coverage:
+    """What a report's bookmark covers.
+
+    Raises:
+        StateError: it is not one of ours.
+    """
+    return parse_bookmark(
+        bookmark,
+        start_date=run.settings.start_date,
+        rules=rules_of(report, run),
+        path=f"state: bookmarks.{report.stream}",
+    )
+
+
+class ReportSync(Generic[Item]):
+    """Brings every day of one report that is due to a destination; runs once.
+
+    Attributes:
+        coverage: a true account at any moment, of what was written and what is under way.
+    """
+
+    def __init__(self, run: Run, report: Report, before: Coverage, shape: Shape) -> None:
+        """Plan the run.
+
+        Args:
+            before: what earlier runs covered.
+            shape: how the rows are written.
+        """
+        self._run = run
+        self._report = report
+        self._shape = shape
+        self._rules = rules_of(report, run)
+        settings = run.settings
+        self._wanted = wanted(settings.start_date, run.last_day, interval=report.interval)
+        self._plan = plan(
+            transitions.shaped(before, shape.digest),
+            self._wanted,
+            self._rules,
+            settings.window_days,
+            run.refresh,
+        )
+        self.coverage = self._plan.coverage
+
+    def bookmark(self) -> dict[str, object]:
+        """What is covered and under way, as the state keeps it."""
+        return render_bookmark(self.coverage, self._rules)
+
+    def items(self, destination: Destination[Item]) -> Iterator[Item]:
+        """Bring the days; gives what the destination gives.
+
+        Raises:
+            TapAdvexportError: nothing else would work, or the API does not work.
+            Interrupted: a signal came; what was emitted is whole.
+        """
+        _log_plan(self._report, self._plan, self._wanted)
+        try:
+            destination.commit(self.bookmark())
+            if not self._plan.is_empty:
+                yield from self._bring(destination)
+            destination.commit(self.bookmark())
+        finally:
+            self._count_days()
+
+    def _bring(self, destination: Destination[Item]) -> Iterator[Item]:
+        runner = _runner(self._run, self._report, self._shape)
+        days_total = sum(
+            each.days for each in (*(t.window for t in self._plan.adopted), *self._plan.windows)
+        )
+        self._run.watch.begin(self._report.label, runner, days_total)
+        try:
+            for events in _events(self._run, runner, _exports(self._plan), destination):
+                yield from self._take(events, destination)
+        finally:
+            runner.abandon()
+        self._run.raise_if_interrupted()
+
+    def _take(self, events: Sequence[Event], destination: Destination[Item]) -> Iterator[Item]:
+        for event in events:
+            match event:
+                case Submitted(task):
+                    self.coverage = transitions.submitted(self.coverage, task)
+                case Abandoned(task):
+                    self.coverage = transitions.dropped(self.coverage, task.task_id)
+                case Failed(window, reason):
+                    self._run.failures.append(FailedDays(self._report.label, window, reason))
+                    self._run.tally.days_failed += window.days
+                    self._run.watch.failed(window)
+                case Ready():
+                    # After a signal nothing new is begun, but what was submitted is still noted.
+                    if self._run.signal is None:
+                        destination.commit(self.bookmark())
+                        yield from self._emit(event, destination)
+                    event.release()
+        destination.commit(self.bookmark())
+
+    def _emit(self, ready: Ready, destination: Destination[Item]) -> Iterator[Item]:
+        """Write rows, then periods, then commit what covers them."""
+        self._run.warn_of_columns(ready.converted.unknown_columns)
+        unchanged = self._unchanged(ready)
+        new = {
+            period.first: Sent(ready.task.task_id, period.digest, ready.task.submitted_at)
+            for period in ready.converted.periods
+        }
+        sent = new | unchanged
+        changed = [each for each in ready.converted.periods if each.first not in unchanged]
+        yield from destination.write_rows(ready, changed)
+        yield from destination.write_periods(list(self._period_rows(ready, sent)))
+        self.coverage = transitions.emitted(self.coverage, ready.task, sent, self._rules)
+        destination.commit(self.bookmark())
+        self._count(ready, sum(period.row_count for period in changed), len(changed))
+
+    def _unchanged(self, ready: Ready) -> dict[date, Sent]:
+        """The periods whose rows the destination holds already, as they were sent."""
+        if not self._run.settings.skip_unchanged:
+            return {}
+        at = ready.task.submitted_at
+        return {
+            period.first: known
+            for period in ready.converted.periods
+            if (known := self._plan.known.get(period.first))
+            and known.version == period.digest
+            # The export that settles a period heals a target that lost rows.
+            and not transitions.is_final(period.first, at, ready.window, self._rules)
+        }
+
+    def _period_rows(self, ready: Ready, sent: Mapping[date, Sent]) -> Iterator[PeriodRow]:
+        at = ready.task.submitted_at
+        for period in ready.converted.periods:
+            held = sent[period.first]
+            yield PeriodRow(
+                report=self._report.label,
+                period=period.first,
+                version=held.version,
+                export_id=held.export_id,
+                exported_at=held.exported_at,
+                confirmed_at=at,
+                row_count=period.row_count,
+                clicks_aggr=period.clicks_aggr,
+                conversions_aggr=period.conversions_aggr,
+                cost_aggr=period.cost_aggr,
+                is_settled=transitions.is_settled(period.first, at, ready.window, self._rules),
+            )
+
+    def _count(self, ready: Ready, rows: int, changed: int) -> None:
+        tally, total = self._run.tally, ready.converted.row_count
+        tally.exports += 1
+        tally.rows += rows
+        tally.rows_not_sent += total - rows
+        tally.byte_count += ready.byte_count
+        self._run.watch.emitted(ready.window)
+        period_count = len(ready.converted.periods)
+        logger.info(
+            "%s: %s is done, %d rows of %d sent, %d of %d periods unchanged",
+            self._report.stream,
+            ready.window,
+            rows,
+            total,
+            period_count - changed,
+            period_count,
+        )
+
+    def _count_days(self) -> None:
+        if self._wanted is not None:
+            tally = self._run.tally
+            covered = within(self.coverage.covered(), self._wanted)
+            unsettled = within(self.coverage.unsettled, self._wanted)
+            tally.days_covered += sum(window.days for window in covered)
+            tally.days_unsettled += sum(window.days for window in unsettled)
+
+
+def latest_export(run: Run, report: Report, shape: Shape) -> Iterator[Ready]:
+    """Bring the last period to have alone, for a dry run; nothing is remembered.
+
+    Raises:
+        IncompleteError: it fails.
+    """
+    range_ = wanted(run.settings.start_date, run.last_day, interval=report.interval)
+    if range_ is None:
+        return
+    last = DateWindow(range_.last, range_.last)
+    windows = plan_windows([last], interval=report.interval, window_days=1, wanted=range_)
+    runner = _runner(run, report, shape)
+    try:
+        for events in _events(run, runner, map(Export, windows)):
+            for event in events:
+                if isinstance(event, Failed):
+                    raise IncompleteError(event.reason)
+                if isinstance(event, Ready):
+                    yield event
+                    event.release()
+    finally:
+        runner.abandon()
+    run.raise_if_interrupted()
+
+
+def _events(
+    run: Run,
+    runner: Runner,
+    exports: Iterable[Export],
+    destination: Destination[object] | None = None,
+) -> Iterator[list[Event]]:
+    run.on_interrupt(runner.stop)
+    events = runner.events(exports)
+    if run.machine.is_virtual:
+        yield from foreground(events)
+        return
+    clock = run.machine.clock
+    waiting_since = clock.monotonic()
+    for batch in Background(events).batches(destination.check if destination else lambda: None):
+        run.tally.seconds_waiting += clock.monotonic() - waiting_since
+        yield batch
+        waiting_since = clock.monotonic()
+
+
+def _exports(plan: Plan) -> Iterator[Export]:
+    for task in plan.adopted:
+        yield Export(task.window, task=task, is_adopted=True)
+    for window in plan.windows:
+        yield Export(window)
+
+
+def _runner(run: Run, report: Report, shape: Shape) -> Runner:
+    settings = run.settings
+    return Runner(
+        client=run.client,
+        convert=converter(
+            run.conversions,
+            interval=report.interval,
+            zone=settings.timezone,
+            columns=shape.columns,
+            is_digested=lambda _window, _at: True,
+        ),
+        workers=run.machine.new_workers(),
+        clock=run.machine.clock,
+        random=run.machine.random,
+        limits=Limits(
+            max_concurrent_exports=settings.max_concurrent_exports,
+            conversions_at_once=min(usable_cores(), settings.max_concurrent_exports),
+            poll_interval_seconds=settings.poll_interval_seconds,
+            export_timeout_seconds=settings.export_timeout_seconds,
+            request_timeout_seconds=settings.request_timeout_seconds,
+        ),
+        retry_policy=RetryPolicy(
+            request_attempts=settings.request_attempts,
+            export_attempts=settings.export_attempts,
+            interval=report.interval,
+        ),
+        sorting=settings.sorting,
+        circuit_breaker=run.circuit_breaker,
+    )
+
+
+def _log_plan(report: Report, plan: Plan, wanted: DateWindow | None) -> None:
+    if plan.is_empty:
+        logger.info("%s: nothing to export in %s", report.stream, wanted or "the days until now")
+        return
+    logger.info(
+        "%s: %d exports of %d days that are new or not settled yet, in %s; %d tasks adopted",
+        report.stream,
+        len(plan.windows),
+        sum(window.days for window in plan.windows),
+        wanted,
+        len(plan.adopted),
+    )
