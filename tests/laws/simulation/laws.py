@@ -265,7 +265,7 @@ def _entries(bookmark: dict[str, Any]) -> dict[str, _Entries]:
         days.update(dict.fromkeys(days_of(_day(first), _day(last)), ""))
     for first, last, moment in bookmark["unsettled"]:
         days.update(dict.fromkeys(days_of(_day(first), _day(last)), moment))
-    sent = {_day(day): entry[0] for day, entry in bookmark["sent"].items()}
+    sent = {_day(entry[0]): entry[1] for entry in bookmark["sent"]}
     return {"days": days, "sent": sent}
 
 
