@@ -1,63 +1,71 @@
-"""Advertiser reports in Airflow: what is new each morning, and a backfill of months side by side.
+"""Advertiser reports in Airflow: whatever has not settled each morning, and backfills on demand.
 
-`advexport` is one state and therefore one run at a time: `max_active_runs=1`. It exports all that
-is new or not settled, whatever day its run is for, so `catchup=False`.
+Both DAGs use one state, under one lock, and therefore run one at a time. `advexport` exports all
+that is new or not settled, whatever day its run is for, so `catchup=False`. The figures of a day go
+on changing for weeks: a run for each day that brings that day alone would keep its first figures
+for ever.
 
-`advexport_backfill` is one run for each month, each with a state of its own; as many run at once as
-the pool allows (`airflow pools set advexport 4 ""`). Start it with
-`airflow backfill create --dag-id advexport_backfill --from-date 2022-01-01 --to-date 2023-12-31`.
+`advexport_backfill` is triggered by hand, with the days to have:
+`airflow dags trigger advexport_backfill --conf '{"first": "2022-01-01", "last": "2023-12-31"}'`.
+It brings those that are missing or not settled; with `"again": true`, all of them.
 """
 
-import json
 import os
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-from airflow.sdk import dag, get_current_context, task
+from airflow.sdk import BaseOperator, Context, Param, dag
 
-# A folder that all workers share: config.json (the tap's), target.json (the target's), and the
-# states.
+# A folder that all workers share: config.json (the tap's settings), target.json (the target's) and
+# state.json. The token is not among them: TAP_ADVEXPORT_AUTH_TOKEN, or .env in that folder.
 HOME = Path(os.environ.get("ADVEXPORT_HOME", "/srv/advexport"))
 TARGET = os.environ.get("ADVEXPORT_TARGET", "target-jsonl")
+# A pool of one slot (`airflow pools set advexport 1 ""`) has the two DAGs wait for each other
+# without a worker; the lock beside the state holds in any case.
 POOL = os.environ.get("ADVEXPORT_POOL", "default_pool")
-DEFAULTS = {"retries": 2, "retry_delay": timedelta(minutes=15), "pool": POOL}
 
 
-def load(name: str, **days: str) -> str:
-    """Run the tap into the target with the state of this name; gives the tap's summary."""
-    place = HOME / "states" / name
-    place.mkdir(parents=True, exist_ok=True)
-    config: dict[str, Any] = json.loads((HOME / "config.json").read_text("utf-8"))
-    (place / "config.json").write_text(json.dumps({**config, **days}), "utf-8")
-    state = place / "state.json"
-    arguments = ["--config=ENV", "--config", str(place / "config.json")]
-    if state.exists():
-        arguments += ["--state", str(state)]
-    with (place / "states.jsonl").open("wb") as states, (place / "log").open("wb") as log:
-        tap = subprocess.Popen(["tap-advexport", *arguments], stdout=subprocess.PIPE, stderr=log)
-        target = subprocess.Popen(
-            [TARGET, "--config", str(HOME / "target.json")],
-            stdin=tap.stdout,
-            stdout=states,
-            stderr=log,
-        )
-        assert tap.stdout  # noqa: S101 - for the type
-        tap.stdout.close()
-        codes = {"tap": tap.wait(), "target": target.wait()}
-    # What the target has acknowledged counts, also when the run failed.
-    lines = (place / "states.jsonl").read_text("utf-8").splitlines()
-    if lines:
-        new = place / "state.json.new"
-        new.write_text(json.dumps(json.loads(lines[-1])), "utf-8")
-        new.replace(state)
-    text = (place / "log").read_text("utf-8")
-    print(text)
-    if any(codes.values()):
-        msg = f"exit codes {codes}"
-        raise RuntimeError(msg)
-    return next(line for line in reversed(text.splitlines()) if "Summary: " in line)
+class Load(BaseOperator):
+    """Run tap and target once.
+
+    Args:
+        settings: of the tap, over those of config.json; templates are filled in, and what is empty
+            then is not set.
+    """
+
+    template_fields = ("settings",)
+
+    def __init__(self, *, settings: dict[str, str] | None = None, **options: object) -> None:
+        super().__init__(**options)
+        self.settings = settings or {}
+        self.pipe: subprocess.Popen[bytes] | None = None
+
+    def execute(self, context: Context) -> None:
+        """Load; the exit code says whether that went well, and nothing else does: not the log."""
+        del context
+        tap = ["tap-advexport", "--config", "config.json", "--config=ENV"]
+        target = [TARGET, "--config", "target.json"]
+        options = ["--while-stdin", "--wait=600"]
+        command = ["advexport-pipe", *options, "state.json", *tap, "--", *target]
+        given = {f"TAP_ADVEXPORT_{n.upper()}": text for n, text in self.settings.items() if text}
+        # Whatever ends this process, and be it SIGKILL, closes stdin: then tap and target end too.
+        with subprocess.Popen(
+            command, cwd=HOME, env=os.environ | given, stdin=subprocess.PIPE
+        ) as self.pipe:
+            code = self.pipe.wait()
+        if code:
+            msg = f"exit code {code}: see the log above"
+            raise RuntimeError(msg)
+
+    def on_kill(self) -> None:
+        """End tap and target in order; 5 seconds later, Airflow kills the task."""
+        if self.pipe:
+            self.pipe.terminate()
+
+
+PAUSE = timedelta(seconds=int(os.environ.get("ADVEXPORT_RETRY_SECONDS", "900")))
+DEFAULTS = {"retries": 2, "retry_delay": PAUSE, "pool": POOL}
 
 
 @dag(
@@ -70,33 +78,32 @@ def load(name: str, **days: str) -> str:
 )
 def advexport() -> None:
     """Each morning: the days that are new, and those that have not settled."""
-
-    @task
-    def load_what_is_new() -> str:
-        return load("all")
-
-    load_what_is_new()
+    Load(task_id="load")
 
 
 @dag(
-    schedule="@monthly",
-    start_date=datetime(2022, 1, 1, tzinfo=UTC),
-    catchup=False,
-    max_active_runs=16,
+    schedule=None,
+    max_active_runs=1,
     default_args=DEFAULTS,
+    params={
+        "first": Param(type="string", format="date"),
+        "last": Param(type="string", format="date"),
+        "again": Param(default=False, type="boolean", description="Export settled days too."),
+    },
     tags=["advexport"],
 )
 def advexport_backfill() -> None:
-    """One month, with a state of its own."""
-
-    @task
-    def load_month() -> str:
-        moment = get_current_context()["logical_date"]
-        first = moment.date().replace(day=1)
-        last = (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
-        return load(f"{first:%Y-%m}", start_date=str(first), end_date=str(last))
-
-    load_month()
+    """Some days, by hand."""
+    first, last = "{{ params.first }}", "{{ params.last }}"
+    Load(
+        task_id="load",
+        settings={
+            "start_date": first,
+            "end_date": last,
+            "refresh_start_date": f"{{% if params.again %}}{first}{{% endif %}}",
+            "refresh_end_date": f"{{% if params.again %}}{last}{{% endif %}}",
+        },
+    )
 
 
 advexport()

@@ -1,154 +1,127 @@
-"""Advertiser reports in Dagster: partitions of days and of months, one run of tap and target each.
+"""Advertiser reports in Dagster: one asset that each morning brings whatever has not settled.
 
-Each partition has a state of its own, so any number of them can be materialized at once, on as many
-workers as you like. Materializing a partition again exports what of it is not settled yet, and
-nothing when all of it is.
+The figures of a day go on changing for weeks. So the asset that is on a schedule has no partitions:
+a day that is materialized once, the morning after, would keep its first figures for ever. It has
+one state, and the tap knows by it which days to export again.
+
+Partitions are for backfills only, and use the same state under the same lock: what a backfill has
+brought, the next morning goes on with.
 """
 
-import calendar
 import json
 import os
 import subprocess
-from collections.abc import Mapping
-from datetime import date
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
+import duckdb
 
+# A folder that all workers share: config.json (the tap's settings), target.json (the target's) and
+# state.json. The token is not among them: TAP_ADVEXPORT_AUTH_TOKEN, or .env in that folder.
+HOME = Path(os.environ.get("ADVEXPORT_HOME", "/srv/advexport"))
+TARGET = os.environ.get("ADVEXPORT_TARGET", "target-duckdb")
+# What tap-advexport-audit takes: a DuckDB file or the URL of a PostgreSQL database.
+WAREHOUSE = os.environ.get("ADVEXPORT_WAREHOUSE", str(HOME / "warehouse.duckdb"))
 FIRST_DAY = os.environ.get("ADVEXPORT_FIRST_DAY", "2024-01-01")
-# Limit how many exports are demanded at once over all workers: in dagster.yaml, or
-# `dagster instance concurrency set advexport 4`.
+# One run at a time: see dagster.yaml. The lock beside the state holds where that is not set.
 POOL = "advexport"
-
-daily = dg.DailyPartitionsDefinition(start_date=FIRST_DAY)
-monthly = dg.MonthlyPartitionsDefinition(start_date=FIRST_DAY)
+RETRY = dg.RetryPolicy(max_retries=2, delay=int(os.environ.get("ADVEXPORT_RETRY_SECONDS", "900")))
 
 
-class Pipe(dg.ConfigurableResource):
-    """The tap piped into a target.
+def load(**settings: object) -> dg.MaterializeResult:
+    """Run tap and target once, with these settings over those of config.json.
+
+    The exit code says whether that went well, and nothing else does: not the log.
+    """
+    tap = ["tap-advexport", "--config", "config.json", "--config=ENV"]
+    target = [TARGET, "--config", "target.json"]
+    command = ["advexport-pipe", "--while-stdin", "--wait=600", "state.json", *tap, "--", *target]
+    variables = {f"TAP_ADVEXPORT_{name.upper()}": str(value) for name, value in settings.items()}
+    # Whatever ends this process, and be it SIGKILL, closes stdin: then tap and target end too.
+    with subprocess.Popen(
+        command, cwd=HOME, env=os.environ | variables, stdin=subprocess.PIPE
+    ) as pipe:
+        code = pipe.wait()
+    if code:
+        msg = f"exit code {code}: see the log of the step"
+        raise dg.Failure(msg, metadata={"exit_code": code})
+    state = json.loads((HOME / "state.json").read_text("utf-8"))
+    bookmarks = {
+        stream: str(bookmark["replication_key_value"])
+        for stream, bookmark in state["bookmarks"].items()
+    }
+    return dg.MaterializeResult(metadata={"loaded until": bookmarks})
+
+
+@dg.asset(pool=POOL, retry_policy=RETRY)
+def advertiser_reports() -> dg.MaterializeResult:
+    """All days that are new, and all those whose figures have not settled."""
+    return load()
+
+
+class Backfill(dg.Config):
+    """What a backfill does with the days of its partitions.
 
     Attributes:
-        tap_config: settings of the tap; the token is better left to TAP_ADVEXPORT_AUTH_TOKEN.
-        target: the target's program.
-        target_config: its settings; `{partition}` in a text stands for the partition's name.
-        folder: where the states of the partitions lie: one that all workers share.
+        again: export those too that are settled.
     """
 
-    tap_config: dict[str, Any]
-    target: str
-    target_config: dict[str, Any]
-    folder: str
-
-    def run(self, stream: str, partition: str, first: date, last: date) -> dict[str, Any]:
-        """Bring some days of a stream; gives what the tap's summary says.
-
-        Raises:
-            dg.Failure: the tap or the target failed. What the target acknowledged is kept.
-        """
-        place = Path(self.folder) / stream / partition
-        place.mkdir(parents=True, exist_ok=True)
-        config = {**self.tap_config, "start_date": str(first), "end_date": str(last)}
-        arguments = [
-            *("--config=ENV", "--config", _save(place / "config.json", config)),
-            *("--catalog", self._catalog(place, stream)),
-        ]
-        state = place / "state.json"
-        if state.exists():
-            arguments += ["--state", str(state)]
-        target_config = _filled(self.target_config, partition)
-        with (place / "states.jsonl").open("wb") as states, (place / "log").open("wb") as log:
-            tap = subprocess.Popen(
-                ["tap-advexport", *arguments], stdout=subprocess.PIPE, stderr=log
-            )
-            target = subprocess.Popen(
-                [self.target, "--config", _save(place / "target.json", target_config)],
-                stdin=tap.stdout,
-                stdout=states,
-                stderr=log,
-            )
-            # So that the tap notices when the target has gone.
-            tap.stdout.close()
-            codes = {"tap": tap.wait(), "target": target.wait()}
-        lines = (place / "states.jsonl").read_text("utf-8").splitlines()
-        if lines:
-            new = place / "state.json.new"
-            new.write_text(json.dumps(json.loads(lines[-1])), "utf-8")
-            new.replace(state)
-        text = (place / "log").read_text("utf-8")
-        if any(codes.values()):
-            raise dg.Failure(f"exit codes {codes}", metadata={"log": dg.MetadataValue.text(text)})
-        summary = next(line for line in reversed(text.splitlines()) if "Summary: " in line)
-        return {"summary": summary.partition("Summary: ")[2], "log": str(place / "log")}
-
-    def _catalog(self, place: Path, stream: str) -> str:
-        """A catalog that selects one report and `report_periods`."""
-        found = subprocess.run(["tap-advexport", "--discover"], check=True, capture_output=True)
-        catalog = json.loads(found.stdout)
-        for entry in catalog["streams"]:
-            for metadata in entry["metadata"]:
-                if not metadata["breadcrumb"]:
-                    wanted = entry["tap_stream_id"] in {stream, "report_periods"}
-                    metadata["metadata"]["selected"] = wanted
-        return _save(place / "catalog.json", catalog)
+    again: bool = False
 
 
-@dg.asset(partitions_def=daily, pool=POOL)
-def report_daily(context: dg.AssetExecutionContext, pipe: Pipe) -> dg.MaterializeResult:
-    """One day of the daily report."""
-    day = date.fromisoformat(context.partition_key)
-    return dg.MaterializeResult(metadata=pipe.run("report_daily", str(day), day, day))
+@dg.asset(
+    pool=POOL,
+    retry_policy=RETRY,
+    partitions_def=dg.MonthlyPartitionsDefinition(start_date=FIRST_DAY),
+    # All chosen months in one run: the tap has several exports in flight by itself.
+    backfill_policy=dg.BackfillPolicy.single_run(),
+)
+def advertiser_reports_backfill(
+    context: dg.AssetExecutionContext, config: Backfill
+) -> dg.MaterializeResult:
+    """Some months of the same tables: those of their days that are missing or not settled."""
+    start, end = context.partition_time_window
+    first, last = str(start.date()), str(end.date() - timedelta(days=1))
+    again = {"refresh_start_date": first, "refresh_end_date": last} if config.again else {}
+    return load(start_date=first, end_date=last, **again)
 
 
-@dg.asset(partitions_def=monthly, pool=POOL)
-def report_daily_by_month(context: dg.AssetExecutionContext, pipe: Pipe) -> dg.MaterializeResult:
-    """The days of one month of the daily report: for backfills of years, a month at a time."""
-    first, last = _month(context.partition_key)
-    metadata = pipe.run("report_daily", f"{first:%Y-%m}", first, last)
-    return dg.MaterializeResult(metadata=metadata)
+@dg.asset_check(asset=advertiser_reports)
+def warehouse_equals_api() -> dg.AssetCheckResult:
+    """Each period of the warehouse has the rows and the totals that the API said."""
+    audit = subprocess.run(
+        ["tap-advexport-audit", WAREHOUSE], capture_output=True, text=True, check=False
+    )
+    if audit.returncode not in {0, 1}:
+        raise dg.Failure(audit.stderr)
+    return dg.AssetCheckResult(passed=audit.returncode == 0, metadata={"audit": audit.stdout})
 
 
-@dg.asset(partitions_def=monthly, pool=POOL)
-def report_monthly(context: dg.AssetExecutionContext, pipe: Pipe) -> dg.MaterializeResult:
-    """One month of the monthly report."""
-    first, last = _month(context.partition_key)
-    metadata = pipe.run("report_monthly", f"{first:%Y-%m}", first, last)
-    return dg.MaterializeResult(metadata=metadata)
+@dg.asset_check(asset=advertiser_reports)
+def old_days_are_settled() -> dg.AssetCheckResult:
+    """No day is provisional for longer than its figures move: none was left behind."""
+    config = json.loads((HOME / "config.json").read_text("utf-8"))
+    # Two mornings may have failed.
+    limit = config.get("lookback_days", 30) + 2
+    with duckdb.connect(WAREHOUSE, read_only=True) as warehouse:
+        late = warehouse.execute(
+            """
+            select period::date as period from tap_advexport.report_periods
+            where report = 'daily' and not is_settled and period::date < (
+                select max(period::date) - cast(? as integer) from tap_advexport.report_periods
+            ) order by 1
+            """,
+            [limit],
+        ).fetchall()
+    days = [str(day) for (day,) in late]
+    return dg.AssetCheckResult(passed=not days, metadata={"provisional": days})
 
 
-def _month(partition_key: str) -> tuple[date, date]:
-    first = date.fromisoformat(partition_key)
-    return first, first.replace(day=calendar.monthrange(first.year, first.month)[1])
-
-
-def _filled(config: Mapping[str, Any], partition: str) -> dict[str, Any]:
-    return {
-        name: value.format(partition=partition) if isinstance(value, str) else value
-        for name, value in config.items()
-    }
-
-
-def _save(path: Path, value: object) -> str:
-    path.write_text(json.dumps(value), "utf-8")
-    return str(path)
-
+daily_job = dg.define_asset_job("advertiser_reports_daily", [advertiser_reports])
 
 defs = dg.Definitions(
-    assets=[report_daily, report_daily_by_month, report_monthly],
-    # Days that are new, each morning; days that have not settled are materialized again with them.
-    schedules=[
-        dg.build_schedule_from_partitioned_job(
-            dg.define_asset_job("each_day", [report_daily]), hour_of_day=5
-        )
-    ],
-    resources={
-        "pipe": Pipe(
-            tap_config={},
-            target=os.environ.get("ADVEXPORT_TARGET", "target-jsonl"),
-            target_config=json.loads(
-                os.environ.get("ADVEXPORT_TARGET_CONFIG", '{"destination_path": "output"}')
-            ),
-            folder=os.environ.get("ADVEXPORT_STATES", "states"),
-        )
-    },
+    assets=[advertiser_reports, advertiser_reports_backfill],
+    asset_checks=[warehouse_equals_api, old_days_are_settled],
+    schedules=[dg.ScheduleDefinition(job=daily_job, cron_schedule="17 5 * * *")],
 )

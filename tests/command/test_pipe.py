@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from tests.support.paths import ROOT
+from tests.support.pipelines import wait_for
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 PIPE: Final = ROOT / "examples/pipe/advexport-pipe"
@@ -53,12 +55,22 @@ class Pipe:
         (folder / "tap.py").write_text(TAP)
         (folder / "target.py").write_text(TARGET)
 
-    def start(self, tap: tuple[object, ...], target: list[str]) -> subprocess.Popen[str]:
-        command = [str(PIPE), "state.json", sys.executable, "tap.py", *map(str, tap), "--", *target]
-        return subprocess.Popen(command, cwd=self.folder, stderr=subprocess.PIPE, text=True)
+    def start(
+        self, tap: tuple[object, ...], target: list[str], options: Sequence[str] = ()
+    ) -> subprocess.Popen[str]:
+        words = ["state.json", sys.executable, "tap.py", *map(str, tap), "--", *target]
+        return subprocess.Popen(
+            [str(PIPE), *options, *words],
+            cwd=self.folder,
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
-    def run(self, *tap: object, target: list[str] | None = None) -> tuple[int, str]:
-        process = self.start(tap, target or [sys.executable, "target.py", "0"])
+    def run(
+        self, *tap: object, target: list[str] | None = None, options: Sequence[str] = ()
+    ) -> tuple[int, str]:
+        process = self.start(tap, target or [sys.executable, "target.py", "0"], options)
         _, errors = process.communicate(timeout=60)
         return process.returncode, errors
 
@@ -171,3 +183,59 @@ def test_wrong_usage_says_how_it_is_used(tmp_path: Path) -> None:
         assert done.returncode == 2
         assert "advexport-pipe state.json tap-advexport" in done.stderr
     assert os.listdir(tmp_path) == []  # noqa: PTH208 - nothing at all
+
+
+# --- What a scheduler needs ----------------------------------------------------------------------
+
+ENDLESS: Final = (1, 0, 60)
+COPY: Final = [sys.executable, "target.py", "0"]
+
+
+def test_a_run_ends_in_order_when_its_stdin_is_closed(pipe: Pipe) -> None:
+    process = pipe.start(ENDLESS, COPY, options=["--while-stdin"])
+    wait_for_state(pipe)
+    # Closes stdin first of all.
+    process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert pipe.kept() == {"interrupted": True}
+
+
+def test_a_run_waits_for_the_lock_as_long_as_it_is_told(pipe: Pipe) -> None:
+    first = pipe.start(ENDLESS, COPY, options=["--while-stdin"])
+    wait_for_state(pipe)
+    assert pipe.run(1, 0, 0, options=["--busy-code", "0"])[0] == 0
+    assert pipe.run(1, 0, 0, options=["--wait", "0.3"])[0] == 75
+    second = pipe.start((2, 0, 0), COPY, options=["--wait", "60"])
+    first.communicate()
+    second.communicate(timeout=60)
+    assert (first.returncode, second.returncode) == (143, 0)
+    assert json.loads((pipe.folder / "tap.json").read_text()) == ["--state", "state.json"]
+    assert pipe.kept() == {"n": 2}
+
+
+def test_a_run_that_waits_for_the_lock_ends_with_its_stdin_too(pipe: Pipe) -> None:
+    first = pipe.start(ENDLESS, COPY, options=["--while-stdin"])
+    wait_for_state(pipe)
+    second = pipe.start((2, 0, 0), COPY, options=["--wait", "60", "--while-stdin"])
+    second.communicate(timeout=60)
+    assert second.returncode == 143
+    first.communicate(timeout=60)
+    assert pipe.kept() == {"interrupted": True}
+
+
+def test_a_target_that_does_not_end_is_killed_after_the_grace(pipe: Pipe) -> None:
+    target = ["sh", "-c", "trap '' TERM; cat >/dev/null; while :; do sleep 0.1; done"]
+    process = pipe.start(ENDLESS, target, options=["--grace", "1"])
+    wait_for((pipe.folder / "tap.json").exists)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 143
+
+
+def test_a_log_is_shown_at_its_end_when_the_run_fails(pipe: Pipe) -> None:
+    target = ["sh", "-c", "cat >/dev/null; seq 1 30 >&2; exit $0", "0"]
+    assert pipe.run(1, 0, 0, target=target, options=["--log", "log"]) == (0, "")
+    lines = [f"{number}\n" for number in range(1, 31)]
+    assert (pipe.folder / "log").read_text() == "".join(lines)
+    target[-1] = "3"
+    assert pipe.run(1, 0, 0, target=target, options=["--log", "log"]) == (3, "".join(lines[-20:]))
