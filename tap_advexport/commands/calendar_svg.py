@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from tap_advexport.commands.calendar import Cell, Status, Stretch
 from tap_advexport.commands.calendar_words import (
     LEGEND,
     MONTHS,
@@ -17,13 +18,12 @@ from tap_advexport.commands.calendar_words import (
     stretch_name,
     summary,
 )
-from tap_advexport.coverage.standing import Cell, Standing, Stretch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from tap_advexport.coverage.standing import Calendar
+    from tap_advexport.commands.calendar import CoverageCalendar
 
 _MARGIN: Final = 16
 _LEFT: Final = 76
@@ -46,22 +46,22 @@ text { font: 12px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #24292
 .heading { font-size: 13px; font-weight: 600; }
 .small { font-size: 10px; fill: #57606a; }
 .page { fill: #ffffff; }
-.settled { fill: #1a7f5a; }
-.provisional { fill: #e3a008; }
-.stale { fill: #f7d98a; }
+.settled { fill: #cdeadb; }
+.provisional { fill: #efc75e; }
+.stale { fill: #c98a00; }
 .pending { fill: #54aeff; }
-.failed { fill: #b3123b; }
+.failed { fill: #c40f3c; }
 .cross { fill: none; stroke: #ffffff; stroke-width: 1.6; }
 .missing { fill: #ffffff; stroke: #afb8c1; }
 @media (prefers-color-scheme: dark) {
 text { fill: #e6edf3; }
 .small { fill: #9198a1; }
 .page { fill: #0d1117; }
-.settled { fill: #2ea87a; }
-.provisional { fill: #d29922; }
-.stale { fill: #7d5d1c; }
+.settled { fill: #1d3b30; }
+.provisional { fill: #8a6a1e; }
+.stale { fill: #d9a425; }
 .pending { fill: #388bfd; }
-.failed { fill: #f0426e; }
+.failed { fill: #ff4d79; }
 .missing { fill: #0d1117; stroke: #484f58; }
 }
 """
@@ -87,7 +87,7 @@ class _Page:
         SubElement(drawn, "title").text = title
 
 
-def render_svg(calendars: Sequence[Calendar], now: datetime) -> str:
+def render_svg(calendars: Sequence[CoverageCalendar], now: datetime) -> str:
     """The picture of all calendars; the same input gives the same text."""
     root = Element("svg", {"xmlns": "http://www.w3.org/2000/svg", "role": "img"})
     title = f"Coverage as of {as_of(now)}"
@@ -110,7 +110,7 @@ def render_svg(calendars: Sequence[Calendar], now: datetime) -> str:
     return tostring(root, encoding="unicode") + "\n"
 
 
-def _draw(page: _Page, calendar: Calendar) -> None:
+def _draw(page: _Page, calendar: CoverageCalendar) -> None:
     page.bottom += _LINE // 2
     page.line(heading(calendar), "heading")
     page.line(summary(calendar), "text")
@@ -121,14 +121,15 @@ def _draw(page: _Page, calendar: Calendar) -> None:
             _draw_year(page, calendar, year)
 
 
-def _draw_year(page: _Page, calendar: Calendar, year: int) -> None:
+def _draw_year(page: _Page, calendar: CoverageCalendar, year: int) -> None:
     """Weeks as columns, Mondays on top."""
     top = page.bottom + _LINE + 6
     page.text(str(year), "text", (_MARGIN, top + _CELL))
     for weekday, name in _WEEKDAYS.items():
         page.text(name, "small", (_LEFT - 24, top + weekday * _PITCH + _CELL - 1))
-    for month, name in enumerate(MONTHS, start=1):
-        page.text(name, "small", (_LEFT + _week(date(year, month, 7)) * _PITCH, top - 4))
+    for month in sorted({first.month for first in calendar.cells if first.year == year}):
+        place = (_LEFT + _week(date(year, month, 7)) * _PITCH, top - 4)
+        page.text(MONTHS[month - 1], "small", place)
     for stretch in _of_year(calendar, year):
         days = [stretch.first + timedelta(days=n) for n in range(stretch.count)]
         places = [(_LEFT + _week(day) * _PITCH, top + day.weekday() * _PITCH) for day in days]
@@ -136,7 +137,7 @@ def _draw_year(page: _Page, calendar: Calendar, year: int) -> None:
     page.bottom = top + 7 * _PITCH - 4
 
 
-def _draw_months(page: _Page, calendar: Calendar) -> None:
+def _draw_months(page: _Page, calendar: CoverageCalendar) -> None:
     top = page.bottom + _LINE + 6
     for month, name in enumerate(MONTHS):
         page.text(name, "small", (_LEFT + month * 3 * _PITCH, top - 4))
@@ -150,7 +151,7 @@ def _draw_months(page: _Page, calendar: Calendar) -> None:
     page.bottom = top + len(calendar.years) * (_PITCH + 2)
 
 
-def _of_year(calendar: Calendar, year: int) -> Iterable[Stretch]:
+def _of_year(calendar: CoverageCalendar, year: int) -> Iterable[Stretch]:
     """The stretches of one year, as they would be without the others."""
     items = ((first, cell) for first, cell in calendar.cells.items() if first.year == year)
     for cell, group in groupby(items, key=lambda item: item[1]):
@@ -160,7 +161,7 @@ def _of_year(calendar: Calendar, year: int) -> Iterable[Stretch]:
 
 def _draw_stretch(
     page: _Page,
-    calendar: Calendar,
+    calendar: CoverageCalendar,
     stretch: Stretch,
     places: Iterable[tuple[int, int]],
     size: tuple[int, int],
@@ -168,33 +169,33 @@ def _draw_stretch(
     places = list(places)
     title = f"{stretch_name(stretch, calendar)}: {_words(stretch.cell)}"
     page.shape(_kind(stretch.cell), _boxes(places, size), title)
-    if stretch.cell.standing is Standing.FAILED:
+    if stretch.cell.status is Status.FAILED:
         page.shape("cross", _crosses(places, size), title)
 
 
 def _draw_legend(page: _Page) -> None:
     page.bottom += _LINE // 2
-    cells = [(Cell(standing), words) for standing, words in LEGEND.items()]
+    cells = [(Cell(status), words) for status, words in LEGEND.items()]
     stale = f"provisional, last exported {_FRESH_DAYS} days ago or more"
-    cells.insert(2, (Cell(Standing.PROVISIONAL, _FRESH_DAYS), stale))
+    cells.insert(2, (Cell(Status.PROVISIONAL, _FRESH_DAYS), stale))
     for number, (cell, words) in enumerate(cells):
         if number % 2 == 0:
             page.bottom += _LINE
         place = (_MARGIN + number % 2 * (_WIDTH // 2), page.bottom - _CELL + 1)
         page.shape(_kind(cell), _boxes([place], (_CELL, _CELL)), words)
-        if cell.standing is Standing.FAILED:
+        if cell.status is Status.FAILED:
             page.shape("cross", _crosses([place], (_CELL, _CELL)), words)
         page.text(words, "text", (place[0] + _LINE, page.bottom))
 
 
 def _kind(cell: Cell) -> str:
     is_stale = cell.age_days is not None and cell.age_days >= _FRESH_DAYS
-    return _STALE if is_stale else cell.standing.value
+    return _STALE if is_stale else cell.status.value
 
 
 def _words(cell: Cell) -> str:
     exported = "" if cell.age_days is None else f", exported {age(cell.age_days)}"
-    return f"{cell.standing}{exported}"
+    return f"{cell.status}{exported}"
 
 
 def _week(day: date) -> int:

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tap_advexport.coverage.standing import Standing
+from tap_advexport.commands.calendar import Status
+from tap_advexport.commands.shared import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date, datetime
 
-    from tap_advexport.coverage.standing import Calendar, Stretch
+    from tap_advexport.commands.calendar import CoverageCalendar, Stretch
 
 MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun",
                  "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")  # fmt: skip
 
 LEGEND: Final = {
-    Standing.SETTLED: "settled: the figures no longer move",
-    Standing.PROVISIONAL: "provisional: will be exported again",
-    Standing.PENDING: "pending: demanded, not brought yet",
-    Standing.FAILED: "failed: not there, between days that are",
-    Standing.MISSING: "missing: not exported yet",
+    Status.SETTLED: "settled: the figures no longer move",
+    Status.PROVISIONAL: "provisional: will be exported again",
+    Status.PENDING: "pending: submitted, not loaded yet",
+    Status.FAILED: "failed: not there, between days that are",
+    Status.MISSING: "missing: not exported yet",
 }
 
 
-def heading(calendar: Calendar) -> str:
+def heading(calendar: CoverageCalendar) -> str:
     """The report and its range."""
     return f"{calendar.report.stream}  {calendar.days.first} to {calendar.days.last}"
 
@@ -34,33 +35,31 @@ def as_of(now: datetime) -> str:
     return f"{now:%Y-%m-%d %H:%M} UTC"
 
 
-def summary(calendar: Calendar) -> str:
-    """How many periods stand how: what needs a look is named last."""
+def summary(calendar: CoverageCalendar) -> str:
+    """How many periods have each status: what needs a look is named last."""
     count = calendar.count()
     parts = [
-        f"{count[standing]:,} {standing}{_aged(calendar, standing)}"
-        for standing in LEGEND
-        if count[standing]
+        f"{count[status]:,} {status}{_aged(calendar, status)}" for status in LEGEND if count[status]
     ]
-    return f"{_plural(len(calendar.cells), calendar.unit)}: {', '.join(parts)}"
+    return f"{plural(len(calendar.cells), calendar.unit)}: {', '.join(parts)}"
 
 
-def year_summary(year: int, calendar: Calendar) -> str | None:
+def year_summary(year: int, calendar: CoverageCalendar) -> str | None:
     """A year all of whose periods have settled, or none of which is there, in a few words."""
     cells = [cell for first, cell in calendar.cells.items() if first.year == year]
-    standings = {cell.standing for cell in cells}
-    if len(standings) > 1 or not standings <= {Standing.SETTLED, Standing.MISSING}:
+    statuses = {cell.status for cell in cells}
+    if len(statuses) > 1 or not statuses <= {Status.SETTLED, Status.MISSING}:
         return None
-    return f"{_plural(len(cells), calendar.unit)} {standings.pop()}"
+    return f"{plural(len(cells), calendar.unit)} {statuses.pop()}"
 
 
-def stretch_name(stretch: Stretch, calendar: Calendar) -> str:
+def stretch_name(stretch: Stretch, calendar: CoverageCalendar) -> str:
     """A stretch by its ends, in days or in months."""
     first, last = (_name(day, calendar) for day in (stretch.first, stretch.last))
     return first if first == last else f"{first} to {last}"
 
 
-def stretch_names(stretches: Iterable[Stretch], calendar: Calendar, most: int) -> str:
+def stretch_names(stretches: Iterable[Stretch], calendar: CoverageCalendar, most: int) -> str:
     """The first few of the stretches, and how many there are more."""
     names = [stretch_name(each, calendar) for each in stretches]
     more = f" and {len(names) - most} more" if len(names) > most else ""
@@ -69,12 +68,12 @@ def stretch_names(stretches: Iterable[Stretch], calendar: Calendar, most: int) -
 
 def age(days: int) -> str:
     """How long ago something was exported."""
-    return f"{_plural(days, 'day')} ago" if days else "today"
+    return f"{plural(days, 'day')} ago" if days else "today"
 
 
-def _aged(calendar: Calendar, standing: Standing) -> str:
+def _aged(calendar: CoverageCalendar, status: Status) -> str:
     ages = calendar.ages()
-    if standing is not Standing.PROVISIONAL or ages is None:
+    if status is not Status.PROVISIONAL or ages is None:
         return ""
     youngest, oldest = ages
     if youngest == oldest:
@@ -82,9 +81,5 @@ def _aged(calendar: Calendar, standing: Standing) -> str:
     return f" (exported {age(youngest)} to {age(oldest)})"
 
 
-def _name(day: date, calendar: Calendar) -> str:
+def _name(day: date, calendar: CoverageCalendar) -> str:
     return f"{day:%Y-%m}" if calendar.is_monthly else day.isoformat()
-
-
-def _plural(count: int, unit: str) -> str:
-    return f"{count:,} {unit}" if count == 1 else f"{count:,} {unit}s"

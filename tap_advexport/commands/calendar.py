@@ -1,4 +1,4 @@
-"""How each period of a report stands: settled, provisional, pending, failed or missing."""
+"""The status of each period of a report: settled, provisional, pending, failed or missing."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from tap_advexport.reports import Report
 
 
-class Standing(StrEnum):
+class Status(StrEnum):
     """What is known of a period.
 
     SETTLED: exported when its figures had stopped moving.
     PROVISIONAL: exported, and to be exported again.
-    PENDING: demanded, and not brought yet.
+    PENDING: submitted, and not loaded yet.
     FAILED: not exported, between days that were.
     MISSING: not exported yet, before the first or after the last day that was.
     """
@@ -48,13 +48,13 @@ class Cell:
         age_days: whole days since it was exported, of a provisional one where that is known.
     """
 
-    standing: Standing
+    status: Status
     age_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Periods on end that stand alike, by the first days of the first and the last."""
+    """Periods in a row with the same status, by the first days of the first and the last."""
 
     first: date
     last: date
@@ -63,7 +63,7 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
-class Calendar:
+class CoverageCalendar:
     """All periods of one report in a range of days, by their first day and in order."""
 
     report: Report
@@ -85,9 +85,9 @@ class Calendar:
         """The years that it has periods in."""
         return range(self.days.first.year, self.days.last.year + 1)
 
-    def count(self) -> Counter[Standing]:
-        """How many periods stand how."""
-        return Counter(cell.standing for cell in self.cells.values())
+    def count(self) -> Counter[Status]:
+        """How many periods have each status."""
+        return Counter(cell.status for cell in self.cells.values())
 
     def ages(self) -> tuple[int, int] | None:
         """The youngest and the oldest export of provisional periods, in whole days."""
@@ -95,14 +95,14 @@ class Calendar:
         return (min(known), max(known)) if known else None
 
     def stretches(self) -> Iterator[Stretch]:
-        """The periods, those on end that stand alike as one."""
+        """The periods, those in a row with the same status as one."""
         for cell, group in groupby(self.cells.items(), key=lambda item: item[1]):
             firsts = [first for first, _ in group]
             yield Stretch(firsts[0], firsts[-1], cell, len(firsts))
 
-    def stretches_of(self, standing: Standing) -> Sequence[Stretch]:
-        """The stretches that stand so."""
-        return [each for each in self.stretches() if each.cell.standing is standing]
+    def stretches_of(self, status: Status) -> Sequence[Stretch]:
+        """The stretches with a status."""
+        return [each for each in self.stretches() if each.cell.status is status]
 
 
 def range_to_show(
@@ -123,29 +123,31 @@ def range_to_show(
     return DateWindow(first, last) if first <= last else None
 
 
-def calendar_of(report: Report, coverage: Coverage, days: DateWindow, rules: Rules) -> Calendar:
-    """How each period of `report` in `days` stands."""
+def calendar_of(
+    report: Report, coverage: Coverage, days: DateWindow, rules: Rules
+) -> CoverageCalendar:
+    """The status of each period of `report` in `days`."""
     daily = dict(_daily(coverage, days, rules))
     if report.interval is not Interval.MONTHLY:
-        return Calendar(report, days, daily)
+        return CoverageCalendar(report, days, daily)
     months = periods(days, interval=Interval.MONTHLY)
     cells = {first: _month(_days_of(daily, first)) for first in months}
-    return Calendar(report, days, cells)
+    return CoverageCalendar(report, days, cells)
 
 
 def _daily(coverage: Coverage, days: DateWindow, rules: Rules) -> Iterator[tuple[date, Cell]]:
     """Each day, by painting one layer over the other."""
     covered = coverage.covered()
-    cells = dict.fromkeys(periods(days, interval=Interval.DAILY), Cell(Standing.MISSING))
+    cells = dict.fromkeys(periods(days, interval=Interval.DAILY), Cell(Status.MISSING))
     if covered:
         hull = DateWindow(covered[0].first, covered[-1].last)
-        cells |= _painted([hull], days, Cell(Standing.FAILED))
-    cells |= _painted(_on_their_way(coverage, rules), days, Cell(Standing.PENDING))
-    cells |= _painted(coverage.settled, days, Cell(Standing.PROVISIONAL))
-    cells |= _painted(_settled(coverage, rules), days, Cell(Standing.SETTLED))
+        cells |= _painted([hull], days, Cell(Status.FAILED))
+    cells |= _painted(_on_their_way(coverage, rules), days, Cell(Status.PENDING))
+    cells |= _painted(coverage.settled, days, Cell(Status.PROVISIONAL))
+    cells |= _painted(_settled(coverage, rules), days, Cell(Status.SETTLED))
     for each in coverage.unsettled:
         age_days = (rules.now - each.exported_at) // timedelta(days=1)
-        cells |= _painted([each], days, Cell(Standing.PROVISIONAL, max(0, age_days)))
+        cells |= _painted([each], days, Cell(Status.PROVISIONAL, max(0, age_days)))
     yield from cells.items()
 
 
@@ -172,14 +174,14 @@ def _days_of(daily: Mapping[date, Cell], first: date) -> list[Cell]:
 
 
 def _month(days: Sequence[Cell]) -> Cell:
-    """A month as its days stand: it is one figure, provisional until all of it has settled."""
-    standings = {cell.standing for cell in days}
-    covered = standings & {Standing.SETTLED, Standing.PROVISIONAL}
-    if Standing.FAILED in standings:
-        return Cell(Standing.FAILED)
-    if standings == {Standing.SETTLED}:
-        return Cell(Standing.SETTLED)
+    """The status of a month: it is one figure, provisional until all of it has settled."""
+    statuses = {cell.status for cell in days}
+    covered = statuses & {Status.SETTLED, Status.PROVISIONAL}
+    if Status.FAILED in statuses:
+        return Cell(Status.FAILED)
+    if statuses == {Status.SETTLED}:
+        return Cell(Status.SETTLED)
     if covered:
         ages = [cell.age_days for cell in days if cell.age_days is not None]
-        return Cell(Standing.PROVISIONAL, max(ages, default=None))
-    return Cell(Standing.PENDING if Standing.PENDING in standings else Standing.MISSING)
+        return Cell(Status.PROVISIONAL, max(ages, default=None))
+    return Cell(Status.PENDING if Status.PENDING in statuses else Status.MISSING)

@@ -1,0 +1,107 @@
+"""Whether a state is whole and fresh, in one line for a monitor."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from tap_advexport.commands.calendar import Status
+from tap_advexport.commands.calendar_words import stretch_names
+from tap_advexport.commands.shared import plural
+from tap_advexport.coverage.ranges import without
+from tap_advexport.dates import DAY, local_midnight
+from tap_advexport.windows import DateWindow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    from tap_advexport.commands.calendar import CoverageCalendar
+    from tap_advexport.coverage.state import Coverage, Rules
+
+_AGE = re.compile(r"(\d{1,5})([dhm]?)", re.ASCII)
+_UNITS = {"": "days", "d": "days", "h": "hours", "m": "minutes"}
+_MAX_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ReportCoverage:
+    """What is known of one report: its calendar, and the state and rules it was drawn from."""
+
+    calendar: CoverageCalendar
+    coverage: Coverage
+    rules: Rules
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is still well.
+
+    Attributes:
+        max_age: how long a day may have been over without being there, and how old the last export
+            of a provisional one may be.
+        allowed_failed: how many periods of a report may have failed.
+    """
+
+    max_age: timedelta
+    allowed_failed: int
+
+
+def parse_age(text: str) -> timedelta | None:
+    """A duration such as `2d`, `36h` or `90m`; None: it is not one."""
+    match = _AGE.fullmatch(text.strip())
+    return timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else None
+
+
+def find_problems(reports: Sequence[ReportCoverage], limits: Limits) -> str:
+    """All that is not well, in one line; empty: nothing."""
+    told = (
+        f"{each.calendar.report.stream}: {words}"
+        for each in reports
+        if (words := "; ".join(_problems(each, limits)))
+    )
+    return " | ".join(told) if reports else "the state covers no day"
+
+
+def well(reports: Sequence[ReportCoverage]) -> str:
+    """What is there, where nothing is wrong with it."""
+    parts = []
+    for each in reports:
+        covered = each.coverage.covered()
+        days = plural(sum(window.days for window in covered), "day")
+        parts.append(f"{each.calendar.report.stream}: {days} to {covered[-1].last}")
+    return f"ok: {' | '.join(parts)}"
+
+
+def _problems(report: ReportCoverage, limits: Limits) -> Iterator[str]:
+    calendar = report.calendar
+    failed = calendar.stretches_of(Status.FAILED)
+    count = sum(each.count for each in failed)
+    if count > limits.allowed_failed:
+        names = stretch_names(failed, calendar, _MAX_NAMED)
+        yield f"{plural(count, calendar.unit)} failed ({names})"
+    for gap in _ends(report):
+        ended_at = local_midnight(gap.first + DAY, report.rules.zone)
+        if _is_older(ended_at, report.rules.now, limits):
+            yield f"nothing of {_span(gap)}"
+    for old in report.coverage.unsettled:
+        shown = old.intersect(calendar.days)
+        if shown and _is_older(old.exported_at, report.rules.now, limits):
+            yield f"{_span(shown)} last exported {old.exported_at:%Y-%m-%d %H:%M} UTC"
+
+
+def _ends(report: ReportCoverage) -> Sequence[DateWindow]:
+    """The days of the calendar before the first and after the last that is there."""
+    covered = report.coverage.covered()
+    hull = (DateWindow(covered[0].first, covered[-1].last),) if covered else ()
+    return without((report.calendar.days,), hull)
+
+
+def _is_older(moment: datetime, now: datetime, limits: Limits) -> bool:
+    return now - moment > limits.max_age
+
+
+def _span(window: DateWindow) -> str:
+    return str(window).replace("..", " to ")
