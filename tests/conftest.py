@@ -1,8 +1,52 @@
-"""What all tests share: laws are not failed by a machine that is busy with something else."""
+"""What all tests share: a clean environment, patient laws, and the command's log of a failure."""
 
 from __future__ import annotations
 
+import os
+from typing import TYPE_CHECKING, Final
+
+import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.tap_process import TOLD
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+# Set by .ci/run, which installs all that tests need.
+NOTHING_LEFT_OUT: Final = "ADVEXPORT_NOTHING_LEFT_OUT"
+
+# A busy machine fails no law.
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("default")
+
+# What the person's shell has set must not reach the tap. The bundle of certificates among it: a
+# package manager that renews the file meanwhile would leave the tap without one.
+for name in list(os.environ):
+    if name.startswith(("TAP_ADVEXPORT_", "TARGET_", "MELTANO_")) or name in {
+        "REQUESTS_CA_BUNDLE",
+        "CURL_CA_BUNDLE",
+    }:
+        del os.environ[name]
+
+
+@pytest.fixture(autouse=True)
+def _forget_what_was_told() -> None:
+    TOLD.clear()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the log of the command's runs in a test that fails; fail what lacks a program in CI."""
+    report = yield
+    if (
+        report.skipped
+        and NOTHING_LEFT_OUT in os.environ
+        and "not installed" in str(report.longrepr)
+    ):
+        report.outcome = "failed"
+    if report.failed:
+        for number, told in enumerate(TOLD, start=1):
+            title = f"run {number} of the command, exit code {told.code}"
+            report.sections.append((title, told.log))
+    return report

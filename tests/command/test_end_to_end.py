@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -20,89 +19,10 @@ import pytest
 
 from advexport_sandbox import Interval, Match, Sandbox, SandboxConfig
 from tests.support.api_rows import emitted, typed
+from tests.support.tap_process import FIRST, LAST, SandboxTap, Told, tap_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-# Long ago, so that no day is unsettled but in the tests that are about those.
-FIRST, LAST = date(2024, 1, 30), date(2024, 2, 8)
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a run of the command printed, and how it ended."""
-
-    code: int
-    messages: list[dict[str, Any]]
-    log: str
-
-    def records(self, stream: str) -> list[dict[str, Any]]:
-        return [
-            message["record"]
-            for message in self.messages
-            if message["type"] == "RECORD" and message["stream"] == stream
-        ]
-
-    @property
-    def state(self) -> dict[str, Any]:
-        last = [message["value"] for message in self.messages if message["type"] == "STATE"][-1]
-        assert isinstance(last, dict)
-        return last
-
-
-@dataclass(frozen=True)
-class Command:
-    """The tap's command with a config, a state and a catalog."""
-
-    folder: Path
-    sandbox: Sandbox
-
-    def arguments(self, state: dict[str, Any] | None = None, **settings: object) -> list[str]:
-        config: dict[str, Any] = {
-            "auth_token": self.sandbox.token,
-            "api_url": self.sandbox.url,
-            "start_date": FIRST.isoformat(),
-            "end_date": LAST.isoformat(),
-            "window_days": 3,
-            "poll_interval_seconds": 0.05,
-            "request_timeout_seconds": 5,
-            **settings,
-        }
-        streams = config.pop("streams", None)
-        without = config.pop("without", ())
-        arguments = [sys.executable, "-m", "tap_advexport", "--config", self.save("c", config)]
-        if state is not None:
-            arguments += ["--state", self.save("s", state)]
-        if streams is not None:
-            arguments += ["--catalog", self.save("catalog", self.catalog(streams, without=without))]
-        return arguments
-
-    def run(self, state: dict[str, Any] | None = None, **settings: object) -> Result:
-        done = subprocess.run(
-            self.arguments(state, **settings), capture_output=True, check=False, timeout=120
-        )
-        lines = done.stdout.decode().split("\n")
-        assert lines.pop() == ""
-        messages = [json.loads(line, parse_float=Decimal) for line in lines]
-        return Result(done.returncode, messages, done.stderr.decode())
-
-    def catalog(self, streams: list[str], *, without: tuple[str, ...] = ()) -> dict[str, Any]:
-        found = subprocess.run(
-            [sys.executable, "-m", "tap_advexport", "--discover"], capture_output=True, check=True
-        )
-        catalog: dict[str, Any] = json.loads(found.stdout)
-        for stream in catalog["streams"]:
-            [root] = [entry for entry in stream["metadata"] if entry["breadcrumb"] == []]
-            root["metadata"]["selected"] = stream["tap_stream_id"] in streams
-            for entry in stream["metadata"]:
-                if entry["breadcrumb"] and entry["breadcrumb"][1] in without:
-                    entry["metadata"]["selected"] = False
-        return catalog
-
-    def save(self, name: str, value: object) -> str:
-        path = self.folder / f"{name}.json"
-        path.write_text(json.dumps(value))
-        return str(path)
 
 
 @pytest.fixture
@@ -115,12 +35,12 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def command(tmp_path: Path, sandbox: Sandbox) -> Command:
-    return Command(tmp_path, sandbox)
+def command(tmp_path: Path, sandbox: Sandbox) -> SandboxTap:
+    return tap_on(sandbox, tmp_path)
 
 
 def assert_is_truth(
-    result: Result, sandbox: Sandbox, interval: Interval = Interval.DAILY, first: date = FIRST
+    result: Told, sandbox: Sandbox, interval: Interval = Interval.DAILY, first: date = FIRST
 ) -> None:
     records = result.records(f"report_{interval.value}")
     truth = sandbox.truth(interval, first, LAST)
@@ -129,7 +49,7 @@ def assert_is_truth(
 
 
 @pytest.mark.parametrize("interval", list(Interval))
-def test_every_row_of_the_api_comes_out_once(command: Command, interval: Interval) -> None:
+def test_every_row_of_the_api_comes_out_once(command: SandboxTap, interval: Interval) -> None:
     result = command.run(streams=[f"report_{interval.value}", "report_periods"])
     assert result.code == 0, result.log
     first = FIRST.replace(day=1) if interval is Interval.MONTHLY else FIRST
@@ -137,7 +57,7 @@ def test_every_row_of_the_api_comes_out_once(command: Command, interval: Interva
     assert "Summary: " in result.log.rstrip().splitlines()[-1]
 
 
-def test_periods_hold_the_totals_of_the_rows_also_of_empty_days(command: Command) -> None:
+def test_periods_hold_the_totals_of_the_rows_also_of_empty_days(command: SandboxTap) -> None:
     result = command.run()
     rows = Counter(record["report_date"] for record in result.records("report_daily"))
     costs: Counter[str] = Counter()
@@ -151,7 +71,7 @@ def test_periods_hold_the_totals_of_the_rows_also_of_empty_days(command: Command
     assert found == {day: (rows[day], costs[day]) for day in all_days}
 
 
-def test_a_second_run_on_settled_days_sends_no_request(command: Command) -> None:
+def test_a_second_run_on_settled_days_sends_no_request(command: SandboxTap) -> None:
     state = command.run().state
     before = len(command.sandbox.requests)
     again = command.run(state)
@@ -160,7 +80,7 @@ def test_a_second_run_on_settled_days_sends_no_request(command: Command) -> None
     assert again.state == state
 
 
-def test_rows_are_out_before_the_state_that_covers_them(command: Command) -> None:
+def test_rows_are_out_before_the_state_that_covers_them(command: SandboxTap) -> None:
     seen: set[str] = set()
     for message in command.run().messages:
         if message["type"] == "RECORD" and message["stream"] == "report_periods":
@@ -177,7 +97,7 @@ def test_rows_are_out_before_the_state_that_covers_them(command: Command) -> Non
 def test_a_killed_run_leaves_tasks_that_the_next_one_adopts(tmp_path: Path) -> None:
     config = SandboxConfig(now=datetime(2025, 1, 1, tzinfo=UTC), rows_per_day=5, latency=2)
     with Sandbox(config) as sandbox:
-        command = Command(tmp_path, sandbox)
+        command = tap_on(sandbox, tmp_path)
         with subprocess.Popen(
             command.arguments(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         ) as tap:
@@ -206,7 +126,7 @@ def test_a_signal_ends_the_run_with_the_tasks_in_the_last_state(
     with Sandbox(config) as sandbox:
         environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
         with subprocess.Popen(
-            Command(tmp_path, sandbox).arguments(),
+            tap_on(sandbox, tmp_path).arguments(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=environment,
@@ -273,7 +193,7 @@ SURVIVED = [
 
 
 @pytest.mark.parametrize("fault", SURVIVED)
-def test_a_fault_that_passes_costs_no_row(command: Command, fault: str) -> None:
+def test_a_fault_that_passes_costs_no_row(command: SandboxTap, fault: str) -> None:
     injected = command.sandbox.inject(fault)
     result = command.run(window_days=5)
     assert injected.hits == 1
@@ -282,7 +202,7 @@ def test_a_fault_that_passes_costs_no_row(command: Command, fault: str) -> None:
 
 
 def test_a_day_that_fails_leaves_the_others_and_the_next_run_asks_for_just_it(
-    command: Command,
+    command: SandboxTap,
 ) -> None:
     bad = date(2024, 2, 4)
     command.sandbox.inject("bad-cell", count=None, match=Match(day=bad))
@@ -297,12 +217,12 @@ def test_a_day_that_fails_leaves_the_others_and_the_next_run_asks_for_just_it(
     again = command.run(result.state, window_days=4)
     assert again.code == 0
     assert command.sandbox.submissions == before + 1
-    both = Result(0, result.messages + again.messages, "")
+    both = Told(0, result.out + again.out, "")
     assert_is_truth(both, command.sandbox)
 
 
 @pytest.mark.parametrize("fault", ["task-failure", "success-without-url", "download-404"])
-def test_days_that_fail_for_one_reason_are_one_line(command: Command, fault: str) -> None:
+def test_days_that_fail_for_one_reason_are_one_line(command: SandboxTap, fault: str) -> None:
     for day in range(4, 8):
         match = Match(day=date(2024, 2, day))
         command.sandbox.inject(fault, count=None, match=match)
@@ -312,7 +232,7 @@ def test_days_that_fail_for_one_reason_are_one_line(command: Command, fault: str
     assert "Failed days: report daily, 2024-02-04..2024-02-07: " in line
 
 
-def test_an_api_that_answers_error_is_not_asked_for_ever(command: Command) -> None:
+def test_an_api_that_answers_error_is_not_asked_for_ever(command: SandboxTap) -> None:
     command.sandbox.inject("submit-error-result", count=None)
     result = command.run(start_date="2020-01-01", window_days=7)
     assert result.code == 1
@@ -368,7 +288,7 @@ def map_of(columns: dict[str, Any]) -> dict[str, Any]:
     ],
 )
 def test_a_wrong_setting_is_one_line(
-    command: Command, settings: dict[str, Any], words: str
+    command: SandboxTap, settings: dict[str, Any], words: str
 ) -> None:
     result = command.run(**settings)
     assert result.code == 1
@@ -395,7 +315,7 @@ def test_a_wrong_setting_is_one_line(
     ],
 )
 def test_a_bad_state_is_one_line_and_no_silent_full_sync(
-    command: Command, state: dict[str, Any]
+    command: SandboxTap, state: dict[str, Any]
 ) -> None:
     result = command.run(state)
     assert result.code == 1
@@ -405,7 +325,7 @@ def test_a_bad_state_is_one_line_and_no_silent_full_sync(
     assert not command.sandbox.requests
 
 
-def test_bookmarks_of_others_are_kept_as_they_are(command: Command) -> None:
+def test_bookmarks_of_others_are_kept_as_they_are(command: SandboxTap) -> None:
     others = {"orders": {"id": 7}, "report_dayly": {"a": 1}}
     own = {"report_daily": {"replication_key_value": "2024-02-01"}}
     result = command.run({"bookmarks": others | own, "currently_syncing": None})
@@ -415,7 +335,7 @@ def test_bookmarks_of_others_are_kept_as_they_are(command: Command) -> None:
     assert last["report_daily"]["replication_key_value"] == LAST.isoformat()
 
 
-def test_stream_maps_and_ready_made_lines_give_equal_records(command: Command) -> None:
+def test_stream_maps_and_ready_made_lines_give_equal_records(command: SandboxTap) -> None:
     plain = command.run()
     mapped = command.run(stream_maps={"report_daily": {"extra": "1"}}, skip_unchanged=False)
     assert mapped.code == 0
@@ -428,7 +348,7 @@ def test_stream_maps_and_ready_made_lines_give_equal_records(command: Command) -
     ]
 
 
-def test_deselected_columns_are_left_out_and_the_keys_stay(command: Command) -> None:
+def test_deselected_columns_are_left_out_and_the_keys_stay(command: SandboxTap) -> None:
     plain = command.run()
     streams = ["report_daily", "report_periods"]
     fewer = command.run(streams=streams, without=("country", "cr", "campaign"))
@@ -443,7 +363,7 @@ def test_deselected_columns_are_left_out_and_the_keys_stay(command: Command) -> 
     )
 
 
-def test_flattening_takes_the_way_of_the_sdk_and_gives_equal_records(command: Command) -> None:
+def test_flattening_takes_the_way_of_the_sdk_and_gives_equal_records(command: SandboxTap) -> None:
     own = ("export_id", "exported_at")
     runs = [command.run(), command.run(flattening_enabled=True, flattening_max_depth=1)]
     found = [
@@ -457,7 +377,7 @@ def test_flattening_takes_the_way_of_the_sdk_and_gives_equal_records(command: Co
     assert found[0]
 
 
-def test_settings_come_from_the_environment(command: Command) -> None:
+def test_settings_come_from_the_environment(command: SandboxTap) -> None:
     variables = {
         "TAP_ADVEXPORT_AUTH_TOKEN": command.sandbox.token,
         "TAP_ADVEXPORT_API_URL": command.sandbox.url,
@@ -484,7 +404,7 @@ def test_settings_come_from_the_environment(command: Command) -> None:
     assert command.sandbox.submissions == 1
 
 
-def test_an_unknown_setting_is_told_with_the_nearest_one(command: Command) -> None:
+def test_an_unknown_setting_is_told_with_the_nearest_one(command: SandboxTap) -> None:
     result = command.run(lookback_day=3)
     assert result.code == 0
     assert "lookback_day is no setting of this tap; did you mean lookback_days?" in result.log
@@ -495,7 +415,7 @@ def test_unchanged_days_are_confirmed_and_restated_ones_sent_again(tmp_path: Pat
     config = SandboxConfig(now=today, rows_per_day=8, maturing_days=4)
     start = (today - timedelta(days=12)).date()
     with Sandbox(config) as sandbox:
-        command = Command(tmp_path, sandbox)
+        command = tap_on(sandbox, tmp_path)
         settings: dict[str, Any] = {
             "start_date": start.isoformat(),
             "end_date": None,
@@ -519,7 +439,7 @@ def test_unchanged_days_are_confirmed_and_restated_ones_sent_again(tmp_path: Pat
         assert Counter(map(emitted, live)) == Counter(map(typed, truth))
 
 
-def test_dry_run_takes_one_day_and_commits_nothing(command: Command) -> None:
+def test_dry_run_takes_one_day_and_commits_nothing(command: SandboxTap) -> None:
     config = command.save(
         "c",
         {
@@ -543,7 +463,7 @@ def test_dry_run_takes_one_day_and_commits_nothing(command: Command) -> None:
 
 
 def test_batch_files_come_before_the_periods_and_the_state_that_covers_them(
-    command: Command, tmp_path: Path
+    command: SandboxTap, tmp_path: Path
 ) -> None:
     plain = command.run()
     folder = tmp_path / "batches"
@@ -582,7 +502,7 @@ def test_no_more_tasks_run_than_allowed_also_when_files_are_demanded_anew(tmp_pa
     config = SandboxConfig(now=datetime(2025, 1, 1, tzinfo=UTC), rows_per_day=5, latency=0.6)
     with Sandbox(config) as sandbox:
         sandbox.inject("bad-cell", count=3)
-        result = Command(tmp_path, sandbox).run(window_days=1, max_concurrent_exports=2)
+        result = tap_on(sandbox, tmp_path).run(window_days=1, max_concurrent_exports=2)
         assert result.code == 0, result.log
         assert_is_truth(result, sandbox)
         assert sandbox.max_running == 2

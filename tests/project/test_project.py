@@ -5,6 +5,7 @@ import re
 import shutil
 import sqlite3
 import subprocess
+import sys
 import tomllib
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -154,7 +155,8 @@ def test_commands_of_the_readme_can_be_run() -> None:
         assert (ROOT / script).stat().st_mode & 0o111, f"{script} is not executable"
     programs = set(re.findall(r"^    (tap-[\w-]+)", README, re.MULTILINE))
     assert programs <= PROJECT["project"]["scripts"].keys()
-    assert all(shutil.which(program) for program in programs)
+    folder = Path(sys.executable).parent
+    assert all(shutil.which(program, path=folder) for program in programs)
 
 
 @pytest.mark.skipif(not (ROOT / ".venv").is_dir(), reason="set up by tox, not by the scripts")

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     from multiprocessing.context import ForkServerProcess
     from pathlib import Path
 
+    from advexport_sandbox import Sandbox
+
 COMMAND = [sys.executable, "-m", "tap_advexport"]
+# Long ago, so that no day is unsettled but in the tests that are about those.
+FIRST, LAST = date(2024, 1, 30), date(2024, 2, 8)
 
 
 @dataclass(frozen=True)
@@ -34,9 +38,19 @@ class Tap:
     settings: dict[str, Any]
     environment: dict[str, str] = field(default_factory=dict)
 
-    def arguments(self, state: dict[str, Any] | None = None, **settings: object) -> list[str]:
-        arguments = [*COMMAND, "--config", self._save("config", self.settings | settings)]
-        return arguments if state is None else [*arguments, "--state", self._save("state", state)]
+    def arguments(self, state: dict[str, Any] | None = None, **settings: Any) -> list[str]:  # noqa: ANN401 - JSON
+        """The command line.
+
+        Args:
+            settings: those of the tap; `streams` selects just these, `without` deselects columns.
+        """
+        given = self.settings | settings
+        streams, without = given.pop("streams", None), given.pop("without", ())
+        arguments = [*COMMAND, "--config", self.save("config", given)]
+        if streams is not None:
+            catalog = catalog_of(streams, without=without)
+            arguments += ["--catalog", self.save("catalog", catalog)]
+        return arguments if state is None else [*arguments, "--state", self.save("state", state)]
 
     def start(
         self, state: dict[str, Any] | None = None, **settings: object
@@ -51,44 +65,68 @@ class Tap:
     def run(self, state: dict[str, Any] | None = None, **settings: object) -> Told:
         with self.start(state, **settings) as process:
             out, log = process.communicate(timeout=120)
-        return Told(process.returncode, out, log.decode())
+        return _told(process.returncode, out, log.decode())
 
-    def run_forked(
-        self,
-        state: dict[str, Any] | None = None,
-        *,
-        streams: Sequence[str] = (),
-        **settings: object,
-    ) -> Told:
-        """The same in a fork of a process that has imported everything: a second sooner.
-
-        Args:
-            streams: those to select, unless they are those that are selected by default.
-        """
+    def run_forked(self, state: dict[str, Any] | None = None, **settings: object) -> Told:
+        """Run it in a fork of a process that has imported everything: a second sooner."""
         out, log = self.folder / "out", self.folder / "log"
         arguments = self.arguments(state, **settings)[len(COMMAND) :]
-        if streams:
-            arguments += ["--catalog", self._save("catalog", _catalog(streams))]
         process = FORKS.Process(target=_run, args=(arguments, str(out), str(log)))
         start(process)
         code = exit_code(process, 120)
         assert code is not None, log.read_text()
-        return Told(code, out.read_bytes(), log.read_text())
+        return _told(code, out.read_bytes(), log.read_text())
 
-    def _save(self, name: str, value: object) -> str:
+    def save(self, name: str, value: object) -> str:
         path = self.folder / f"{name}.json"
         path.write_text(json.dumps(value))
         return str(path)
 
 
-def _catalog(streams: Sequence[str]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class SandboxTap(Tap):
+    """The command on an account of the sandbox."""
+
+    sandbox: Sandbox = field(kw_only=True)
+
+    def run(self, state: dict[str, Any] | None = None, **settings: object) -> Told:
+        return self.run_forked(state, **settings)
+
+
+def tap_on(sandbox: Sandbox, folder: Path, first: date = FIRST, last: date = LAST) -> SandboxTap:
+    """The command for some days of a sandbox's account."""
+    settings = {
+        "auth_token": sandbox.token,
+        "api_url": sandbox.url,
+        "start_date": first.isoformat(),
+        "end_date": last.isoformat(),
+        "window_days": 3,
+        "poll_interval_seconds": 0.05,
+        "request_timeout_seconds": 5,
+    }
+    return SandboxTap(folder, settings, sandbox=sandbox)
+
+
+def catalog_of(streams: Sequence[str], *, without: Sequence[str] = ()) -> dict[str, Any]:
+    """The discovered catalog with just these streams selected, without some columns."""
     catalog = json.loads((TESTS / "snapshots" / "catalog.json").read_text())
     assert isinstance(catalog, dict)
     for stream in catalog["streams"]:
         for entry in stream["metadata"]:
             if not entry["breadcrumb"]:
                 entry["metadata"]["selected"] = stream["tap_stream_id"] in streams
+            elif entry["breadcrumb"][1] in without:
+                entry["metadata"]["selected"] = False
     return catalog
+
+
+# What the command told in the test that is running: shown when that fails.
+TOLD: list[Told] = []
+
+
+def _told(code: int, out: bytes, log: str) -> Told:
+    TOLD.append(Told(code, out, log))
+    return TOLD[-1]
 
 
 FORKS = multiprocessing.get_context("forkserver")

@@ -26,9 +26,9 @@ from tap_advexport.errors import (
 )
 from tap_advexport.exports.conversion import PACKED_FACTOR, Conversions
 from tap_advexport.records.pool import CHILD_COMMAND, ConversionProcesses
-from tests.command.test_end_to_end import Command
 from tests.support.paths import ROOT
 from tests.support.records_reference import COLUMNS, conversion, csv_bytes, row, run
+from tests.support.tap_process import tap_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -312,7 +312,7 @@ def test_a_signal_to_the_whole_group_ends_the_run_without_a_trace(
 ) -> None:
     day = "2024-02-01"
     with Sandbox(SandboxConfig(rows_per_day=32_000, rows_spread=0, empty_day_share=0)) as sandbox:
-        arguments = Command(tmp_path, sandbox).arguments(
+        arguments = tap_on(sandbox, tmp_path).arguments(
             start_date=day, end_date=day, poll_interval_seconds=0.05
         )
         with subprocess.Popen(

@@ -21,16 +21,15 @@ from advexport_sandbox import Sandbox, SandboxConfig
 from tap_advexport.errors import ConfigError, OutputError
 from tap_advexport.records.arrow import ParquetLines
 from tap_advexport.singer.batch import check_batch_config
-from tests.command.test_end_to_end import Command
 from tests.support.api_rows import emitted
 from tests.support.records_reference import ADDED, COLUMNS, row, run_rows
+from tests.support.tap_process import SandboxTap, Told, tap_on
 from tests.support.warehouses import RUN_SQL, dbt_environment, environment, postgres, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from tests.command.test_end_to_end import Result
 
 PARQUET = {"format": "parquet"}
 JSONL = {"format": "jsonl", "compression": "gzip"}
@@ -46,11 +45,11 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def command(tmp_path: Path, sandbox: Sandbox) -> Command:
-    return Command(tmp_path, sandbox)
+def command(tmp_path: Path, sandbox: Sandbox) -> SandboxTap:
+    return tap_on(sandbox, tmp_path)
 
 
-def manifest(result: Result) -> list[str]:
+def manifest(result: Told) -> list[str]:
     assert result.code == 0, result.log
     return [
         url
@@ -61,8 +60,8 @@ def manifest(result: Result) -> list[str]:
 
 
 def batches(
-    command: Command, root: str, encoding: Mapping[str, str | None], **more: object
-) -> tuple[Result, list[str]]:
+    command: SandboxTap, root: str, encoding: Mapping[str, str | None], **more: object
+) -> tuple[Told, list[str]]:
     config = {"encoding": encoding, "storage": {"root": root, **more}, "batch_size": 50}
     result = command.run(batch_config=config)
     return result, manifest(result)
@@ -117,7 +116,9 @@ def test_a_number_that_fits_into_no_column_is_named_and_never_rounded(
         parquet_of(lines)
 
 
-def test_parquet_has_the_rows_of_the_run_without_batches(command: Command, tmp_path: Path) -> None:
+def test_parquet_has_the_rows_of_the_run_without_batches(
+    command: SandboxTap, tmp_path: Path
+) -> None:
     _, urls = batches(command, (tmp_path / "files").as_uri(), PARQUET)
     tables = [pq.read_table(url.removeprefix("file://")) for url in urls]
     assert all(0 < len(table) <= 50 for table in tables)
@@ -125,20 +126,24 @@ def test_parquet_has_the_rows_of_the_run_without_batches(command: Command, tmp_p
     assert found == sorted(map(emitted, command.run().records("report_daily")))
 
 
-def test_a_prefix_stands_in_the_names_of_files_as_it_is(command: Command, tmp_path: Path) -> None:
+def test_a_prefix_stands_in_the_names_of_files_as_it_is(
+    command: SandboxTap, tmp_path: Path
+) -> None:
     _, urls = batches(command, (tmp_path / "files").as_uri(), JSONL, prefix="load-{date}-")
     names = [url.rpartition("/")[2] for url in urls]
     assert names
     assert all(name.startswith("load-{date}-report_daily-") for name in names)
 
 
-def test_what_is_null_in_the_settings_is_as_if_left_out(command: Command, tmp_path: Path) -> None:
+def test_what_is_null_in_the_settings_is_as_if_left_out(
+    command: SandboxTap, tmp_path: Path
+) -> None:
     encoding = {"format": "jsonl", "compression": None}
     _, urls = batches(command, (tmp_path / "files").as_uri(), encoding, prefix=None, params=None)
     assert urls
 
 
-def test_duckdb_reads_parquet_digit_for_digit(command: Command, tmp_path: Path) -> None:
+def test_duckdb_reads_parquet_digit_for_digit(command: SandboxTap, tmp_path: Path) -> None:
     folder = tmp_path / "files"
     batches(command, folder.as_uri(), PARQUET)
     columns = "row_key, cast(cost_aggr as varchar), cast(cr as varchar), clicks_aggr"
@@ -184,7 +189,7 @@ def s3() -> Iterator[dict[str, Any]]:
         server.kill()
 
 
-def test_batches_go_to_s3_and_its_faults_are_one_line(command: Command) -> None:
+def test_batches_go_to_s3_and_its_faults_are_one_line(command: SandboxTap) -> None:
     expected = sorted(map(emitted, command.run().records("report_daily")))
     with s3() as params:
         storage = fsspec.filesystem("s3", **params)
@@ -205,7 +210,7 @@ def test_batches_go_to_s3_and_its_faults_are_one_line(command: Command) -> None:
         assert_one_line(command, "s3://reports/x", broken, "cannot be written to the storage")
 
 
-def assert_one_line(command: Command, root: str, params: dict[str, Any], words: str) -> None:
+def assert_one_line(command: SandboxTap, root: str, params: dict[str, Any], words: str) -> None:
     storage = {"root": root, "params": params}
     result = command.run(batch_config={"encoding": JSONL, "storage": storage})
     assert result.code == 1
@@ -224,7 +229,7 @@ def assert_one_line(command: Command, root: str, params: dict[str, Any], words: 
     ],
 )
 def test_a_storage_that_cannot_be_written_is_one_line(
-    command: Command, root: str, words: str
+    command: SandboxTap, root: str, words: str
 ) -> None:
     assert_one_line(command, root, {}, words)
 
@@ -249,7 +254,7 @@ def test_what_cannot_be_written_is_refused(
 # --- A target ----------------------------------------------------------------------------------
 
 
-def test_target_postgres_loads_the_batches_row_for_row(command: Command, tmp_path: Path) -> None:
+def test_target_postgres_loads_the_batches_row_for_row(command: SandboxTap, tmp_path: Path) -> None:
     target = environment("target-postgres", TARGET_POSTGRES) / "target-postgres"
     records = command.run().records("report_daily")
     folder = tmp_path / "files"
