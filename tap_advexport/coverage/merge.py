@@ -88,11 +88,14 @@ def merge_coverages(coverages: Sequence[Coverage], rules: Rules) -> Coverage:
     """
     coverages = [_of_whole_months(each, rules) for each in coverages]
     claims = _joined([_claims(each) for each in coverages], rules)
+    # One of several, whatever their order. What was sent in another shape counts for nothing.
+    shape = max((each.shape for each in coverages), default="")
     return settle(
         Coverage(
             settled=tuple(DateWindow(day, day) for day, at in claims if at is None),
             unsettled=tuple(Exported(day, day, at) for day, at in claims if at is not None),
-            sent=_agreed_sent(coverages, rules),
+            shape=shape,
+            sent=_agreed_sent(coverages, shape, rules),
             pending=tuple(_useful(_tasks(coverages), dict(claims), rules)),
         ),
         rules,
@@ -185,18 +188,19 @@ def _of_whole_months(coverage: Coverage, rules: Rules) -> Coverage:
     )
 
 
-def _agreed_sent(coverages: Sequence[Coverage], rules: Rules) -> dict[date, Sent]:
+def _agreed_sent(coverages: Sequence[Coverage], shape: str, rules: Rules) -> dict[date, Sent]:
     """What the target holds of the periods of which nobody who touched them says otherwise."""
+    told = [each.sent if each.shape == shape else {} for each in coverages]
     touched = [
         sorted([*each.covered(), *(task.window for task in each.pending)]) for each in coverages
     ]
     agreed: dict[date, Sent] = {}
-    for period in {day for each in coverages for day in each.sent}:
+    for period in {day for sent in told for day in sent}:
         span = period_of(period, interval=rules.interval)
         said = {
-            coverage.sent.get(period)
-            for coverage, windows in zip(coverages, touched, strict=True)
-            if period in coverage.sent or any(each.overlaps(span) for each in windows)
+            sent.get(period)
+            for sent, windows in zip(told, touched, strict=True)
+            if period in sent or any(each.overlaps(span) for each in windows)
         }
         if len(said) == 1 and (entry := said.pop()):
             agreed[period] = entry

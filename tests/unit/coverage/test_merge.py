@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
@@ -93,7 +94,8 @@ def some_coverage(draw: st.DrawFn, interval: Interval) -> Coverage:
         if entry
     }
     pending = {task.task_id: task for task in draw(st.lists(tasks, max_size=3))}
-    coverage = Coverage(tuple(settled), tuple(unsettled), sent, tuple(pending.values()))
+    shape = draw(st.sampled_from(["", "a", "b"]))
+    coverage = Coverage(tuple(settled), tuple(unsettled), sent, tuple(pending.values()), shape)
     return settle(coverage, rules(interval))
 
 
@@ -110,7 +112,7 @@ def essence(coverage: Coverage) -> tuple[object, ...]:
         for each in coverage.unsettled
         for day in days_of(each.window)
     }
-    return coverage.settled, dates, coverage.sent, coverage.pending
+    return coverage.settled, dates, coverage.sent, coverage.pending, coverage.shape
 
 
 # The laws
@@ -182,6 +184,8 @@ def test_what_was_sent_is_known_only_where_nobody_who_touched_it_says_otherwise(
     asked, states = made
     if asked.interval is Interval.MONTHLY:  # such as the tap makes them: months from their first
         states = [merge_coverages([each], asked) for each in states]
+    shape = merge_coverages(states, asked).shape
+    states = [each if each.shape == shape else replace(each, sent={}) for each in states]
     for period, entry in merge_coverages(states, asked).sent.items():
         span = period_of(period, interval=asked.interval)
         for state in states:
@@ -264,13 +268,22 @@ MARCH = Coverage(settled=(window("2024-03-01", "2024-03-31"),))
         Coverage(unsettled=HELD.unsettled),
         Coverage(unsettled=HELD.unsettled, sent={DAY: Sent("f", "d", ENTRY.exported_at)}),
         Coverage(pending=(Task("t", DateWindow(DAY, DAY), NOW),)),
+        replace(HELD, shape="another"),
     ],
-    ids=["sends it just now", "sent another one", "died before it could say"],
+    ids=["sends it just now", "sent another one", "died before it could say", "another shape"],
 )
 def test_a_period_that_another_machine_touched_is_sent_again(other: Coverage) -> None:
     assert merge_coverages([HELD, Coverage()], rules()).sent == HELD.sent
     assert merge_coverages([HELD, HELD], rules()).sent == HELD.sent
     assert merge_coverages([HELD, other], rules()).sent == {}
+
+
+def test_of_several_shapes_one_is_kept_with_what_was_sent_in_it() -> None:
+    elsewhere = Coverage(unsettled=(exported("2024-04-11", "2024-04-11", "2024-04-18T03:00:00"),))
+    merged = merge_coverages([replace(HELD, shape="a"), replace(elsewhere, shape="b")], rules())
+    assert (merged.shape, merged.sent) == ("b", {})
+    merged = merge_coverages([replace(HELD, shape="b"), replace(elsewhere, shape="a")], rules())
+    assert (merged.shape, merged.sent) == ("b", HELD.sent)
 
 
 def test_a_month_that_two_machines_cut_off_elsewhere_is_exported_again() -> None:
