@@ -6,13 +6,14 @@ import difflib
 import math
 import re
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from tap_advexport.errors import ConfigError
+from tap_advexport.windows import last_day_to_have, local_date
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -138,16 +139,6 @@ def unknown_names(names: Collection[str], known: Collection[str]) -> list[tuple[
     return [(name, next(iter(difflib.get_close_matches(name, known, 1)), None)) for name in unknown]
 
 
-def last_day_to_have(settings: Settings, now: datetime) -> date:
-    """The end of the range: `end_date`, but never later than the last day that is over.
-
-    With `include_today` that limit is today. May lie before `start_date`: then nothing is wanted.
-    """
-    today = now.astimezone(settings.timezone).date()
-    limit = today if settings.include_today else today - timedelta(days=1)
-    return min(settings.end_date or limit, limit)
-
-
 def _read(setting: Setting, value: object) -> Any:  # noqa: ANN401 - a value of any setting
     if value is None or (isinstance(value, str) and not value.strip()):
         if setting.is_required:
@@ -183,7 +174,11 @@ def _contradictions(values: Mapping[str, Any], now: datetime) -> list[str]:
 
 def _refresh_contradictions(values: Mapping[str, Any], now: datetime) -> list[str]:
     first, last = values["refresh_start_date"], values["refresh_end_date"]
-    limit = last_day_to_have(Settings(**values), now)
+    limit = last_day_to_have(
+        local_date(now, values["timezone"]),
+        values["end_date"],
+        include_today=values["include_today"],
+    )
     problems = []
     if first > last:
         problems.append(f"refresh_start_date: {first} lies after refresh_end_date {last}")

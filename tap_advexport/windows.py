@@ -1,17 +1,19 @@
-"""Windows: runs of days, the periods in them, and how days that are due become exports."""
+"""Days, months and windows: where a day begins, the periods of a window, how due days are cut."""
 
 from __future__ import annotations
 
+from calendar import monthrange
 from dataclasses import dataclass
-from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Final
 
-from tap_advexport.dates import DAY, first_of_month, last_of_month
 from tap_advexport.reports import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from datetime import datetime
+    from zoneinfo import ZoneInfo
+
+DAY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -63,6 +65,52 @@ class Task:
     task_id: str
     window: DateWindow
     submitted_at: datetime
+
+
+def whole_second(moment: datetime) -> datetime:
+    """`moment` in UTC, cut down to the second: the precision of the state."""
+    return moment.astimezone(UTC).replace(microsecond=0)
+
+
+def rfc3339(moment: datetime) -> str:
+    """A moment in UTC, to the second."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def local_date(moment: datetime, zone: ZoneInfo) -> date:
+    """The date that a calendar in `zone` shows at `moment`."""
+    try:
+        return moment.astimezone(zone).date()
+    except OverflowError:  # at the ends of the calendar, where a day more or less decides nothing
+        return moment.date()
+
+
+def local_midnight(day: date, zone: ZoneInfo) -> datetime:
+    """When `day` begins in `zone`, in UTC: the clock change itself where that skips midnight."""
+    midnight = datetime.combine(day, time(), zone)
+    try:
+        return midnight.astimezone(UTC)
+    except OverflowError:  # 0001-01-01 east of Greenwich
+        return midnight.replace(tzinfo=UTC)
+
+
+def first_of_month(day: date) -> date:
+    """The first day of the month that `day` is in."""
+    return day.replace(day=1)
+
+
+def last_of_month(day: date) -> date:
+    """The last day of the month that `day` is in."""
+    return day.replace(day=monthrange(day.year, day.month)[1])
+
+
+def last_day_to_have(today: date, end_date: date | None, *, include_today: bool) -> date:
+    """The end of the range: `end_date`, but never later than the last day that is over.
+
+    With `include_today` that limit is today.
+    """
+    limit = today if include_today else today - DAY
+    return min(end_date or limit, limit)
 
 
 def period_of(day: date, *, interval: Interval) -> DateWindow:

@@ -24,8 +24,8 @@ from tap_advexport.commands.audit_comparison import (
 from tap_advexport.commands.audit_connection import AuditError, open_warehouse
 from tap_advexport.commands.audit_repair import in_order, repair_settings, stretches
 from tap_advexport.commands.shared import moment_of, plural, run_cli, settings_of
-from tap_advexport.dates import local_date
 from tap_advexport.reports import PERIODS_STREAM, REPORTS
+from tap_advexport.windows import local_date
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -8,9 +8,8 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tap_advexport.commands.audit_connection import AuditError
-from tap_advexport.dates import DAY
 from tap_advexport.reports import PERIODS_STREAM, Report
-from tap_advexport.windows import period_of
+from tap_advexport.windows import DAY, period_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 from tap_advexport.coverage.plan import is_young
 from tap_advexport.coverage.ranges import within
 from tap_advexport.coverage.state import AS_WRITTEN
-from tap_advexport.dates import DAY
 from tap_advexport.reports import Interval
-from tap_advexport.windows import DateWindow, period_of, periods
+from tap_advexport.windows import DAY, DateWindow, period_of, periods
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -17,7 +17,7 @@ from tap_advexport.commands.calendar_words import (
     summary,
     year_summary,
 )
-from tap_advexport.dates import last_of_month
+from tap_advexport.windows import last_of_month
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

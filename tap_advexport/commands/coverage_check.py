@@ -11,8 +11,7 @@ from tap_advexport.commands.calendar import Status
 from tap_advexport.commands.calendar_words import stretch_names
 from tap_advexport.commands.shared import plural
 from tap_advexport.coverage.ranges import without
-from tap_advexport.dates import DAY, local_midnight
-from tap_advexport.windows import DateWindow
+from tap_advexport.windows import DAY, DateWindow, local_midnight
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

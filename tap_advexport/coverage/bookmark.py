@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from tap_advexport.coverage.state import Coverage, Exported, Rules, Sent, counting, settle
 from tap_advexport.coverage.transitions import claimed, forgotten
-from tap_advexport.dates import DAY, whole_second
 from tap_advexport.errors import StateError
-from tap_advexport.windows import DateWindow, Task, period_of
+from tap_advexport.windows import DAY, DateWindow, Task, period_of, whole_second
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

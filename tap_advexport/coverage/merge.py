@@ -21,10 +21,9 @@ from tap_advexport.coverage.state import (
     Sent,
     settle,
 )
-from tap_advexport.dates import first_of_month, local_date
 from tap_advexport.errors import StateError
 from tap_advexport.reports import REPORTS, Interval
-from tap_advexport.windows import DateWindow, Task, period_of, periods
+from tap_advexport.windows import DateWindow, Task, first_of_month, local_date, period_of, periods
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

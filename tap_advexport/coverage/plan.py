@@ -55,7 +55,7 @@ def wanted(start_date: date, last: date, *, interval: Interval) -> DateWindow | 
 
     Args:
         start_date: the first day; a month is wanted from its own first day on.
-        last: the last day (`settings.last_day_to_have`).
+        last: the last day (`windows.last_day_to_have`).
     """
     if start_date > last:
         return None

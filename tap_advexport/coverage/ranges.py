@@ -6,8 +6,7 @@ from bisect import bisect_left, bisect_right
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from tap_advexport.dates import DAY
-from tap_advexport.windows import DateWindow
+from tap_advexport.windows import DAY, DateWindow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -7,8 +7,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 
 from tap_advexport.coverage.ranges import compact, is_adjacent, touching, union, within, without
-from tap_advexport.dates import DAY, local_date, whole_second
-from tap_advexport.windows import DateWindow, Task, period_of
+from tap_advexport.windows import DAY, DateWindow, Task, local_date, period_of, whole_second
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

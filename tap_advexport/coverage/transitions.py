@@ -28,9 +28,18 @@ from tap_advexport.coverage.state import (
     settled_part,
     unsettled_part,
 )
-from tap_advexport.dates import DAY, local_date, local_midnight, whole_second
 from tap_advexport.reports import Interval
-from tap_advexport.windows import DateWindow, Task, period_of, periods, whole_periods
+from tap_advexport.windows import (
+    DAY,
+    DateWindow,
+    Task,
+    local_date,
+    local_midnight,
+    period_of,
+    periods,
+    whole_periods,
+    whole_second,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

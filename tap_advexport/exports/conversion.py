@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from tap_advexport.dates import rfc3339
 from tap_advexport.exports.spool import open_spool, reopened
 from tap_advexport.records.convert import Conversion, Converted, convert
 from tap_advexport.records.pool import ConversionProcesses, NoProcessError
 from tap_advexport.records.source import is_packed
+from tap_advexport.windows import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable

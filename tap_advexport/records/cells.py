@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from tap_advexport.redaction import without_queries
 from tap_advexport.reports import Interval
+from tap_advexport.windows import first_of_month
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -123,7 +124,7 @@ class Calendar:
         return self.interval is Interval.MONTHLY
 
     def _period(self, day: date) -> date:
-        return day.replace(day=1) if self._is_monthly else day
+        return first_of_month(day) if self._is_monthly else day
 
     def _parse(self, cell: str) -> datetime:
         moment = _moment(cell)

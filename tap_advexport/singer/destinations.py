@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from singer_sdk.singerlib.json import deserialize_json
 
-from tap_advexport.dates import rfc3339
 from tap_advexport.singer.batch import write_batch_files
 from tap_advexport.singer.messages import RecordFrame, copy_spans
+from tap_advexport.windows import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from typing_extensions import override
 
-from tap_advexport.dates import rfc3339
 from tap_advexport.reports import PERIODS_STREAM
 from tap_advexport.singer.schemas import PERIODS_KEY, PERIODS_REPLICATION_KEY, periods_schema
 from tap_advexport.singer.sdk import OwnStateStream
+from tap_advexport.windows import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

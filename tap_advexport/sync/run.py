@@ -13,10 +13,9 @@ from tap_advexport.exports.conversion import Conversions
 from tap_advexport.exports.job import CircuitBreaker
 from tap_advexport.exports.workers import ThreadWorkers, Workers
 from tap_advexport.progress.reporter import Watch, show_on_terminal
-from tap_advexport.settings import last_day_to_have
 from tap_advexport.sync.grace import GraceAfterSignal
 from tap_advexport.sync.totals import FailedDays, RunTotals
-from tap_advexport.windows import DateWindow
+from tap_advexport.windows import DateWindow, last_day_to_have, local_date
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -91,7 +90,9 @@ class Run:
     @property
     def last_day(self) -> date:
         """The last day to have."""
-        return last_day_to_have(self.settings, self.started_at)
+        settings = self.settings
+        today = local_date(self.started_at, settings.timezone)
+        return last_day_to_have(today, settings.end_date, include_today=settings.include_today)
 
     @property
     def refresh(self) -> DateWindow | None:

@@ -1,8 +1,9 @@
-"""Windows: how days become exports, halves and periods."""
+"""Days and windows: where a day begins, how days become exports, halves and periods."""
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -12,10 +13,13 @@ from tap_advexport.reports import Interval
 from tap_advexport.windows import (
     DateWindow,
     halves,
+    last_day_to_have,
+    local_midnight,
     period_of,
     periods,
     plan_windows,
     whole_periods,
+    whole_second,
 )
 
 DAILY, HOURLY, MONTHLY = Interval.DAILY, Interval.HOURLY, Interval.MONTHLY
@@ -191,3 +195,37 @@ def test_whole_periods_are_the_periods_of_the_days(span: DateWindow, interval: I
 def test_the_last_month_of_the_calendar_is_a_month_too() -> None:
     assert period_of(date.max, interval=MONTHLY) == window("9999-12-01", "9999-12-31")
     assert whole_periods(window("9999-12-30", "9999-12-31"), interval=DAILY).last == date.max
+
+
+@pytest.mark.parametrize(
+    ("day", "zone", "midnight"),
+    [
+        (date(2024, 3, 31), "Europe/Berlin", datetime(2024, 3, 30, 23, tzinfo=UTC)),
+        (date(2024, 4, 1), "Europe/Berlin", datetime(2024, 3, 31, 22, tzinfo=UTC)),
+        (date(2024, 4, 1), "UTC", datetime(2024, 4, 1, tzinfo=UTC)),
+        (date.min, "Europe/Berlin", datetime(1, 1, 1, tzinfo=UTC)),
+    ],
+)
+def test_midnight_is_a_moment_in_utc(day: date, zone: str, midnight: datetime) -> None:
+    found = local_midnight(day, ZoneInfo(zone))
+    assert found == midnight
+    assert found.tzinfo is UTC
+
+
+def test_a_moment_is_cut_to_the_second_in_utc() -> None:
+    east = timezone(timedelta(hours=2))
+    found = whole_second(datetime(2024, 4, 1, 1, 2, 3, 999_999, tzinfo=east))
+    assert found == datetime(2024, 3, 31, 23, 2, 3, tzinfo=UTC)
+    assert found.tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    ("end", "last", "last_with_today"),
+    [(None, 9, 10), (5, 5, 5), (10, 9, 10), (31, 9, 10)],
+)
+def test_the_last_day_to_have_is_over_unless_today_is_wanted(
+    end: int | None, last: int, last_with_today: int
+) -> None:
+    today, end_date = date(2024, 1, 10), date(2024, 1, end) if end else None
+    assert last_day_to_have(today, end_date, include_today=False).day == last
+    assert last_day_to_have(today, end_date, include_today=True).day == last_with_today

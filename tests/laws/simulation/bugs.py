@@ -11,10 +11,10 @@ from tap_advexport.api.client import ApiClient
 from tap_advexport.coverage import plan
 from tap_advexport.coverage import transitions as coverage
 from tap_advexport.coverage.state import Coverage, Rules
-from tap_advexport.dates import DAY
 from tap_advexport.exports import policy as exports
 from tap_advexport.records.csv_table import Table
 from tap_advexport.sync.engine import ReportSync
+from tap_advexport.windows import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -27,10 +27,9 @@ from tap_advexport.coverage.state import (
     Sent,
     settle,
 )
-from tap_advexport.dates import local_date
 from tap_advexport.errors import StateError
 from tap_advexport.reports import Interval
-from tap_advexport.windows import DateWindow, Task, period_of
+from tap_advexport.windows import DateWindow, Task, local_date, period_of
 
 if TYPE_CHECKING:
     from pathlib import Path
