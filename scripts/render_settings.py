@@ -64,7 +64,7 @@ def _markdown() -> Iterator[str]:
     yield "| --- | --- | --- | --- |"
     for setting in SETTINGS:
         default = "required" if setting.is_required else _default(setting)
-        kind = "date" if _is_date(setting) else setting.type
+        kind = "date" if _is_date(setting) else setting.type.json_type
         meaning = setting.description.replace("|", "\\|")
         yield f"| `{setting.name}` | {kind} | {default} | {meaning} |"
 
@@ -90,15 +90,15 @@ def _plugin(setting: Setting) -> Iterator[str]:
 def _kind(setting: Setting) -> str:
     if _is_date(setting):
         return "date_iso8601"
-    return "options" if _options(setting) else KINDS[setting.type]
+    return "options" if _options(setting) else KINDS[setting.type.json_type]
 
 
 def _is_date(setting: Setting) -> bool:
-    return setting.json_extras.get("format") == "date"
+    return setting.type.json_extras.get("format") == "date"
 
 
 def _options(setting: Setting) -> list[str]:
-    return [option for option in setting.json_extras.get("enum", ()) if option is not None]
+    return [option for option in setting.type.json_extras.get("enum", ()) if option is not None]
 
 
 def _variable(setting: Setting) -> Iterator[str]:

@@ -13,34 +13,44 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from tap_advexport.errors import ConfigError
+from tap_advexport.redaction import without_secret
 from tap_advexport.windows import last_day_to_have, local_date
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
 API_URL: Final = "https://dashboard.instal.com/advertiser/api/v1/reports/exports/"
 SORTINGS: Final = ("time", "campaign", "aff_sub_id", "cr")
 TRUE_TEXTS: Final = frozenset({"true", "1", "yes", "on"})
 FALSE_TEXTS: Final = frozenset({"false", "0", "no", "off"})
+# What keys of every warehouse can hold.
+MAX_LABEL_LENGTH: Final = 255
 
-_EARLIEST = date(1900, 1, 1)
-_LATEST = date(9998, 12, 31)
+_MIN_DATE = date(1900, 1, 1)
+_MAX_DATE = date(9998, 12, 31)
 _DATE = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ]\S.*)?", re.ASCII)
 _INTEGER = re.compile(r"[+-]?\d{1,18}(?:\.0*)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
+class SettingType:
+    """How values of a kind are read, and what a JSON schema says of them: one statement of both."""
+
+    json_type: str
+    read: Callable[[object], Any]
+    json_extras: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Setting:
-    """One row of the table: how a setting is described, checked and read."""
+    """One row of the table."""
 
     name: str
-    type: str
+    type: SettingType
     description: str
-    read: Callable[[object], Any]
     default: Any = None
     is_required: bool = False
     is_secret: bool = False
-    json_extras: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +76,7 @@ class Settings:
     skip_unchanged: bool
     api_url: str
     user_agent: str | None
+    account: str | None
 
     def in_a_hurry(self) -> Settings:
         """For a person who waits for a yes or no: fewer tries, and shorter ones."""
@@ -91,16 +102,8 @@ def parse_settings(config: Mapping[str, object], *, now: datetime) -> Settings:
     Raises:
         ConfigError: one line that names every wrong setting, and never the token.
     """
-    values: dict[str, Any] = {}
-    problems: list[str] = []
-    for setting in SETTINGS:
-        try:
-            values[setting.name] = _read(setting, config.get(setting.name))
-        except _Invalid as invalid:
-            problems.append(f"{setting.name}: {invalid}")
-    if not problems:
-        problems = list(_contradictions(values, now))
-    if problems:
+    values = _parsed(config, SETTINGS)
+    if problems := list(_contradictions(values, now)):
         raise ConfigError("; ".join(problems))
     return Settings(**values)
 
@@ -111,19 +114,9 @@ def parse_some(config: Mapping[str, object], names: Collection[str]) -> dict[str
     Raises:
         ConfigError: one line that names every wrong setting.
     """
-    values: dict[str, Any] = {}
-    problems: list[str] = []
-    for setting in SETTINGS:
-        if setting.name in names:
-            try:
-                values[setting.name] = _read(
-                    replace(setting, is_required=False), config.get(setting.name)
-                )
-            except _Invalid as invalid:
-                problems.append(f"{setting.name}: {invalid}")
-    if problems:
-        raise ConfigError("; ".join(problems))
-    return values
+    return _parsed(
+        config, [replace(each, is_required=False) for each in SETTINGS if each.name in names]
+    )
 
 
 def settings_schema() -> dict[str, Any]:
@@ -139,30 +132,50 @@ def unknown_names(names: Collection[str], known: Collection[str]) -> list[tuple[
     return [(name, next(iter(difflib.get_close_matches(name, known, 1)), None)) for name in unknown]
 
 
+def _parsed(config: Mapping[str, object], settings: Sequence[Setting]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    for setting in settings:
+        try:
+            values[setting.name] = _read(setting, config.get(setting.name))
+        except _Invalid as invalid:
+            problems.append(f"{setting.name}: {invalid}")
+    token = config.get("auth_token")
+    secret = token.strip() if isinstance(token, str) else ""
+    if secret and secret in (values.get("account") or ""):
+        problems.append("account: must not hold the token")
+    if problems:
+        # The token may stand in the wrong place, too.
+        raise ConfigError(without_secret("; ".join(problems), secret))
+    return values
+
+
 def _read(setting: Setting, value: object) -> Any:  # noqa: ANN401 - a value of any setting
     if value is None or (isinstance(value, str) and not value.strip()):
         if setting.is_required:
-            msg = "is required"
-            raise _Invalid(msg)
-        return setting.read(setting.default) if setting.default is not None else None
-    return setting.read(value)
+            raise _Invalid("is required")
+        return setting.type.read(setting.default) if setting.default is not None else None
+    return setting.type.read(value)
 
 
 def _property(setting: Setting) -> dict[str, Any]:
-    types = [setting.type] if setting.is_required else [setting.type, "null"]
-    described: dict[str, Any] = {"type": types, "description": setting.description}
+    kind = setting.type.json_type
+    described: dict[str, Any] = {
+        "type": [kind] if setting.is_required else [kind, "null"],
+        "description": setting.description,
+    }
     if setting.default is not None:
         described["default"] = setting.default
     if setting.is_secret:
         described |= {"secret": True, "writeOnly": True}
-    return described | dict(setting.json_extras)
+    return described | dict(setting.type.json_extras)
 
 
 def _contradictions(values: Mapping[str, Any], now: datetime) -> list[str]:
     start, end = values["start_date"], values["end_date"]
     first, last = values["refresh_start_date"], values["refresh_end_date"]
     if end and start > end:
-        return [f"start_date: {start} lies after end_date {end}"]
+        return [f"start_date: {start} is after end_date {end}"]
     if first is None and last is None:
         return []
     if last is None:
@@ -181,31 +194,37 @@ def _refresh_contradictions(values: Mapping[str, Any], now: datetime) -> list[st
     )
     problems = []
     if first > last:
-        problems.append(f"refresh_start_date: {first} lies after refresh_end_date {last}")
+        problems.append(f"refresh_start_date: {first} is after refresh_end_date {last}")
     if first < values["start_date"]:
-        problems.append(
-            f"refresh_start_date: {first} lies before start_date {values['start_date']}"
-        )
+        problems.append(f"refresh_start_date: {first} is before start_date {values['start_date']}")
     if last > limit:
-        problems.append(f"refresh_end_date: {last} lies after the last day of the range, {limit}")
+        problems.append(f"refresh_end_date: {last} is after the last day of the range, {limit}")
     return problems
 
 
 def _read_token(value: object) -> str:
-    if not isinstance(value, str):
-        msg = "must be a text"
-        raise _Invalid(msg)
-    if not all("!" <= character <= "~" for character in value):
-        msg = "has a blank, a control character or a character outside ASCII in it"
-        raise _Invalid(msg)
-    return value
+    # A file that it is read from ends with a newline.
+    token = value.strip() if isinstance(value, str) else None
+    if token is None:
+        raise _Invalid("must be a text")
+    if not all("!" <= character <= "~" for character in token):
+        raise _Invalid("has a blank, a control character or a character outside ASCII in it")
+    return token
 
 
 def _read_header_text(value: object) -> str:
     if not isinstance(value, str) or not all(" " <= character <= "~" for character in value):
-        msg = "must be a text of printable ASCII characters"
-        raise _Invalid(msg)
+        raise _Invalid("must be a text of printable ASCII characters")
     return value.strip()
+
+
+def _read_label(value: object) -> str:
+    text = value.strip() if isinstance(value, str) else ""
+    if not text or not text.isprintable():
+        raise _Invalid("must be a text of printable characters")
+    if len(text) > MAX_LABEL_LENGTH:
+        raise _Invalid(f"must have at most {MAX_LABEL_LENGTH} characters (got {len(text)})")
+    return text
 
 
 def _read_date(value: object) -> date:
@@ -215,9 +234,8 @@ def _read_date(value: object) -> date:
         day = value
     else:
         day = _date_of_text(value)
-    if not _EARLIEST <= day <= _LATEST:
-        msg = f"{day} lies outside {_EARLIEST} to {_LATEST}"
-        raise _Invalid(msg)
+    if not _MIN_DATE <= day <= _MAX_DATE:
+        raise _Invalid(f"must be between {_MIN_DATE} and {_MAX_DATE} (got {day})")
     return day
 
 
@@ -228,8 +246,7 @@ def _date_of_text(value: object) -> date:
             return datetime.fromisoformat(match[0]).date()
     except ValueError:
         pass
-    msg = f"{_shown(value)} is no date of the form YYYY-MM-DD"
-    raise _Invalid(msg)
+    raise _Invalid(f"{_shown(value)} is not a date (expected YYYY-MM-DD)")
 
 
 def _read_bool(value: object) -> bool:
@@ -240,8 +257,7 @@ def _read_bool(value: object) -> bool:
         return True
     if text in FALSE_TEXTS:
         return False
-    msg = f"{_shown(value)} is neither true nor false"
-    raise _Invalid(msg)
+    raise _Invalid(f"must be true or false (got {_shown(value)})")
 
 
 def _read_zone(value: object) -> ZoneInfo:
@@ -250,23 +266,23 @@ def _read_zone(value: object) -> ZoneInfo:
             return ZoneInfo(value.strip())
     except (LookupError, ValueError, OSError):
         pass
-    msg = f"{_shown(value)} is no IANA time zone such as Europe/Rome"
-    raise _Invalid(msg)
+    raise _Invalid(f"{_shown(value)} is not a time zone (expected an IANA name: Europe/Rome)")
 
 
-def _integer(minimum: int, maximum: int | None = None) -> Callable[[object], int]:
+def _integer(minimum: int, maximum: int | None = None) -> SettingType:
+    bounds = {"minimum": minimum} | ({} if maximum is None else {"maximum": maximum})
+
     def read(value: object) -> int:
         number = _integer_of(value)
         if number is None:
-            msg = f"{_shown(value)} is no whole number"
-            raise _Invalid(msg)
-        if number < minimum or (maximum is not None and number > maximum):
-            bounds = f"at least {minimum}" if maximum is None else f"{minimum} to {maximum}"
-            msg = f"must be {bounds}, and is {number}"
-            raise _Invalid(msg)
+            raise _Invalid(f"must be a whole number (got {_shown(value)})")
+        if maximum is None and number < minimum:
+            raise _Invalid(f"must be at least {minimum} (got {number})")
+        if maximum is not None and not minimum <= number <= maximum:
+            raise _Invalid(f"must be between {minimum} and {maximum} (got {number})")
         return number
 
-    return read
+    return SettingType("integer", read, bounds)
 
 
 def _integer_of(value: object) -> int | None:
@@ -283,11 +299,9 @@ def _integer_of(value: object) -> int | None:
 def _read_positive(value: object) -> float:
     number = _number_of(value)
     if number is None:
-        msg = f"{_shown(value)} is no number"
-        raise _Invalid(msg)
+        raise _Invalid(f"must be a number (got {_shown(value)})")
     if number <= 0:
-        msg = f"must be greater than 0, and is {_shown(value)}"
-        raise _Invalid(msg)
+        raise _Invalid(f"must be greater than 0 (got {_shown(value)})")
     return number
 
 
@@ -304,17 +318,14 @@ def _number_of(value: object) -> float | None:
 def _read_sorting(value: object) -> str:
     if value in SORTINGS:
         return str(value)
-    msg = f"{_shown(value)} is none of {', '.join(SORTINGS)}"
-    raise _Invalid(msg)
+    raise _Invalid(f"must be one of {', '.join(SORTINGS)} (got {_shown(value)})")
 
 
 def _read_url(value: object) -> str:
     text = value.strip() if isinstance(value, str) else ""
-    problem = _url_problem(text)
-    if problem:
-        msg = f"{problem}; the documented one is {API_URL}"
-        raise _Invalid(msg)
-    return text
+    if problem := _url_problem(text):
+        raise _Invalid(f"{problem}; the documented one is {API_URL}")
+    return API_URL if text == API_URL.rstrip("/") else text
 
 
 def _url_problem(text: str) -> str | None:
@@ -323,7 +334,7 @@ def _url_problem(text: str) -> str | None:
         is_complete = parts.scheme in {"http", "https"} and bool(parts.hostname)
         is_complete = is_complete and parts.port != 0
     except ValueError:
-        return "is no valid URL"
+        return "is not a valid URL"
     if not is_complete or not all("!" <= character <= "~" for character in text):
         return "must be a complete URL that begins with https://"
     if parts.username is not None or parts.password is not None:
@@ -339,154 +350,122 @@ def _shown(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."  # noqa: PLR2004 - a line of text
 
 
+_TOKEN: Final = SettingType("string", _read_token)
+_DAY: Final = SettingType("string", _read_date, {"format": "date"})
+_BOOL: Final = SettingType("boolean", _read_bool)
+_ZONE: Final = SettingType("string", _read_zone)
+_POSITIVE: Final = SettingType("number", _read_positive, {"exclusiveMinimum": 0})
+_SORTING: Final = SettingType("string", _read_sorting, {"enum": [*SORTINGS, None]})
+_URL: Final = SettingType("string", _read_url, {"format": "uri"})
+_HEADER_TEXT: Final = SettingType("string", _read_header_text)
+_LABEL: Final = SettingType("string", _read_label, {"maxLength": MAX_LABEL_LENGTH})
+
 SETTINGS: Final = (
     Setting(
         "auth_token",
-        "string",
+        _TOKEN,
         "API token, from the advertiser's user profile.",
-        _read_token,
         is_required=True,
         is_secret=True,
     ),
     Setting(
         "start_date",
-        "string",
+        _DAY,
         "First day to have, YYYY-MM-DD. A date-time is accepted and its date used.",
-        _read_date,
         is_required=True,
-        json_extras={"format": "date"},
     ),
     Setting(
         "end_date",
-        "string",
+        _DAY,
         "Last day to have, YYYY-MM-DD. Never later than the last day that is over in `timezone`.",
-        _read_date,
-        json_extras={"format": "date"},
     ),
     Setting(
         "include_today",
-        "boolean",
+        _BOOL,
         "Export today too, whose rows are provisional.",
-        _read_bool,
         default=False,
     ),
     Setting(
         "timezone",
-        "string",
+        _ZONE,
         "IANA name of the account's time zone: decides which day is today, and the offset of "
         "`time`.",
-        _read_zone,
         default="UTC",
     ),
     Setting(
         "lookback_days",
-        "integer",
-        "How many days figures still move after a day is over. 0: only until the day is over.",
         _integer(0),
+        "How many days figures still move after a day is over. 0: only until the day is over.",
         default=30,
-        json_extras={"minimum": 0},
     ),
-    Setting(
-        "window_days",
-        "integer",
-        "Days in one export.",
-        _integer(1, 366),
-        default=7,
-        json_extras={"minimum": 1, "maximum": 366},
-    ),
-    Setting(
-        "max_concurrent_exports",
-        "integer",
-        "Exports in flight at once.",
-        _integer(1, 32),
-        default=4,
-        json_extras={"minimum": 1, "maximum": 32},
-    ),
+    Setting("window_days", _integer(1, 366), "Days in one export.", default=7),
+    Setting("max_concurrent_exports", _integer(1, 32), "Exports in flight at once.", default=4),
     Setting(
         "poll_interval_seconds",
-        "number",
-        "Longest pause between two looks at a task, in seconds. A young task is looked at sooner: "
+        _POSITIVE,
+        "Longest pause between two polls of a task, in seconds. A young task is polled sooner: "
         "after a fifth of its age, at least 0.25 s.",
-        _read_positive,
         default=60,
-        json_extras={"exclusiveMinimum": 0},
     ),
     Setting(
         "export_timeout_seconds",
-        "number",
+        _POSITIVE,
         "How long one task may stay unfinished, in seconds.",
-        _read_positive,
         default=10800,
-        json_extras={"exclusiveMinimum": 0},
     ),
     Setting(
         "export_attempts",
-        "integer",
-        "How often a window's export is demanded before the window is split or fails.",
         _integer(1),
+        "How often a window's export is submitted before the window is split or fails.",
         default=3,
-        json_extras={"minimum": 1},
     ),
     Setting(
         "request_timeout_seconds",
-        "number",
+        _POSITIVE,
         "Connect and read time-out of one HTTP request, in seconds.",
-        _read_positive,
         default=60,
-        json_extras={"exclusiveMinimum": 0},
     ),
     Setting(
         "request_attempts",
-        "integer",
-        "Tries of one HTTP request after network faults, 429 and 5xx.",
         _integer(1),
+        "Attempts of one HTTP request after network faults, 429 and 5xx.",
         default=8,
-        json_extras={"minimum": 1},
     ),
     Setting(
         "sorting",
-        "string",
+        _SORTING,
         "Order of the rows that the API is asked for: time, campaign, aff_sub_id or cr. `time` "
         "lets the tap work period by period; anything else costs memory, not correctness.",
-        _read_sorting,
         default="time",
-        json_extras={"enum": [*SORTINGS, None]},
     ),
     Setting(
         "refresh_start_date",
-        "string",
+        _DAY,
         "First of the days to export again at the start of this run, settled or not.",
-        _read_date,
-        json_extras={"format": "date"},
     ),
     Setting(
         "refresh_end_date",
-        "string",
+        _DAY,
         "Last of the days to export again at the start of this run, settled or not.",
-        _read_date,
-        json_extras={"format": "date"},
     ),
     Setting(
         "skip_unchanged",
-        "boolean",
-        "Do not send the rows of a period again that was exported again and has the same rows as "
-        "those last sent.",
-        _read_bool,
+        _BOOL,
+        "Do not send the rows of a re-exported period again when they are the same as those last "
+        "sent.",
         default=True,
     ),
-    Setting(
-        "api_url",
-        "string",
-        "URL of the API's collection of exports.",
-        _read_url,
-        default=API_URL,
-        json_extras={"format": "uri"},
-    ),
+    Setting("api_url", _URL, "URL of the API's collection of exports.", default=API_URL),
     Setting(
         "user_agent",
-        "string",
+        _HEADER_TEXT,
         "User-Agent header of every request; `tap-advexport/<version>` unless set.",
-        _read_header_text,
+    ),
+    Setting(
+        "account",
+        _LABEL,
+        "A label for the account, where several load into the same tables: it becomes a column "
+        "that leads the keys.",
     ),
 )
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import date
 from typing import TYPE_CHECKING, Final
 
 from tap_advexport.coverage.bookmark import parse_bookmark
 from tap_advexport.errors import StateError
+from tap_advexport.json_files import parse_object
 
 if TYPE_CHECKING:
     from tap_advexport.coverage.state import Coverage, Rules
@@ -27,16 +28,33 @@ def parse_state(text: str, where: str) -> dict[str, object]:
         where: names the text in messages.
 
     Raises:
-        StateError: it is no state.
+        StateError: it is not a state.
     """
-    return _unwrapped(_json(text, where), where)
+    last = text.rstrip().rpartition("\n")[2]
+    with suppress(StateError):
+        return _unwrapped(parse_object(last, StateError, where), where)
+    return _unwrapped(parse_state_object(text, where), where)
+
+
+def parse_state_object(text: str, where: str) -> dict[str, object]:
+    """The JSON object that `text` holds, whatever it is.
+
+    Raises:
+        StateError: it holds none; of an empty text, with what happened and what to do.
+    """
+    if not text.strip():
+        raise StateError(
+            f"{where} is empty: a run before was cut off while it was written, or wrote no STATE; "
+            "put the last good state back, or do without one to export all days from start_date on"
+        )
+    return parse_object(text, StateError, where)
 
 
 def bookmarks_of(state: Mapping[str, object], where: str) -> dict[str, Mapping[str, object]]:
     """The bookmarks by stream, without the empty ones that the SDK leaves.
 
     Raises:
-        StateError: they are no JSON objects.
+        StateError: they are not JSON objects.
     """
     bookmarks = state.get("bookmarks")
     found = _mapping({} if bookmarks is None else bookmarks, f"{where}: bookmarks")
@@ -56,7 +74,7 @@ def coverage_of(
         start_date: of the tap, where it is known.
 
     Raises:
-        StateError: it is no bookmark, or one that says nothing without `start_date`.
+        StateError: it is not a bookmark, or is one that says nothing without `start_date`.
     """
     path = f"state: bookmarks.{report.stream}"
     # From the last day that there is on, a bookmark without ranges counts for nothing.
@@ -70,19 +88,6 @@ def coverage_of(
     return coverage
 
 
-def _json(text: str, where: str) -> object:
-    lines = [line for line in text.split("\n") if line.strip()]
-    if not lines:
-        raise StateError(f"{where} is empty: there is no state in it")
-    for candidate in (text, lines[-1]):
-        try:
-            value: object = json.loads(candidate)
-        except (ValueError, RecursionError):
-            continue
-        return value
-    raise StateError(f"{where} is no valid JSON")
-
-
 def _unwrapped(value: object, where: str) -> dict[str, object]:
     state = _mapping(value, where)
     if state.get("type") == "STATE":
@@ -92,7 +97,9 @@ def _unwrapped(value: object, where: str) -> dict[str, object]:
     if "singer_state" in state:
         return _unwrapped(state["singer_state"], f"{where}: singer_state")
     if state and "bookmarks" not in state:
-        raise StateError(f"{where} has neither bookmarks nor a singer_state: it is no Singer state")
+        raise StateError(
+            f"{where} has neither bookmarks nor a singer_state: it is not a Singer state"
+        )
     return dict(state)
 
 
@@ -109,5 +116,5 @@ def _of_meltano(stored: Mapping[str, object], where: str) -> dict[str, object]:
 
 def _mapping(value: object, where: str) -> Mapping[str, object]:
     if not isinstance(value, Mapping):
-        raise StateError(f"{where} is no JSON object")
+        raise StateError(f"{where} is not a JSON object")
     return value
