@@ -23,7 +23,9 @@ def main(args: Sequence[str] | None = None) -> None:
     """
     _open_standard_descriptors()
     for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, _end_at_once)
+        # Ignored from the start on, as by a shell for what it runs in the background: it stays so.
+        if signal.getsignal(signum) is not signal.SIG_IGN:
+            signal.signal(signum, _end_at_once)
     # The SDK takes half a second to import; until then a signal just ends the process. Nothing of
     # what is imported is garbage, so that looking for some takes time for nothing.
     gc.disable()
@@ -48,9 +50,12 @@ def _end_at_once(signum: int, frame: FrameType | None) -> None:
 
 
 def _open_standard_descriptors() -> None:
-    """Put /dev/null where stdin or stderr is closed, lest a spool file gets their number."""
-    for descriptor in (0, 2):
+    """Put something where one of the three is closed, lest a spool file gets its number.
+
+    What is written to a stdout that was closed fails all the same.
+    """
+    for descriptor, mode in ((0, os.O_RDWR), (1, os.O_RDONLY), (2, os.O_RDWR)):
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)
+            os.open(os.devnull, mode)

@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import logging
-import re
-from itertools import groupby
+import os
+import signal
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from tap_advexport.api.log_filter import guard_logs
 from tap_advexport.errors import ConfigError, TapAdvexportError
+from tap_advexport.progress.terminal import quiet_the_sdk, set_up_logs
 from tap_advexport.singer.sdk import Halt
 from tap_advexport.singer.stdout import OutputClosed, WriteInterrupted
 from tap_advexport.sync.run import Interrupted
-from tap_advexport.sync.totals import FailedDays
+from tap_advexport.sync.totals import failed_ranges
 from tap_advexport.tap import TapAdvexport
-from tap_advexport.windows import DateWindow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
 logger = logging.getLogger("tap-advexport")
 
-# Which task, and which URL: of no interest where several days fail in the same way.
-_NAMED: Final = re.compile(r"\b(task|from) [^\s,;)]+")
 LAST_STATE_SECONDS: Final = 2.0
 FAILED: Final = 1
 READER_GONE: Final = 1
+MAX_WHY_LENGTH: Final = 160
 
 
 def run_command(args: Sequence[str]) -> int:
@@ -42,9 +41,12 @@ def run_command(args: Sequence[str]) -> int:
             started.append(self)
 
     def begin() -> object:
-        return Started.cli.main(list(args), prog_name=Started.name, standalone_mode=False)
+        # On its way the SDK sets logs up.
+        command = set_up_logs(lambda: Started.cli, os.environ)
+        guard_logs()
+        quiet_the_sdk()
+        return command.main(list(args), prog_name=Started.name, standalone_mode=False)
 
-    guard_logs()
     return run_to_the_end(begin, started)
 
 
@@ -61,6 +63,8 @@ def run_to_the_end(begin: Callable[[], object], started: list[TapAdvexport]) -> 
         tap.close()
     if started and (started[-1].has_begun or started[-1].has_failures()):
         code = _end(started[-1], code, reasons)
+    elif started and not code and (result := started[-1].test_result()):
+        logger.info("%s", result)
     return code
 
 
@@ -78,7 +82,6 @@ def _code_of(  # noqa: PLR0911 - one for each way to end
     except (Interrupted, WriteInterrupted, click.Abort, KeyboardInterrupt):
         return 128 + (started[-1].run.signal or 2) if started else 130
     except OutputClosed:
-        logger.debug("Whoever read stdout has gone")
         return READER_GONE
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else FAILED
@@ -88,55 +91,60 @@ def _code_of(  # noqa: PLR0911 - one for each way to end
 def _fail(error: TapAdvexportError, reasons: list[str]) -> int:
     is_debugging = logging.getLogger().isEnabledFor(logging.DEBUG)
     logger.error("%s", error, exc_info=error if is_debugging else None)
-    reasons.append(str(error))
+    reasons.append(_first_clause(str(error)))
     return FAILED
 
 
 def _end(tap: TapAdvexport, code: int, reasons: list[str]) -> int:
-    """Write what is left to write: the last STATE, what failed, the summary.
-
-    The summary says why the run failed: `meltano config test` shows the last line and no other.
-    """
+    """Write what is left to write: the last STATE, what failed, the summary and why it ended."""
     run = tap.run
-    if code != READER_GONE or not tap.message_writer.is_closed():
+    is_reader_gone = tap.message_writer.is_closed()
+    if code != READER_GONE or not is_reader_gone:
         run.grace.extend(LAST_STATE_SECONDS)
         try:
             tap.output.write_last_state()
         except (OutputClosed, WriteInterrupted):
-            code = code or READER_GONE
+            is_reader_gone, code = True, code or READER_GONE
         except TapAdvexportError as error:
             code = _fail(error, reasons)
     # When the API does not work, one line says so for all days.
-    for line in [] if run.circuit_breaker.is_given_up else _failed_ranges(run.failures):
-        logger.error("%s", line)
-        reasons.append(line)
+    ranges = [] if run.circuit_breaker.is_given_up else failed_ranges(run.failures)
+    for failed in ranges:
+        logger.error(
+            "Failed days: %s; the next run tries them again",
+            failed,
+            extra={"failed": failed.fields()},
+        )
         code = code or FAILED
-    why = f"; failed: {reasons[0]}" if reasons else ""
-    logger.info("%s%s", run.tally.line(run.seconds()), why)
+    if ranges:
+        more = f" and {len(ranges) - 1} more" if ranges[1:] else ""
+        reasons.append(f"report {ranges[0].report}, {ranges[0].window}{more}")
+    if is_reader_gone and not reasons and not run.signal:
+        logger.error("The target has closed the pipe: its own log says why")
+        reasons.append("the target has closed the pipe")
+    why = _why(tap, reasons)
+    logger.info(
+        "Summary: %s; %s",
+        run.tally.line(run.seconds()),
+        why,
+        extra={"summary": {**run.tally.fields(run.seconds()), "exit_code": code, "ended": why}},
+    )
     return code
 
 
-def _failed_ranges(failures: Sequence[FailedDays]) -> Iterator[str]:
-    """One line for each run of days that failed for the same reason."""
-    ordered = sorted(failures, key=lambda failed: (failed.report, failed.window))
-    for report, of_report in groupby(ordered, key=lambda failed: failed.report):
-        merged: list[FailedDays] = []
-        for failed in of_report:
-            if merged and _continues(merged[-1], failed):
-                merged[-1] = FailedDays(
-                    report, DateWindow(merged[-1].window.first, failed.window.last), failed.reason
-                )
-            else:
-                merged.append(failed)
-        for failed in merged:
-            yield f"Failed days: {failed}; the next run tries them again"
+def _why(tap: TapAdvexport, reasons: Sequence[str]) -> str:
+    """Why the run ended, for its last line: `meltano config test` shows no other."""
+    run = tap.run
+    if reasons:
+        return f"failed: {reasons[0]}"
+    if run.signal:
+        days = run.tally.days_missing
+        rest = f"{days} days are still to be exported; " if days else ""
+        return f"interrupted by {signal.Signals(run.signal).name}: {rest}running again goes on"
+    return "complete"
 
 
-def _continues(one: FailedDays, other: FailedDays) -> bool:
-    is_next = (other.window.first - one.window.last).days == 1
-    return is_next and _kind(one) == _kind(other)
-
-
-def _kind(failed: FailedDays) -> str:
-    """A reason without the window, the task and the URL that it names."""
-    return _NAMED.sub(r"\1", failed.reason.replace(str(failed.window), ""))
+def _first_clause(text: str) -> str:
+    """What failed, without the advice: that was told once."""
+    clause = text.partition("; ")[0]
+    return clause if len(clause) <= MAX_WHY_LENGTH else clause[: MAX_WHY_LENGTH - 3] + "..."

@@ -1,51 +1,207 @@
-"""Settings from environment variables, and from a `.env` file in the working folder or above it."""
+"""One config out of files, environment variables and a `.env`: read, merge, check, coerce."""
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 import os
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from datetime import date
+from typing import TYPE_CHECKING, Any, Final
 
 from dotenv import dotenv_values, find_dotenv
 
 from tap_advexport.errors import ConfigError
+from tap_advexport.json_files import read_text
+from tap_advexport.reports import PERIODS_STREAM, REPORTS
+from tap_advexport.settings import FALSE_TEXTS, SETTINGS, TRUE_TEXTS, unknown_names
+from tap_advexport.singer.batch import check_batch_settings
+from tap_advexport.singer.maps import check_stream_maps
+from tap_advexport.singer.schemas import periods_schema, report_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
+
+logger = logging.getLogger(__name__)
+
+PREFIX: Final = "TAP_ADVEXPORT_"
+# Read by the SDK, before there is a config.
+NO_SETTINGS: Final = ("LOGLEVEL",)
 
 
-def read_environment(
-    schema: Mapping[str, Any], name: str, environment: Mapping[str, str] | None = None
+def complete_config(
+    given: Mapping[str, Any],
+    schema: Mapping[str, Any],
+    *,
+    is_environment_read: bool,
+    environment: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """The settings that the environment gives: TAP_ADVEXPORT_START_DATE and so on.
+    """Put what the environment says over what files say, and give it as the SDK expects it.
 
-    Texts stay texts where the tap checks them itself; JSON is read where a setting is an object.
-    Real variables win over those of `.env`.
+    The tap's own settings are checked by `parse_settings`; here those of the SDK are.
+
+    Args:
+        given: what the files say.
+        schema: of all settings.
+        is_environment_read: `--config=ENV` was given.
+        environment: in place of the process's variables and the `.env`.
 
     Raises:
-        ConfigError: an object or array is no valid JSON; the value is not printed.
+        ConfigError: one setting is wrong; a value that may be a secret is not printed.
     """
-    variables = _variables() if environment is None else environment
-    prefix = f"{name.upper().replace('-', '_')}_"
-    found = {}
-    for setting, kind in schema["properties"].items():
-        text = variables.get(prefix + setting.upper().replace("-", "_"))
-        if text is not None:
-            found[setting] = _value(setting, text, kind)
-    return found
+    kinds = schema["properties"]
+    if environment is None:
+        environment = {**(_dotenv() if is_environment_read else {}), **os.environ}
+    _warn_of_unknown(given, environment, kinds, is_environment_read=is_environment_read)
+    merged = dict(given)
+    if is_environment_read:
+        merged |= _settings_of(environment, kinds)
+    # Null and empty texts are unset.
+    config = {
+        name: _of_json_type(value, _types(kinds.get(name, {})))
+        for name, value in merged.items()
+        if value is not None and value != ""
+    }
+    if "batch_config" in config:
+        # What is null in a map removes something; here it is unset.
+        config["batch_config"] = _without_nulls(config["batch_config"])
+    for name in kinds.keys() - {setting.name for setting in SETTINGS}:
+        _check_type(name, config.get(name), kinds[name])
+    check_stream_maps(config.get("stream_maps", {}), _columns(is_labelled="account" in config))
+    check_batch_settings(config.get("batch_config", {}))
+    return config
 
 
-def _variables() -> dict[str, str]:
-    of_file = dotenv_values(find_dotenv(usecwd=True))
-    return {name: text for name, text in of_file.items() if text is not None} | dict(os.environ)
+def environment_hint(config: Mapping[str, Any]) -> str:
+    """What to do when a required setting is not in the config, and is in the environment."""
+    found = [
+        variable
+        for setting in SETTINGS
+        if setting.is_required
+        and config.get(setting.name) in (None, "")
+        and os.environ.get(variable := PREFIX + setting.name.upper())
+    ]
+    if not found:
+        return ""
+    verb = "is" if len(found) == 1 else "are"
+    return f"{' and '.join(found)} {verb} set, and read with --config=ENV only"
 
 
-def _value(setting: str, text: str, kind: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON
-    types = kind.get("type", [])
-    if not text or not {"object", "array"} & set([types] if isinstance(types, str) else types):
-        return text
+def _dotenv() -> dict[str, str]:
+    """The variables of a `.env` in the working folder or above it; it may be another tool's."""
+    path = find_dotenv(usecwd=True)
+    if not path:
+        return {}
     try:
-        return json.loads(text)
-    except ValueError:
-        msg = f"{setting}: the environment variable holds no valid JSON"
-        raise ConfigError(msg) from None
+        text = read_text(path, ConfigError, path)
+    except ConfigError as error:
+        logger.warning("%s; it is passed over", error)
+        return {}
+    found = dotenv_values(stream=io.StringIO(text))
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _settings_of(
+    environment: Mapping[str, str], kinds: Mapping[str, Any]
+) -> Iterator[tuple[str, Any]]:
+    for name, kind in kinds.items():
+        variable = PREFIX + name.upper()
+        text = environment.get(variable, "").strip()
+        if not text:
+            continue
+        if not {"object", "array"} & set(_types(kind)):
+            yield name, text
+            continue
+        try:
+            yield name, json.loads(text)
+        except (ValueError, RecursionError):
+            raise ConfigError(f"{name}: {variable} is not valid JSON") from None
+
+
+def _warn_of_unknown(
+    given: Mapping[str, Any],
+    environment: Mapping[str, str],
+    kinds: Mapping[str, Any],
+    *,
+    is_environment_read: bool,
+) -> None:
+    variables = [
+        name.removeprefix(PREFIX)
+        for name in environment
+        if name.startswith(PREFIX)
+        and not _is_of_meltano(name.removeprefix(PREFIX), kinds, is_alone=is_environment_read)
+    ]
+    known = [name.upper() for name in kinds]
+    found = [
+        *unknown_names(list(given), list(kinds)),
+        *(
+            (PREFIX + name, nearest and PREFIX + nearest)
+            for name, nearest in unknown_names(variables, known)
+        ),
+    ]
+    for name, nearest in found:
+        hint = f"; did you mean {nearest}?" if nearest else ""
+        logger.warning("%s is not a setting of this tap%s", name, hint)
+
+
+def _is_of_meltano(name: str, kinds: Mapping[str, Any], *, is_alone: bool) -> bool:
+    """Whether a variable is one that Meltano sets, or the SDK reads.
+
+    Meltano has extras (TAP_ADVEXPORT__SELECT), parts of objects (..._FAKER_CONFIG_SEED), and the
+    settings of plugins that inherit from this one (TAP_ADVEXPORT_ACME_AUTH_TOKEN).
+    """
+    objects = tuple(f"{key.upper()}_" for key, kind in kinds.items() if "object" in _types(kind))
+    settings = tuple(f"_{key.upper()}" for key in kinds)
+    return (
+        name in NO_SETTINGS
+        or name.startswith(("_", *objects))
+        or (not is_alone and name.endswith(settings))
+    )
+
+
+def _columns(*, is_labelled: bool) -> dict[str, list[str]]:
+    """The columns of each stream."""
+    label = ["account"] if is_labelled else []
+    found = {
+        report.stream: [*label, *report_schema(report.interval)["properties"]] for report in REPORTS
+    }
+    return found | {PERIODS_STREAM: [*label, *periods_schema()["properties"]]}
+
+
+def _check_type(name: str, value: object, kind: Mapping[str, Any]) -> None:
+    """Say what is wrong without the value, which the SDK would print: it may hold passwords."""
+    types = _types(kind)
+    wanted = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": int}
+    is_right = any(isinstance(value, wanted[each]) for each in types if each in wanted)
+    if value is not None and not is_right:
+        article = "an" if types[0][0] in "aio" else "a"
+        raise ConfigError(f"{name}: must be {article} {types[0]}")
+
+
+def _of_json_type(value: Any, types: Sequence[str]) -> Any:  # noqa: ANN401 - any setting
+    """A value in the type that its JSON schema names; one that is none of it stays as it is."""
+    if isinstance(value, date):
+        return value.isoformat()
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if "boolean" in types and text.lower() in TRUE_TEXTS | FALSE_TEXTS:
+        return text.lower() in TRUE_TEXTS
+    if "integer" in types or "number" in types:
+        with suppress(ValueError):
+            number = float(text)
+            if number.is_integer() or "number" in types:
+                return number if "number" in types else int(number)
+    return text if "string" in types else value
+
+
+def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    if not isinstance(value, dict):
+        return value
+    return {name: _without_nulls(inner) for name, inner in value.items() if inner is not None}
+
+
+def _types(kind: Mapping[str, Any]) -> Sequence[str]:
+    types = kind.get("type", ())
+    return (types,) if isinstance(types, str) else types

@@ -7,6 +7,7 @@ TapAdvexportError
 │   ├── CatalogError         the catalog asks for what the tap cannot do
 │   ├── AuthorizationError   the API answers 401 or 403
 │   ├── OutputError          stdout or the spool cannot be written
+│   ├── MachineError         the machine lacks threads or memory
 │   └── IncompleteError      days failed, or the API does not work
 └── ExportError          one export did not work
     ├── RequestError         one HTTP request got no usable answer: try the request again
@@ -56,6 +57,23 @@ class AuthorizationError(UserError):
 
 class OutputError(UserError):
     """Stdout, a batch file or the spool cannot be written."""
+
+
+class MachineError(UserError):
+    """The machine lacks what every run needs: threads, or memory."""
+
+    @classmethod
+    def of(cls, error: BaseException) -> MachineError | None:
+        """The one line about what Python raises when something lacks; None of any other error."""
+        if isinstance(error, MemoryError):
+            what = "no memory is left"
+        elif isinstance(error, RuntimeError) and "start new thread" in str(error):
+            what = "no thread can be started"
+        else:
+            return None
+        return cls(
+            f"the machine: {what}; allow for more (ulimit -v, -u), or lower max_concurrent_exports"
+        )
 
 
 class IncompleteError(UserError):

@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
-from datetime import date
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, ClassVar, Final
+import signal
+import threading
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigValidationError, MappingError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
+from singer_sdk.plugin_base import _ConfigInput
 from typing_extensions import override
 
-from tap_advexport.config import read_environment
-from tap_advexport.errors import CatalogError, ConfigError, StateError, UserError
+from tap_advexport.config import complete_config, environment_hint
+from tap_advexport.coverage.singer_state import parse_state_object
+from tap_advexport.errors import CatalogError, ConfigError, StateError
+from tap_advexport.json_files import decode, parse_object, read_object
 from tap_advexport.redaction import excerpt
-from tap_advexport.reports import PERIODS_STREAM, REPORTS
-from tap_advexport.settings import (
-    FALSE_TEXTS,
-    TRUE_TEXTS,
-    parse_settings,
-    settings_schema,
-    unknown_names,
-)
-from tap_advexport.singer.batch import check_batch_keys
+from tap_advexport.reports import REPORTS
+from tap_advexport.settings import parse_settings, settings_schema
+from tap_advexport.singer.inputs import checked_state, read_catalog, warnings_of
+from tap_advexport.singer.maps import register_selected
 from tap_advexport.singer.messages import MessageWriter
 from tap_advexport.singer.output import SingerOutput
 from tap_advexport.singer.periods import PeriodsStream
-from tap_advexport.singer.sdk import load_json
 from tap_advexport.singer.streams import ReportStream
 from tap_advexport.sync.engine import coverage_of_bookmark
 from tap_advexport.sync.run import Machine, Run
@@ -36,17 +32,32 @@ from tap_advexport.sync.run import Machine, Run
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import FrameType
+    from typing import TextIO
 
     import click
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
-    from singer_sdk.plugin_base import _ConfigInput
+
+    from tap_advexport.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-STREAM_NAMES: Final = (*(report.stream for report in REPORTS), PERIODS_STREAM)
-STREAM_OF_LABEL: Final = {report.label: report.stream for report in REPORTS}
-# What stands in a Singer state beside the bookmarks.
-STATE_KEYS: Final = frozenset({"bookmarks", "currently_syncing"})
+HELP = """\
+Export Instal's advertiser reports as Singer messages: every day from start_date on that has not
+settled is exported, verified whole, and sent with the STATE that covers it.
+
+\b
+  tap-advexport --config config.json --state state.json | target-...
+  tap-advexport --config=ENV --test
+"""
+EPILOG = """\
+\b
+Settings: tap-advexport --about; TAP_ADVEXPORT_* variables and .env with --config=ENV.
+Exit codes: 0 every wanted day is covered; 1 an error, or days that failed; 130 and 143
+interrupted by SIGINT and SIGTERM. The last line of the log says why.
+See also: tap-advexport-coverage (which days a state covers), tap-advexport-audit (does
+the warehouse hold them), tap-advexport-merge-states.
+API: https://docs.instal.com
+"""
 
 
 class TapAdvexport(Tap):
@@ -86,29 +97,26 @@ class TapAdvexport(Tap):
         Raises:
             ConfigError, CatalogError, StateError: one of them is wrong; nothing was sent yet.
         """
-        given = dict(config or {})
-        if validate_config:
-            _check_others(given.get("stream_maps"))
-        if parse_env_config:
-            given |= read_environment(self.complete_schema(), self.name)
         self._machine = machine or Machine()
-        self._run = self._started(given, must_be_valid=validate_config)
+        complete, settings = self._read(
+            config or {}, is_environment_read=parse_env_config, must_be_valid=validate_config
+        )
+        user_agent = f"{self.name}/{self.get_plugin_version()}"
+        self._run = None if settings is None else Run(settings, self._machine, user_agent)
         self.output = SingerOutput(self)
         # Whether there is something to sum up: discovery and the like bring no days.
         self.has_begun = False
         try:
             super().__init__(
-                config=_for_the_sdk(given, self.config_jsonschema),
-                catalog=catalog,
+                config=complete,
+                catalog=read_catalog(catalog) if isinstance(catalog, dict) else catalog,
                 state=dict(state) if state is not None else None,
                 validate_config=validate_config,
                 setup_mapper=setup_mapper,
                 message_writer=message_writer,
             )
         except ConfigValidationError as error:
-            raise ConfigError("; ".join(error.errors)) from None
-        if validate_config:
-            check_batch_keys(self.config.get("batch_config"))
+            raise ConfigError(excerpt("; ".join(error.errors))) from None
         if self._run is not None:
             self.message_writer.end_when(self._run.grace.is_over)
 
@@ -130,22 +138,23 @@ class TapAdvexport(Tap):
             raise ConfigError(msg)
         return self._run
 
-    def _started(self, config: Mapping[str, Any], *, must_be_valid: bool) -> Run | None:
-        self._warn_of_unknown(config)
+    def _read(
+        self, given: Mapping[str, Any], *, is_environment_read: bool, must_be_valid: bool
+    ) -> tuple[dict[str, Any], Settings | None]:
+        """The config for the SDK, and our settings in it; discovery does without."""
+        complete: dict[str, Any] = {}
         try:
-            settings = parse_settings(config, now=self._machine.clock.now())
+            complete = complete_config(
+                given, self.complete_schema(), is_environment_read=is_environment_read
+            )
+            return complete, parse_settings(complete, now=self._machine.clock.now())
         except ConfigError as error:
+            hint = "" if is_environment_read else environment_hint(given)
+            told = f"{error}; {hint}" if hint else str(error)
             if must_be_valid:
-                raise
-            logger.warning("The settings are not valid: %s", error)
-            return None
-        return Run(settings, self._machine, f"{self.name}/{self.get_plugin_version()}")
-
-    def _warn_of_unknown(self, config: Mapping[str, Any]) -> None:
-        known = self.complete_schema()["properties"]
-        for name, nearest in unknown_names(list(config), list(known)):
-            hint = f"; did you mean {nearest}?" if nearest else ""
-            logger.warning("%s is no setting of this tap%s", name, hint)
+                raise ConfigError(told) from None
+            logger.warning("The settings are not valid: %s", told)
+            return complete, None
 
     @override
     def discover_streams(self) -> Sequence[ReportStream | PeriodsStream]:
@@ -155,13 +164,16 @@ class TapAdvexport(Tap):
 
     @override
     def setup_mapper(self) -> None:
-        """Read the stream maps.
+        """Build the stream maps of the streams that are selected.
 
         Raises:
-            ConfigError: one is no map, or makes no stream.
+            ConfigError: one is not a map, or makes no stream.
         """
+        selected = [name for name, stream in self.streams.items() if stream.selected]
         try:
-            super().setup_mapper()
+            # The one of all plugins; that of taps builds those of all streams.
+            super(Tap, self).setup_mapper()
+            register_selected(self.mapper, self.catalog, selected)
         except ConfigValidationError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever the SDK finds in a setting of its own
@@ -176,7 +188,7 @@ class TapAdvexport(Tap):
         Raises:
             StateError: it does not; a silent full re-sync is never the answer.
         """
-        checked = _checked_state(state)
+        checked = checked_state(state)
         if self._run is not None:
             for stream in self.streams.values():
                 if isinstance(stream, ReportStream):
@@ -191,10 +203,26 @@ class TapAdvexport(Tap):
 
         The SDK writes the state that it has before any stream begins: by then all are planned.
         """
+        for warning in warnings_of(self.streams.values(), self.state, self.run):
+            logger.warning("%s", warning)
         for stream in self.streams.values():
             if isinstance(stream, ReportStream) and stream.selected:
                 stream.prepare()
         super().sync_all()
+
+    def test_result(self) -> str | None:
+        """What a dry run has shown, if there was one and it went well."""
+        tested = [
+            stream
+            for stream in self.streams.values()
+            if isinstance(stream, ReportStream) and stream.has_answered is not None
+        ]
+        answered = [stream.report.label for stream in tested if stream.has_answered]
+        if answered:
+            return f"The test succeeded: the API brought the reports {', '.join(answered)}"
+        if tested:
+            return "The test succeeded without a request: there is no day to export yet"
+        return None
 
     def has_failures(self) -> bool:
         """Whether days failed, in a dry run too."""
@@ -208,10 +236,26 @@ class TapAdvexport(Tap):
     # The command line.
 
     @override
+    def _setup_signal_handlers(self) -> None:
+        """Have signals noted; those that were ignored from the start on stay so."""
+        if threading.current_thread() is threading.main_thread():
+            for signum in (signal.SIGINT, signal.SIGTERM):
+                if signal.getsignal(signum) is not signal.SIG_IGN:
+                    signal.signal(signum, self._handle_termination)
+
+    @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
         """Note the signal; it is looked at between two lines and between two requests."""
         if self._run is not None:
             self._run.interrupt(signum)
+
+    @override
+    @classmethod
+    def get_singer_command(cls) -> click.Command:
+        """The SDK's command, with what a person wants to know first."""
+        command = super().get_singer_command()
+        command.help, command.epilog = HELP, EPILOG
+        return command
 
     @override
     @classmethod
@@ -221,12 +265,13 @@ class TapAdvexport(Tap):
         """Read the config files.
 
         Raises:
-            ConfigError: one is missing or is no JSON object.
+            ConfigError: one is missing, or is not a JSON object.
         """
+        config: dict[str, Any] = {}
         for path in value:
             if path != "ENV":
-                _check_config_file(path)
-        return super().cb_config(ctx, param, value)
+                config |= read_object(path, ConfigError, f"config: the file {path}")
+        return _ConfigInput(config=config, parse_env="ENV" in value)
 
     @override
     @classmethod
@@ -237,10 +282,14 @@ class TapAdvexport(Tap):
         about: bool = False,
         about_format: str | None = None,
         config: _ConfigInput | None = None,
-        state: IO[str] | None = None,
-        catalog: IO[str] | None = None,
+        state: TextIO | None = None,
+        catalog: TextIO | None = None,
     ) -> None:
-        """Run the tap, or print what it is."""
+        """Run the tap, or print what it is.
+
+        Raises:
+            StateError, CatalogError: a file is not what it should be.
+        """
         if about:
             cls.print_about(about_format)
             return
@@ -248,120 +297,18 @@ class TapAdvexport(Tap):
         tap = cls(
             config=config.config if config else None,
             parse_env_config=bool(config and config.parse_env),
-            state=_read_json(state, StateError, "state"),
-            catalog=_read_json(catalog, CatalogError, "catalog"),
+            state=None if state is None else _state_in(state),
+            catalog=None if catalog is None else _catalog_in(catalog),
         )
         tap.has_begun = True
         tap.sync_all()
 
 
-def _check_config_file(path: str) -> None:
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "is no text in UTF-8"
-        msg = f"config: the file {path} cannot be read: {reason}"
-        raise ConfigError(msg) from None
-    _json_object(text, ConfigError, f"config: the file {path}")
+def _state_in(file: TextIO) -> dict[str, object]:
+    return parse_state_object(decode(file.buffer.read(), StateError, "state"), "state")
 
 
-def _read_json(
-    file: IO[str] | None, error_type: type[UserError], what: str
-) -> dict[str, Any] | None:
-    if file is None:
-        return None
-    try:
-        text = file.read()
-    except (OSError, UnicodeDecodeError):
-        msg = f"{what}: the file cannot be read as text in UTF-8"
-        raise error_type(msg) from None
-    return _json_object(text, error_type, f"{what}: the file")
-
-
-def _json_object(text: str, error_type: type[UserError], what: str) -> dict[str, Any]:
-    try:
-        value: object = load_json(text)
-    except (ValueError, RecursionError) as error:
-        # Where it fails, and never what stands there: it may be the token.
-        place = f"line {getattr(error, 'lineno', '?')}"
-        msg = f"{what} is no valid JSON ({place})"
-        raise error_type(msg) from None
-    if not isinstance(value, dict):
-        msg = f"{what} holds no JSON object"
-        raise error_type(msg)
-    return value
-
-
-def _checked_state(state: Mapping[str, Any]) -> dict[str, Any]:
-    bookmarks = state.get("bookmarks", {})
-    others = sorted(state.keys() - STATE_KEYS)
-    if others and "bookmarks" not in state:
-        msg = (
-            f"state: has no bookmarks, but {', '.join(map(excerpt, others))}; give the Singer "
-            'state alone, as in {"bookmarks": ...}'
-        )
-        raise StateError(msg)
-    if not isinstance(bookmarks, dict):
-        msg = "state: bookmarks is no JSON object"
-        raise StateError(msg)
-    for name, bookmark in bookmarks.items():
-        is_none = bookmark is None and name not in STREAM_NAMES
-        if not is_none and not isinstance(bookmark, dict):
-            msg = f"state: bookmarks.{excerpt(name)} is no JSON object"
-            raise StateError(msg)
-    kept = {name: bookmark for name, bookmark in bookmarks.items() if bookmark}
-    for name, similar in unknown_names(kept, STREAM_NAMES):
-        nearest = STREAM_OF_LABEL.get(name, similar)
-        # Others may keep their bookmarks here, but a slip would export everything again.
-        if nearest and nearest not in kept:
-            msg = f"state: bookmarks.{excerpt(name)} is of no stream; did you mean {nearest}?"
-            raise StateError(msg)
-    return {**state, "bookmarks": kept}
-
-
-def _check_others(maps: object) -> None:
-    """Refuse what the SDK's own check of `__else__` breaks on."""
-    if not isinstance(maps, dict):
-        return
-    levels = {"": maps} | {f"{excerpt(str(name))}.": columns for name, columns in maps.items()}
-    for path, level in levels.items():
-        rest = level.get("__else__") if isinstance(level, dict) else None
-        if rest not in (None, "__NULL__"):
-            msg = f"stream_maps: {path}__else__ must be null"
-            raise ConfigError(msg)
-
-
-def _for_the_sdk(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The config as the SDK's own validation expects it: null and empty texts are unset."""
-    kinds = schema["properties"]
-    return {
-        name: _of_json_type(
-            _without_nulls(value) if name == "batch_config" else value,
-            kinds.get(name, {}).get("type", []),
-        )
-        for name, value in config.items()
-        if value is not None and value != ""
-    }
-
-
-def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - any JSON
-    if not isinstance(value, dict):
-        return value
-    return {name: _without_nulls(inner) for name, inner in value.items() if inner is not None}
-
-
-def _of_json_type(value: Any, types: Sequence[str]) -> Any:  # noqa: ANN401 - any setting
-    """A value in the type that its JSON schema names; one that is none of it stays as it is."""
-    if isinstance(value, date):
-        return value.isoformat()
-    if not isinstance(value, str):
-        return value
-    text = value.strip()
-    if "boolean" in types and text.lower() in TRUE_TEXTS | FALSE_TEXTS:
-        return text.lower() in TRUE_TEXTS
-    if "integer" in types or "number" in types:
-        with suppress(ValueError):
-            number = float(text)
-            if number.is_integer() or "number" in types:
-                return number if "number" in types else int(number)
-    return text if "string" in types else value
+def _catalog_in(file: TextIO) -> dict[str, object]:
+    # As bytes: a text is read in the encoding of the machine.
+    text = decode(file.buffer.read(), CatalogError, "catalog")
+    return parse_object(text, CatalogError, "catalog")

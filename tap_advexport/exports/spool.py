@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import tempfile
 from typing import BinaryIO, cast
 
@@ -31,6 +32,10 @@ def reopened(spool: BinaryIO) -> BinaryIO:
 
 def spool_error(error: OSError) -> OutputError:
     """The one line about a spool that cannot be written."""
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return OutputError(
+            f"spool: {error.strerror}; allow for more (ulimit -n), or lower max_concurrent_exports"
+        )
     try:
         folder = tempfile.gettempdir()
     except OSError:

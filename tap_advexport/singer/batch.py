@@ -37,17 +37,32 @@ COMPRESSIONS: Final = {
 }
 
 
-def check_batch_keys(given: object) -> None:
-    """Refuse a `batch_config` without what the SDK takes for granted.
+def check_batch_settings(given: Mapping[str, object]) -> None:
+    """Refuse a `batch_config` without what the SDK takes for granted; no value of it is printed.
 
     Raises:
-        ConfigError: a part or a key is missing, or one is not known.
+        ConfigError: a part or a key is missing, not known, or of another type.
     """
-    if not isinstance(given, Mapping) or not given:
+    if not given:
         return
     _check_keys("batch_config", given, ("encoding", "storage"), ("batch_size",))
     for part, (needed, others) in BATCH_KEYS.items():
-        _check_keys(f"batch_config.{part}", given[part], needed, others)
+        value = given[part]
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"batch_config.{part}: must be an object")
+        _check_keys(f"batch_config.{part}", value, needed, others)
+        for name in {*needed, "prefix", "compression"} & value.keys():
+            if not isinstance(value[name], str):
+                raise ConfigError(f"batch_config.{part}.{name}: must be a text")
+    size = given.get("batch_size", 1)
+    if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+        raise ConfigError(
+            f"batch_config.batch_size: must be a whole number of at least 1 (got {size!r})"
+        )
+    storage = cast("Mapping[str, str]", given["storage"])
+    if {"#", "?"} & set(storage["root"] + storage.get("prefix", "")):
+        # Part of a URL that is not part of a path: the files would lie elsewhere.
+        raise ConfigError("batch_config.storage: root and prefix must not hold # or ?")
 
 
 def _check_keys(
@@ -56,18 +71,18 @@ def _check_keys(
     missing = [name for name in needed if name not in given]
     unknown = sorted(set(given) - {*needed, *others})
     if missing:
-        msg = f"{path}: lacks {', '.join(missing)}"
-        raise ConfigError(msg)
+        raise ConfigError(f"{path}: lacks {', '.join(missing)}")
     if unknown:
-        msg = f"{path}: has no {excerpt(unknown[0])}, but {', '.join([*needed, *others])}"
-        raise ConfigError(msg)
+        raise ConfigError(
+            f"{path}: has no {excerpt(unknown[0])}, but {', '.join([*needed, *others])}"
+        )
 
 
 def check_batch_config(config: BatchConfig) -> None:
     """Refuse what the tap cannot write.
 
     Raises:
-        ConfigError: another format or compression, a batch size below 1, or an extra is missing.
+        ConfigError: another format or compression, or an extra is missing.
     """
     encoding = config.encoding
     if encoding.format not in COMPRESSIONS:
@@ -77,9 +92,6 @@ def check_batch_config(config: BatchConfig) -> None:
     if encoding.compression not in allowed:
         listed = ", ".join(name for name in allowed if name)
         msg = f"batch_config: encoding.compression of {encoding.format} must be one of {listed}"
-        raise ConfigError(msg)
-    if config.batch_size < 1:
-        msg = f"batch_config: batch_size must be at least 1, and is {config.batch_size}"
         raise ConfigError(msg)
     if encoding.format == "parquet" and not find_spec("pyarrow"):
         msg = "batch_config: parquet needs the extra: install tap-advexport[parquet]"

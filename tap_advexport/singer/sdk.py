@@ -9,7 +9,6 @@ import abc
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk import Stream
-from singer_sdk.helpers._util import load_json
 from singer_sdk.mapper import SameRecordTransform
 from typing_extensions import override
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from singer_sdk.singerlib import RecordMessage
     from singer_sdk.tap_base import Tap
 
-__all__ = ["Halt", "OwnStateStream", "load_json"]
+__all__ = ["Halt", "OwnStateStream"]
 
 
 class Halt(SystemExit):
@@ -83,6 +82,8 @@ class OwnStateStream(Stream, abc.ABC):
             yield from super()._generate_record_messages(record)
         except Exception as error:  # noqa: BLE001 - a map can raise anything
             shown = excerpt(f"{type(error).__name__}: {error}")
+            if isinstance(error, TypeError) and "decimal.Decimal" in str(error):
+                shown += "; amounts are exact decimals: write float(cost_aggr) * 0.92, say"
             msg = f"stream_maps: the map of {self.name} fails on a row: {shown}"
             # A row cannot be left out.
             raise Halt(ConfigError(msg)) from None

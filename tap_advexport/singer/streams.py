@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from typing_extensions import override
 
-from tap_advexport.errors import ConfigError, TapAdvexportError
+from tap_advexport.errors import ConfigError, MachineError, TapAdvexportError
 from tap_advexport.reports import ADDED_COLUMNS, COLUMN_NAMES, Report
 from tap_advexport.singer.batch import check_batch_config
 from tap_advexport.singer.destinations import (
@@ -66,6 +67,8 @@ class ReportStream(OwnStateStream):
         self._run_or_none = run
         self._output = output
         self._planned: ReportSync[Any] | None = None
+        # Of a dry run: whether the API brought an export; None before.
+        self.has_answered: bool | None = None
 
     @property
     def _run(self) -> Run:
@@ -92,7 +95,7 @@ class ReportStream(OwnStateStream):
         Yields the records that the SDK has to shape. Those that go out as they are are written as
         ready-made lines, and are not seen by the SDK.
         """
-        try:
+        with _halting():
             self._run.raise_if_interrupted()
             if self.ABORT_AT_RECORD_COUNT is not None:
                 yield from self._dry_run(self.ABORT_AT_RECORD_COUNT)
@@ -100,15 +103,13 @@ class ReportStream(OwnStateStream):
             else:
                 kind = ReadyLines if self._is_ready_made() else SdkRecords
                 yield from self._items(kind(self._run, self, self._output))
-        except TapAdvexportError as error:
-            raise Halt(error) from None
 
     @override
     def get_batches(
         self, batch_config: BatchConfig, context: Context | None = None
     ) -> Iterable[Batch]:
         """Give the files of each export; then come its periods, and the STATE that covers them."""
-        try:
+        with _halting():
             self._run.raise_if_interrupted()
             check_batch_config(batch_config)
             if not self._is_ready_made():
@@ -121,8 +122,6 @@ class ReportStream(OwnStateStream):
                 yield from self._items(
                     BatchFiles(self._run, self, self._output, batch_config, shape)
                 )
-        except TapAdvexportError as error:
-            raise Halt(error) from None
 
     def _items(self, destination: Destination[_Item]) -> Iterator[_Item]:
         sync, self._planned = self._planned or self.prepare(), None
@@ -135,7 +134,9 @@ class ReportStream(OwnStateStream):
     def _dry_run(self, most: int) -> Iterator[Record]:
         """Give at most so many records of one period, and remember nothing."""
         self._run.hurry()
+        self.has_answered = False
         for ready in latest_export(self._run, self.report, self._shape()):
+            self.has_answered = True
             records = records_of(ready, ready.converted.periods)
             for _, record in zip(range(most), records, strict=False):
                 yield record
@@ -156,6 +157,20 @@ class ReportStream(OwnStateStream):
         settings["timezone"] = self._run.settings.timezone.key
         settings["schema"] = _kinds(self.effective_schema)
         return Shape(columns, settings)
+
+
+@contextmanager
+def _halting() -> Iterator[None]:
+    """End the run with the one line about it; the SDK reports exceptions in its own way."""
+    try:
+        yield
+    except TapAdvexportError as error:
+        raise Halt(error) from None
+    except (RuntimeError, MemoryError) as error:
+        lack = MachineError.of(error)
+        if lack is None:
+            raise
+        raise Halt(lack) from None
 
 
 def _kinds(schema: Mapping[str, Any]) -> dict[str, Any]:

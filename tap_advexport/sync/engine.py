@@ -218,7 +218,9 @@ class ReportSync(Generic[Item]):
             tally = self._run.tally
             covered = within(self.coverage.covered(), self._wanted)
             unsettled = within(self.coverage.unsettled, self._wanted)
-            tally.days_covered += sum(window.days for window in covered)
+            days_covered = sum(window.days for window in covered)
+            tally.days_covered += days_covered
+            tally.days_missing += self._wanted.days - days_covered
             tally.days_unsettled += sum(window.days for window in unsettled)
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from tap_advexport.windows import DAY, DateWindow
 
 if TYPE_CHECKING:
-    from tap_advexport.windows import DateWindow
+    from collections.abc import Iterable
+
+_NAMED: Final = re.compile(r"\b(task|from) [^\s,;)]+")
+_DAYS: Final = re.compile(r"\b\d{4}-\d{2}-\d{2}(?:\.\.\d{4}-\d{2}-\d{2})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +26,16 @@ class FailedDays:
     def __str__(self) -> str:
         return f"report {self.report}, {self.window}: {self.reason}"
 
+    def fields(self) -> dict[str, object]:
+        """The same by name, for logs that machines read."""
+        return {
+            "report": self.report,
+            "first": self.window.first.isoformat(),
+            "last": self.window.last.isoformat(),
+            "days": self.window.days,
+            "reason": self.reason,
+        }
+
 
 @dataclass(slots=True)
 class RunTotals:
@@ -28,6 +44,7 @@ class RunTotals:
     Attributes:
         rows_not_sent: rows that the target holds already.
         byte_count: bytes downloaded, as they came.
+        days_missing: days of the range that are not covered at the end.
     """
 
     exports: int = 0
@@ -37,14 +54,54 @@ class RunTotals:
     days_covered: int = 0
     days_unsettled: int = 0
     days_failed: int = 0
+    days_missing: int = 0
     seconds_waiting: float = 0.0
 
+    def fields(self, seconds: float) -> dict[str, object]:
+        """The figures by name, of a run that took so many seconds."""
+        return {
+            "exports": self.exports,
+            "rows_sent": self.rows,
+            "rows_not_sent": self.rows_not_sent,
+            "bytes_downloaded": self.byte_count,
+            "days_covered": self.days_covered,
+            "days_unsettled": self.days_unsettled,
+            "days_failed": self.days_failed,
+            "days_missing": self.days_missing,
+            "seconds_waiting": round(self.seconds_waiting, 3),
+            "seconds_working": round(max(0.0, seconds - self.seconds_waiting), 3),
+        }
+
     def line(self, seconds: float) -> str:
-        """The summary, the last log line of a run that took so many seconds."""
+        """The figures for a person, of a run that took so many seconds."""
         return (
-            f"Summary: {self.exports} exports, {self.rows} rows sent, {self.rows_not_sent} "
+            f"{self.exports} exports, {self.rows} rows sent, {self.rows_not_sent} "
             f"unchanged rows not sent, {self.byte_count} bytes downloaded, "
             f"{self.days_covered} days covered, {self.days_unsettled} of them unsettled, "
             f"{self.days_failed} days failed, {self.seconds_waiting:.1f} s waiting, "
             f"{max(0.0, seconds - self.seconds_waiting):.1f} s working"
         )
+
+
+def failed_ranges(failures: Iterable[FailedDays]) -> list[FailedDays]:
+    """Neighbouring days of a report that failed for the same cause as one, in order."""
+    found: list[FailedDays] = []
+    for failed in sorted(failures, key=lambda each: (each.report, each.window)):
+        last = found[-1] if found else None
+        if last and last.report == failed.report and _continues(last, failed):
+            window = DateWindow(last.window.first, failed.window.last)
+            # Told by the newer days: they were tried first, and with the whole window.
+            found[-1] = replace(failed, window=window)
+        else:
+            found.append(failed)
+    return found
+
+
+def _continues(one: FailedDays, other: FailedDays) -> bool:
+    is_next = (other.window.first - one.window.last) <= DAY
+    return is_next and cause_of(one.reason) == cause_of(other.reason)
+
+
+def cause_of(reason: str) -> str:
+    """A reason without what differs from window to window: its days, task and URL."""
+    return _DAYS.sub("", _NAMED.sub(r"\1", reason))

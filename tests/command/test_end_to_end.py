@@ -407,7 +407,7 @@ def test_settings_come_from_the_environment(command: SandboxTap) -> None:
 def test_an_unknown_setting_is_told_with_the_nearest_one(command: SandboxTap) -> None:
     result = command.run(lookback_day=3)
     assert result.code == 0
-    assert "lookback_day is no setting of this tap; did you mean lookback_days?" in result.log
+    assert "lookback_day is not a setting of this tap; did you mean lookback_days?" in result.log
 
 
 def test_unchanged_days_are_confirmed_and_restated_ones_sent_again(tmp_path: Path) -> None:

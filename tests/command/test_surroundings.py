@@ -167,8 +167,9 @@ def test_closed_descriptors_change_no_row(tap: Tap, plain: Told, closed: str) ->
     assert bare(told) == bare(plain)
 
 
-def test_a_closed_stdout_ends_the_tap_with_an_error(tap: Tap) -> None:
-    told = in_shell(tap, behind=">&-")
+@pytest.mark.parametrize("closed", [">&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_a_closed_stdout_ends_the_tap_with_an_error(tap: Tap, closed: str) -> None:
+    told = in_shell(tap, behind=closed)
     assert told.code == 1
     told.assert_is_quiet()
 

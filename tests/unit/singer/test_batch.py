@@ -235,18 +235,15 @@ def test_a_storage_that_cannot_be_written_is_one_line(
 
 
 @pytest.mark.parametrize(
-    ("encoding", "batch_size", "words"),
+    ("encoding", "words"),
     [
-        (("csv",), 1, "encoding.format must be one of jsonl, parquet"),
-        (("parquet", "lzo"), 1, "encoding.compression of parquet must be one of none, gzip"),
-        (("jsonl", "gzip"), 0, "batch_size must be at least 1, and is 0"),
+        (("csv",), "encoding.format must be one of jsonl, parquet"),
+        (("parquet", "lzo"), "encoding.compression of parquet must be one of none, gzip"),
     ],
 )
-def test_what_cannot_be_written_is_refused(
-    encoding: tuple[str, ...], batch_size: int, words: str
-) -> None:
+def test_what_cannot_be_written_is_refused(encoding: tuple[str, ...], words: str) -> None:
     storage = StorageTarget("file:///tmp")
-    config = BatchConfig(BaseBatchFileEncoding(*encoding), storage, batch_size)
+    config = BatchConfig(BaseBatchFileEncoding(*encoding), storage)
     with pytest.raises(ConfigError, match=f"batch_config: {words}"):
         check_batch_config(config)
 

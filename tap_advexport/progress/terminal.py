@@ -1,0 +1,100 @@
+"""How logs look: as the environment says, errors in red on a terminal, without the SDK's noise."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from typing_extensions import override
+
+from tap_advexport.errors import ConfigError
+from tap_advexport.redaction import excerpt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_Made = TypeVar("_Made")
+
+FORMAT: Final = "{asctime:23s} | {levelname:8s} | {name:30s} | {message}"
+LEVEL_VARIABLES: Final = ("TAP_ADVEXPORT_LOGLEVEL", "LOGLEVEL")
+CONFIG_VARIABLE: Final = "SINGER_SDK_LOG_CONFIG"
+# What the SDK says of every run, whatever happens in it.
+NOISE: Final = (
+    "Skipping parse of env var settings",
+    "Beginning sync of",
+    "Skipping deselected stream",
+)
+
+
+def set_up_logs(make: Callable[[], _Made], environment: Mapping[str, str]) -> _Made:
+    """Have `make` set logging up as the environment says, and return what it made.
+
+    Raises:
+        ConfigError: a level that does not exist, or a log configuration that cannot be used.
+    """
+    problem = _level_problem(environment)
+    if not problem:
+        try:
+            made = make()
+        except Exception as error:  # noqa: BLE001 - whatever YAML, files and handlers raise
+            what = excerpt(f"{type(error).__name__}: {error}")
+            problem = f"{CONFIG_VARIABLE}: {environment.get(CONFIG_VARIABLE)} is of no use: {what}"
+        else:
+            # A configuration silences whoever was there before, unless it says otherwise.
+            for name, logger in logging.Logger.manager.loggerDict.items():
+                if name.startswith(("tap_advexport", "tap-advexport")):
+                    logger.disabled = False  # type: ignore[union-attr]
+            if _is_coloured(environment):
+                _colour_errors()
+            return made
+    logging.basicConfig(force=True, level=logging.INFO, format=FORMAT, style="{")
+    raise ConfigError(problem)
+
+
+def quiet_the_sdk() -> None:
+    """Leave out what the SDK says of every run, unless somebody looks at everything."""
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_is_no_noise)
+
+
+def _is_no_noise(record: logging.LogRecord) -> bool:
+    is_noise = record.levelno <= logging.INFO and str(record.msg).startswith(NOISE)
+    return not is_noise or logging.getLogger().isEnabledFor(logging.DEBUG)
+
+
+def _level_problem(environment: Mapping[str, str]) -> str:
+    for variable in LEVEL_VARIABLES:
+        if level := environment.get(variable):
+            if level.upper() in logging.getLevelNamesMapping():
+                return ""
+            return f"{variable}: must be DEBUG, INFO, WARNING, ERROR or CRITICAL (got {level!r})"
+    return ""
+
+
+def _is_coloured(environment: Mapping[str, str]) -> bool:
+    is_wanted = not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
+    is_wanted = is_wanted and environment.get("TTY_INTERACTIVE") != "0"
+    return is_wanted and CONFIG_VARIABLE not in environment and is_terminal(2)
+
+
+def _colour_errors() -> None:
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stderr:
+            handler.setFormatter(_RedErrors(FORMAT, style="{"))
+
+
+class _RedErrors(logging.Formatter):
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return f"\x1b[31m{text}\x1b[0m" if record.levelno >= logging.ERROR else text
+
+
+def is_terminal(descriptor: int) -> bool:
+    """Whether a person looks at what is written there."""
+    try:
+        return os.isatty(descriptor)
+    except OSError:
+        return False

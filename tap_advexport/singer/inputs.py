@@ -1,0 +1,115 @@
+"""What a tap is given beside its settings: a state and a catalog, checked before any request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from singer_sdk.singerlib import Catalog
+
+from tap_advexport.errors import CatalogError, StateError
+from tap_advexport.redaction import excerpt
+from tap_advexport.reports import PERIODS_STREAM, REPORTS
+from tap_advexport.settings import unknown_names
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from singer_sdk import Stream
+
+    from tap_advexport.sync.run import Run
+
+STREAM_NAMES: Final = (*(report.stream for report in REPORTS), PERIODS_STREAM)
+STREAM_OF_LABEL: Final = {report.label: report.stream for report in REPORTS}
+# What stands in a Singer state beside the bookmarks.
+STATE_KEYS: Final = frozenset({"bookmarks", "currently_syncing"})
+# What rows and periods are joined by.
+JOINED_BY: Final = ("account", "report_date", "period_version")
+
+
+def checked_state(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The state without empty bookmarks.
+
+    Raises:
+        StateError: it is not a Singer state, or one of its bookmarks is of a misspelt stream.
+    """
+    bookmarks = state.get("bookmarks", {})
+    others = sorted(state.keys() - STATE_KEYS)
+    if others and "bookmarks" not in state:
+        raise StateError(
+            f"state: has no bookmarks, but {', '.join(map(excerpt, others))}; give the Singer "
+            'state alone, as in {"bookmarks": ...}'
+        )
+    if not isinstance(bookmarks, dict):
+        raise StateError("state: bookmarks is not a JSON object")
+    for name, bookmark in bookmarks.items():
+        is_none = bookmark is None and name not in STREAM_NAMES
+        if not is_none and not isinstance(bookmark, dict):
+            raise StateError(f"state: bookmarks.{excerpt(name)} is not a JSON object")
+    kept = {name: bookmark for name, bookmark in bookmarks.items() if bookmark}
+    for name, similar in unknown_names(kept, STREAM_NAMES):
+        nearest = STREAM_OF_LABEL.get(name, similar)
+        # Others may keep their bookmarks here, but a slip would export everything again.
+        if nearest and nearest not in kept:
+            raise StateError(
+                f"state: bookmarks.{excerpt(name)} is not of a stream; did you mean {nearest}?"
+            )
+    return {**state, "bookmarks": kept}
+
+
+def read_catalog(given: Mapping[str, Any]) -> Catalog:
+    """A catalog of streams that the tap has.
+
+    Raises:
+        CatalogError: it is not one, or a stream is renamed or not of this tap.
+    """
+    try:
+        given["streams"]
+        catalog = Catalog.from_dict(cast("dict[str, Any]", given))
+    except Exception:  # noqa: BLE001 - the SDK trips over whatever is not as it expects it
+        raise CatalogError("catalog: is not a Singer catalog, as --discover prints one") from None
+    _check_streams(catalog)
+    return catalog
+
+
+def _check_streams(catalog: Catalog) -> None:
+    for entry in catalog.streams:
+        for name in (entry.tap_stream_id, entry.stream or entry.tap_stream_id):
+            for unknown, nearest in unknown_names([name], STREAM_NAMES):
+                hint = nearest or f"there are {', '.join(STREAM_NAMES)}"
+                raise CatalogError(
+                    f"catalog: {excerpt(unknown)} is not a stream of this tap; "
+                    f"{f'did you mean {nearest}?' if nearest else hint}"
+                )
+        if entry.stream and entry.stream != entry.tap_stream_id:
+            raise CatalogError(
+                f"catalog: {entry.tap_stream_id} is named {entry.stream}; streams are renamed by "
+                "stream_maps: __alias__"
+            )
+
+
+def warnings_of(streams: Collection[Stream], state: Mapping[str, Any], run: Run) -> Iterator[str]:
+    """What is allowed, and hardly what somebody wants."""
+    selected = {stream.name: stream for stream in streams if stream.selected}
+    reports = [stream for name, stream in selected.items() if name != PERIODS_STREAM]
+    if not reports:
+        yield "No report is selected: nothing is exported. Select report_daily, say"
+    first, last = run.settings.start_date, run.last_day
+    if first > last:
+        yield f"start_date {first} is after the last day to have, {last}: nothing to export yet"
+    bookmarks = state.get("bookmarks") or {}
+    if bookmarks and not bookmarks.keys() & set(STREAM_NAMES):
+        yield (
+            f"The state has no bookmark of this tap, but of {', '.join(map(excerpt, bookmarks))}: "
+            f"all days from {first} on are exported"
+        )
+    for stream in reports if PERIODS_STREAM in selected else ():
+        lost = [
+            name
+            for name in JOINED_BY
+            if name in stream.schema["properties"] and not stream.mask[("properties", name)]
+        ]
+        if lost:
+            yield (
+                f"{stream.name}: without {' and '.join(lost)}, which the catalog deselects, rows "
+                f"cannot be joined with {PERIODS_STREAM}: rows that the API has taken back count on"
+            )

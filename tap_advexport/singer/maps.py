@@ -1,0 +1,139 @@
+"""Stream maps: a slip in one is told before anything is exported, and none is built for nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from fnmatch import fnmatch
+from typing import TYPE_CHECKING, Any, Final
+
+from singer_sdk.singerlib import Catalog
+
+from tap_advexport.errors import ConfigError
+from tap_advexport.redaction import excerpt
+from tap_advexport.settings import unknown_names
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from singer_sdk.mapper import PluginMapper
+
+_HASHES: Final = re.compile(r"\b(?:md5|sha256)\s*\(")
+
+
+def check_stream_maps(maps: object, streams: Mapping[str, Collection[str]]) -> None:
+    """Refuse what would do nothing, or break the SDK's own check.
+
+    Args:
+        maps: the setting `stream_maps`.
+        streams: the columns of each stream.
+
+    Raises:
+        ConfigError: a map names no stream, or a column that looks like a slip of the pen.
+    """
+    if not isinstance(maps, Mapping):
+        return
+    _check_else("", maps)
+    for key, columns in maps.items():
+        if key.startswith("__"):
+            continue
+        source = key
+        if isinstance(columns, Mapping):
+            _check_else(f"{excerpt(key)}.", columns)
+            source = columns.get("__source__", key)
+        names = [name for name in streams if fnmatch(name, str(source))]
+        if not names:
+            where = f"{excerpt(key)}.__source__: " if source != key else ""
+            raise ConfigError(f"stream_maps: {where}{_no_stream(str(source), streams)}")
+        if isinstance(columns, Mapping):
+            known = dict.fromkeys(column for name in names for column in streams[name])
+            _check_columns(excerpt(key), columns, list(known))
+
+
+def register_selected(mapper: PluginMapper, catalog: Catalog, selected: Collection[str]) -> None:
+    """Have maps built for the streams that are selected; a map of `*` need not suit the others."""
+
+    def register(entries: Iterable[Any]) -> None:
+        mapper.register_raw_streams_from_catalog(
+            Catalog((entry.tap_stream_id, entry) for entry in entries)
+        )
+
+    register(entry for entry in catalog.streams if entry.tap_stream_id in selected)
+    maps, mapper.stream_maps_dict = mapper.stream_maps_dict, {}
+    register(entry for entry in catalog.streams if entry.tap_stream_id not in selected)
+    mapper.stream_maps_dict = maps
+
+
+def _no_stream(name: str, streams: Collection[str]) -> str:
+    [(_, nearest)] = unknown_names([name], streams)
+    hint = f"did you mean {nearest}?" if nearest else f"there are {', '.join(streams)}"
+    return f"{excerpt(name)} is not a stream of this tap; {hint}"
+
+
+def _check_else(path: str, level: Mapping[str, object]) -> None:
+    """`__else__` is null or nothing: the SDK breaks on all else."""
+    if level.get("__else__") not in (None, "__NULL__"):
+        raise ConfigError(f"stream_maps: {path}__else__ must be null")
+
+
+def _check_columns(stream: str, columns: Mapping[str, object], known: Collection[str]) -> None:
+    """A map may make new columns, but a name beside an old one means the old one.
+
+    The map of ids that hides them must not do nothing because of one letter.
+    """
+    for name, expression in columns.items():
+        if name.startswith("__") or name in known:
+            continue
+        if expression in (None, "__NULL__"):
+            # What is not there cannot be removed, and what was meant stays.
+            [(_, meant)] = unknown_names([name], known)
+            hint = f"; did you mean {meant}?" if meant else ""
+            raise ConfigError(f"stream_maps: {stream}: has no column {excerpt(name)}{hint}")
+        for column in known:
+            if is_slip(name, column) or _is_hash_beside(name, column, expression, columns):
+                raise ConfigError(
+                    f"stream_maps: {stream}: {excerpt(name)} is not a column; did you mean "
+                    f"{column}? (A new column needs a name that is less like an old one)"
+                )
+
+
+def is_slip(name: str, column: str) -> bool:
+    """Whether a name differs from a column's by one letter, two that changed places, or its case.
+
+    Short names are near to everything, and `campaign_id2` is a name of its own.
+    """
+    name, column = name.lower(), column.lower()
+    if name.replace("_", "").replace("-", "") == column.replace("_", ""):
+        return True
+    if name.rstrip("0123456789") == column:
+        return False
+    return len(column) >= 5 and _distance(name, column) == 1  # noqa: PLR2004 - of `lang` and `time` much is one letter away
+
+
+def _is_hash_beside(
+    name: str, column: str, expression: object, columns: Mapping[str, object]
+) -> bool:
+    """Whether a column's hash goes to a name much like its own, and the column itself stays."""
+    return (
+        isinstance(expression, str)
+        and bool(_HASHES.search(expression))
+        and bool(re.search(rf"\b{column}\b", expression))
+        and column not in columns
+        and "__else__" not in columns
+        and name.rstrip("0123456789") != column
+        and _distance(name, column) <= 2  # noqa: PLR2004 - more than one slip
+    )
+
+
+def _distance(one: str, other: str) -> int:
+    """How many letters were left out, added, changed, or changed places."""
+    rows = [list(range(len(other) + 1))]
+    for i, letter in enumerate(one, start=1):
+        row = [i]
+        for j, wanted in enumerate(other, start=1):
+            cost = min(rows[-1][j] + 1, row[-1] + 1, rows[-1][j - 1] + (letter != wanted))
+            if i > 1 and j > 1 and letter == other[j - 2] and one[i - 2] == wanted:
+                cost = min(cost, rows[-2][j - 2] + 1)
+            row.append(cost)
+        rows.append(row)
+    return rows[-1][-1]
