@@ -1,0 +1,205 @@
+"""What one report's run does, told by what reaches its destination."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from advexport_sandbox import Match, Sandbox, SandboxConfig
+from tap_advexport.clock import SystemClock
+from tap_advexport.errors import IncompleteError
+from tap_advexport.reports import COLUMN_NAMES, REPORTS
+from tap_advexport.settings import parse_settings
+from tap_advexport.sync.engine import ReportSync, coverage_of_bookmark, latest_export
+from tap_advexport.sync.run import Interrupted, Machine, Run
+from tap_advexport.sync.shape import Shape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tap_advexport.exports.job import Ready
+    from tap_advexport.records.convert import Period
+    from tap_advexport.sync.destination import PeriodRow
+
+DAILY = next(report for report in REPORTS if report.label == "daily")
+TODAY = datetime(2024, 3, 1, 12, tzinfo=UTC)
+SHAPE = Shape((*COLUMN_NAMES, "row_key"), {})
+
+
+class FixedClock(SystemClock):
+    def __init__(self, moment: datetime) -> None:
+        self._moment = moment
+
+    def now(self) -> datetime:
+        return self._moment
+
+
+@dataclass
+class Log:
+    """A destination that notes what it is given, and yields the days of each export's rows."""
+
+    events: list[tuple[str, Any]] = field(default_factory=list)
+
+    def write_rows(self, ready: Ready, periods: Sequence[Period]) -> Iterator[list[date]]:
+        assert all(period.first in ready.window for period in periods)
+        self.events.append(("rows", [period.first for period in periods if period.row_count]))
+        yield [period.first for period in periods]
+
+    def write_periods(self, rows: Sequence[PeriodRow]) -> Iterator[list[date]]:
+        self.events.append(("periods", list(rows)))
+        return iter(())
+
+    def commit(self, bookmark: dict[str, object]) -> None:
+        self.events.append(("commit", bookmark))
+
+    def check(self) -> None:
+        pass
+
+    def of(self, kind: str) -> list[Any]:
+        return [what for event, what in self.events if event == kind]
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(SandboxConfig(now=TODAY, rows_per_day=4, empty_day_share=0, seed=3)) as started:
+        yield started
+
+
+def run_of(sandbox: Sandbox, *, now: datetime = TODAY, **settings: object) -> Run:
+    config = {
+        "auth_token": sandbox.token,
+        "api_url": sandbox.url,
+        "start_date": "2024-02-20",
+        "lookback_days": 3,
+        "window_days": 3,
+        "poll_interval_seconds": 0.05,
+        **settings,
+    }
+    machine = Machine(clock=FixedClock(now))
+    return Run(parse_settings(config, now=now), machine, "test")
+
+
+def sync(run: Run, bookmark: object = None, shape: Shape = SHAPE) -> Log:
+    log = Log()
+    list(ReportSync(run, DAILY, coverage_of_bookmark(bookmark, DAILY, run), shape).items(log))
+    run.close()
+    return log
+
+
+def days(first: str, last: str) -> list[date]:
+    begin, end = date.fromisoformat(first), date.fromisoformat(last)
+    return [begin + timedelta(days=n) for n in range((end - begin).days + 1)]
+
+
+def test_each_export_is_rows_then_periods_then_a_commit_that_covers_them(sandbox: Sandbox) -> None:
+    log = sync(run_of(sandbox, max_concurrent_exports=1))
+    kinds = [kind for kind, _ in log.events if kind != "commit"]
+    assert kinds == ["rows", "periods"] * 4
+    covered: set[date] = set()
+    for kind, what in log.events:
+        if kind == "periods":
+            covered |= {row.period for row in what}
+        if kind == "commit":
+            ranges = [*what["settled"], *what["unsettled"]]
+            said = {day for first, last, *_ in ranges for day in days(first, last)}
+            assert said <= covered
+    assert covered == set(days("2024-02-20", "2024-02-29"))
+    assert not log.of("commit")[-1]["pending"]
+
+
+def test_the_newest_days_come_first(sandbox: Sandbox) -> None:
+    log = sync(run_of(sandbox, max_concurrent_exports=1))
+    firsts = [rows[0].period for rows in log.of("periods")]
+    assert firsts == sorted(firsts, reverse=True)
+
+
+def test_what_a_destination_yields_reaches_whoever_drives_the_engine(sandbox: Sandbox) -> None:
+    run = run_of(sandbox)
+    engine: ReportSync[list[date]] = ReportSync(
+        run, DAILY, coverage_of_bookmark(None, DAILY, run), SHAPE
+    )
+    found = [day for part in engine.items(Log()) for day in part]
+    assert sorted(found) == days("2024-02-20", "2024-02-29")
+
+
+def test_unchanged_periods_are_confirmed_without_their_rows(sandbox: Sandbox) -> None:
+    first = sync(run_of(sandbox))
+    bookmark = first.of("commit")[-1]
+    later = TODAY + timedelta(hours=2)
+    again = sync(run_of(sandbox, now=later), bookmark)
+    assert [day for rows in again.of("rows") for day in rows] == []
+    rows = {row.period: row for part in first.of("periods") for row in part}
+    confirmed = [row for part in again.of("periods") for row in part]
+    assert [row.period for row in confirmed] == days("2024-02-27", "2024-02-29")
+    for row in confirmed:
+        assert row.version == rows[row.period].version
+        assert row.export_id == rows[row.period].export_id
+        assert row.exported_at == rows[row.period].exported_at
+        assert row.confirmed_at == later
+
+
+def test_a_run_starts_with_a_commit_that_doubts_what_it_exports(sandbox: Sandbox) -> None:
+    bookmark = sync(run_of(sandbox)).of("commit")[-1]
+    assert [entry[0] for entry in bookmark["sent"]] == ["2024-02-27", "2024-02-28", "2024-02-29"]
+    again = sync(run_of(sandbox, now=TODAY + timedelta(hours=2)), bookmark)
+    kind, start = again.events[0]
+    assert (kind, start["sent"]) == ("commit", [])
+    assert again.of("commit")[-1]["sent"] == bookmark["sent"]
+
+
+def test_rows_of_another_shape_go_out_again_under_the_same_version(sandbox: Sandbox) -> None:
+    first = sync(run_of(sandbox))
+    other = Shape((*COLUMN_NAMES[1:], "row_key"), {})
+    later = run_of(sandbox, now=TODAY + timedelta(hours=2))
+    again = sync(later, first.of("commit")[-1], other)
+    found = sorted(day for rows in again.of("rows") for day in rows)
+    assert found == days("2024-02-27", "2024-02-29")
+
+
+def test_the_export_that_settles_a_period_sends_it_whole(sandbox: Sandbox) -> None:
+    bookmark = sync(run_of(sandbox)).of("commit")[-1]
+    sandbox.advance(days=4)
+    again = sync(run_of(sandbox, now=TODAY + timedelta(days=4), end_date="2024-02-29"), bookmark)
+    assert sorted(day for rows in again.of("rows") for day in rows) == days(
+        "2024-02-27", "2024-02-29"
+    )
+    last = again.of("commit")[-1]
+    assert (last["settled"], last["unsettled"]) == ([["2024-02-20", "2024-02-29"]], [])
+
+
+def test_failed_days_are_noted_and_the_others_kept(sandbox: Sandbox) -> None:
+    bad = date(2024, 2, 24)
+    sandbox.inject("bad-cell", count=None, match=Match(day=bad))
+    run = run_of(sandbox)
+    log = sync(run)
+    assert [(each.window.first, each.window.last) for each in run.failures] == [(bad, bad)]
+    covered = {row.period for rows in log.of("periods") for row in rows}
+    assert covered == set(days("2024-02-20", "2024-02-29")) - {bad}
+    assert run.tally.days_failed == 1
+
+
+def test_an_interrupted_run_covers_nothing_that_is_not_out(sandbox: Sandbox) -> None:
+    run = run_of(sandbox)
+    engine: ReportSync[list[date]] = ReportSync(
+        run, DAILY, coverage_of_bookmark(None, DAILY, run), SHAPE
+    )
+    run.interrupt(15)
+    with pytest.raises(Interrupted):
+        list(engine.items(Log()))
+    assert engine.coverage.covered() == ()
+
+
+def test_a_dry_run_brings_the_last_day_alone(sandbox: Sandbox) -> None:
+    windows = [ready.window for ready in latest_export(run_of(sandbox), DAILY, SHAPE)]
+    assert [(each.first, each.last) for each in windows] == [(date(2024, 2, 29),) * 2]
+
+
+def test_a_dry_run_that_fails_says_why(sandbox: Sandbox) -> None:
+    sandbox.inject("bad-cell", count=None)
+    run = run_of(sandbox)
+    run.hurry()
+    with pytest.raises(IncompleteError):
+        list(latest_export(run, DAILY, SHAPE))
