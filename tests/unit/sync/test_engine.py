@@ -82,9 +82,13 @@ def run_of(sandbox: Sandbox, *, now: datetime = TODAY, **settings: object) -> Ru
     return Run(parse_settings(config, now=now), machine, "test")
 
 
+def engine_of(run: Run, bookmark: object = None, shape: Shape = SHAPE) -> ReportSync[list[date]]:
+    return ReportSync(run, DAILY, coverage_of_bookmark(bookmark, DAILY, run), shape)
+
+
 def sync(run: Run, bookmark: object = None, shape: Shape = SHAPE) -> Log:
     log = Log()
-    list(ReportSync(run, DAILY, coverage_of_bookmark(bookmark, DAILY, run), shape).items(log))
+    list(engine_of(run, bookmark, shape).items(log))
     run.close()
     return log
 
@@ -118,9 +122,7 @@ def test_the_newest_days_come_first(sandbox: Sandbox) -> None:
 
 def test_what_a_destination_yields_reaches_whoever_drives_the_engine(sandbox: Sandbox) -> None:
     run = run_of(sandbox)
-    engine: ReportSync[list[date]] = ReportSync(
-        run, DAILY, coverage_of_bookmark(None, DAILY, run), SHAPE
-    )
+    engine = engine_of(run)
     found = [day for part in engine.items(Log()) for day in part]
     assert sorted(found) == days("2024-02-20", "2024-02-29")
 
@@ -183,9 +185,7 @@ def test_failed_days_are_noted_and_the_others_kept(sandbox: Sandbox) -> None:
 
 def test_an_interrupted_run_covers_nothing_that_is_not_out(sandbox: Sandbox) -> None:
     run = run_of(sandbox)
-    engine: ReportSync[list[date]] = ReportSync(
-        run, DAILY, coverage_of_bookmark(None, DAILY, run), SHAPE
-    )
+    engine = engine_of(run)
     run.interrupt(15)
     with pytest.raises(Interrupted):
         list(engine.items(Log()))
