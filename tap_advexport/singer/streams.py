@@ -18,7 +18,8 @@ from tap_advexport.singer.destinations import (
 )
 from tap_advexport.singer.schemas import report_schema
 from tap_advexport.singer.sdk import Halt, OwnStateStream
-from tap_advexport.sync.engine import ReportSync, coverage_of_bookmark, latest_export
+from tap_advexport.sync.engine import ReportSync, coverage_of_bookmark
+from tap_advexport.sync.exporting import latest_export
 from tap_advexport.sync.shape import Shape
 
 if TYPE_CHECKING:

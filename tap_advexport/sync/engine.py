@@ -15,19 +15,14 @@ from tap_advexport.coverage.bookmark import parse_bookmark, render_bookmark
 from tap_advexport.coverage.plan import plan, wanted
 from tap_advexport.coverage.ranges import within
 from tap_advexport.coverage.state import Coverage, Rules, Sent
-from tap_advexport.errors import IncompleteError
-from tap_advexport.exports.background import Background, foreground
-from tap_advexport.exports.conversion import converter
-from tap_advexport.exports.job import Abandoned, Failed, Limits, Ready, Submitted
-from tap_advexport.exports.policy import Export, RetryPolicy
-from tap_advexport.exports.runner import Runner
-from tap_advexport.records.pool import usable_cores
+from tap_advexport.exports.job import Abandoned, Failed, Ready, Submitted
+from tap_advexport.exports.policy import Export
 from tap_advexport.sync.destination import PeriodRow
+from tap_advexport.sync.exporting import events_of, runner_of
 from tap_advexport.sync.totals import FailedDays
-from tap_advexport.windows import DateWindow, plan_windows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import date
 
     from tap_advexport.coverage.plan import Plan
@@ -36,6 +31,7 @@ if TYPE_CHECKING:
     from tap_advexport.sync.destination import Destination
     from tap_advexport.sync.run import Run
     from tap_advexport.sync.shape import Shape
+    from tap_advexport.windows import DateWindow
 
 logger = logging.getLogger(__name__)
 
@@ -116,13 +112,13 @@ class ReportSync(Generic[Item]):
             self._count_days()
 
     def _bring(self, destination: Destination[Item]) -> Iterator[Item]:
-        runner = _runner(self._run, self._report, self._shape)
+        runner = runner_of(self._run, self._report, self._shape)
         days_total = sum(
             each.days for each in (*(t.window for t in self._plan.adopted), *self._plan.windows)
         )
         self._run.watch.begin(self._report.label, runner, days_total)
         try:
-            for events in _events(self._run, runner, _exports(self._plan), destination):
+            for events in events_of(self._run, runner, _exports(self._plan), destination.check):
                 yield from self._take(events, destination)
         finally:
             runner.abandon()
@@ -224,86 +220,11 @@ class ReportSync(Generic[Item]):
             tally.days_unsettled += sum(window.days for window in unsettled)
 
 
-def latest_export(run: Run, report: Report, shape: Shape) -> Iterator[Ready]:
-    """Bring the last period to have alone, for a dry run; nothing is remembered.
-
-    Raises:
-        IncompleteError: it fails.
-    """
-    range_ = wanted(run.settings.start_date, run.last_day, interval=report.interval)
-    if range_ is None:
-        return
-    last = DateWindow(range_.last, range_.last)
-    windows = plan_windows([last], interval=report.interval, window_days=1, wanted=range_)
-    runner = _runner(run, report, shape)
-    try:
-        for events in _events(run, runner, map(Export, windows)):
-            for event in events:
-                if isinstance(event, Failed):
-                    raise IncompleteError(event.reason)
-                if isinstance(event, Ready):
-                    yield event
-                    event.release()
-    finally:
-        runner.abandon()
-    run.raise_if_interrupted()
-
-
-def _events(
-    run: Run,
-    runner: Runner,
-    exports: Iterable[Export],
-    destination: Destination[object] | None = None,
-) -> Iterator[list[Event]]:
-    run.on_interrupt(runner.stop)
-    events = runner.events(exports)
-    if run.machine.is_virtual:
-        yield from foreground(events)
-        return
-    clock = run.machine.clock
-    waiting_since = clock.monotonic()
-    for batch in Background(events).batches(destination.check if destination else lambda: None):
-        run.tally.seconds_waiting += clock.monotonic() - waiting_since
-        yield batch
-        waiting_since = clock.monotonic()
-
-
 def _exports(plan: Plan) -> Iterator[Export]:
     for task in plan.adopted:
         yield Export(task.window, task=task, is_adopted=True)
     for window in plan.windows:
         yield Export(window)
-
-
-def _runner(run: Run, report: Report, shape: Shape) -> Runner:
-    settings = run.settings
-    return Runner(
-        client=run.client,
-        convert=converter(
-            run.conversions,
-            interval=report.interval,
-            zone=settings.timezone,
-            columns=shape.columns,
-            is_digested=lambda _window, _at: True,
-        ),
-        workers=run.machine.new_workers(),
-        clock=run.machine.clock,
-        random=run.machine.random,
-        limits=Limits(
-            max_concurrent_exports=settings.max_concurrent_exports,
-            conversions_at_once=min(usable_cores(), settings.max_concurrent_exports),
-            poll_interval_seconds=settings.poll_interval_seconds,
-            export_timeout_seconds=settings.export_timeout_seconds,
-            request_timeout_seconds=settings.request_timeout_seconds,
-        ),
-        retry_policy=RetryPolicy(
-            request_attempts=settings.request_attempts,
-            export_attempts=settings.export_attempts,
-            interval=report.interval,
-        ),
-        sorting=settings.sorting,
-        circuit_breaker=run.circuit_breaker,
-    )
 
 
 def _log_plan(report: Report, plan: Plan, wanted: DateWindow | None) -> None:

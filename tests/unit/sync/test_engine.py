@@ -13,7 +13,8 @@ from tap_advexport.clock import SystemClock
 from tap_advexport.errors import IncompleteError
 from tap_advexport.reports import COLUMN_NAMES, REPORTS
 from tap_advexport.settings import parse_settings
-from tap_advexport.sync.engine import ReportSync, coverage_of_bookmark, latest_export
+from tap_advexport.sync.engine import ReportSync, coverage_of_bookmark
+from tap_advexport.sync.exporting import latest_export
 from tap_advexport.sync.run import Interrupted, Machine, Run
 from tap_advexport.sync.shape import Shape
 

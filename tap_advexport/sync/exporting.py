@@ -1,0 +1,104 @@
+"""Sets a report's exports going, and hands over what becomes of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tap_advexport.coverage.plan import wanted
+from tap_advexport.errors import IncompleteError
+from tap_advexport.exports.background import Background, foreground
+from tap_advexport.exports.conversion import converter
+from tap_advexport.exports.job import Failed, Limits, Ready
+from tap_advexport.exports.policy import Export, RetryPolicy
+from tap_advexport.exports.runner import Runner
+from tap_advexport.records.pool import usable_cores
+from tap_advexport.windows import DateWindow, plan_windows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from tap_advexport.exports.job import Event
+    from tap_advexport.reports import Report
+    from tap_advexport.sync.run import Run
+    from tap_advexport.sync.shape import Shape
+
+
+def runner_of(run: Run, report: Report, shape: Shape) -> Runner:
+    """What brings a report's exports."""
+    settings = run.settings
+    return Runner(
+        client=run.client,
+        convert=converter(
+            run.conversions,
+            interval=report.interval,
+            zone=settings.timezone,
+            columns=shape.columns,
+            is_digested=lambda _window, _at: True,
+        ),
+        workers=run.machine.new_workers(),
+        clock=run.machine.clock,
+        random=run.machine.random,
+        limits=Limits(
+            max_concurrent_exports=settings.max_concurrent_exports,
+            conversions_at_once=min(usable_cores(), settings.max_concurrent_exports),
+            poll_interval_seconds=settings.poll_interval_seconds,
+            export_timeout_seconds=settings.export_timeout_seconds,
+            request_timeout_seconds=settings.request_timeout_seconds,
+        ),
+        retry_policy=RetryPolicy(
+            request_attempts=settings.request_attempts,
+            export_attempts=settings.export_attempts,
+            interval=report.interval,
+        ),
+        sorting=settings.sorting,
+        circuit_breaker=run.circuit_breaker,
+    )
+
+
+def events_of(
+    run: Run,
+    runner: Runner,
+    exports: Iterable[Export],
+    on_idle: Callable[[], None] = lambda: None,
+) -> Iterator[list[Event]]:
+    """What becomes of exports, some at a time, until all are brought or the run ends.
+
+    Args:
+        on_idle: called about every second while nothing comes.
+    """
+    run.on_interrupt(runner.stop)
+    events = runner.events(exports)
+    if run.machine.is_virtual:
+        yield from foreground(events)
+        return
+    clock = run.machine.clock
+    waiting_since = clock.monotonic()
+    for batch in Background(events).batches(on_idle):
+        run.tally.seconds_waiting += clock.monotonic() - waiting_since
+        yield batch
+        waiting_since = clock.monotonic()
+
+
+def latest_export(run: Run, report: Report, shape: Shape) -> Iterator[Ready]:
+    """Bring the last period to have alone, for a dry run; nothing is remembered.
+
+    Raises:
+        IncompleteError: it fails.
+    """
+    range_ = wanted(run.settings.start_date, run.last_day, interval=report.interval)
+    if range_ is None:
+        return
+    last = DateWindow(range_.last, range_.last)
+    windows = plan_windows([last], interval=report.interval, window_days=1, wanted=range_)
+    runner = runner_of(run, report, shape)
+    try:
+        for events in events_of(run, runner, map(Export, windows)):
+            for event in events:
+                if isinstance(event, Failed):
+                    raise IncompleteError(event.reason)
+                if isinstance(event, Ready):
+                    yield event
+                    event.release()
+    finally:
+        runner.abandon()
+    run.raise_if_interrupted()
