@@ -77,15 +77,15 @@ def _daily(calendar: CoverageCalendar, *, is_coloured: bool) -> Iterator[str]:
             yield f"{year}  {short}"
             continue
         if not has_ruler:
-            is_single = len({(day.year, day.month) for day in calendar.cells}) == 1
+            is_single = len(_months(year, calendar)) == 1
             yield f"         {_DAY_RULER}{'' if is_single else f'    {_DAY_RULER}'}".rstrip()
             has_ruler = True
         yield from _year(year, calendar, is_coloured=is_coloured)
 
 
 def _year(year: int, calendar: CoverageCalendar, *, is_coloured: bool) -> Iterator[str]:
-    """The months of a year that have days in the calendar, two in a line."""
-    numbers = sorted({first.month for first in calendar.cells if first.year == year})
+    """The months of a year of which anything is known, two in a line."""
+    numbers = _months(year, calendar)
     months = [
         f"{MONTHS[number - 1]} {_month(year, number, calendar, is_coloured=is_coloured)}"
         for number in numbers
@@ -93,6 +93,12 @@ def _year(year: int, calendar: CoverageCalendar, *, is_coloured: bool) -> Iterat
     for at in range(0, len(months), 2):
         label = year if at == 0 else ""
         yield f"{label:4} {' '.join(months[at : at + 2])}".rstrip()
+
+
+def _months(year: int, calendar: CoverageCalendar) -> list[int]:
+    """The months of a year without those that are missing as a whole: a line names them."""
+    known = (day for day, cell in calendar.cells.items() if cell.status is not Status.MISSING)
+    return sorted({day.month for day in known if day.year == year})
 
 
 def _month(year: int, month: int, calendar: CoverageCalendar, *, is_coloured: bool) -> str:

@@ -1,4 +1,4 @@
-"""A Singer state in the shapes in which people have it: bare, in a STATE message, from Meltano."""
+"""A state in the shapes in which people have it: bare, in a STATE message, Meltano's, dlt's."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from tap_advexport.coverage.state import Coverage, Rules
     from tap_advexport.reports import Report
 
+# The name of the dlt source, under which dlt keeps its bookmarks.
+_DLT_SOURCE: Final = "advexport"
 # Meltano's state stores keep what a run that did not end well brought beside the last good state.
 _OF_MELTANO: Final = ("completed", "partial")
 
@@ -96,6 +98,8 @@ def _unwrapped(value: object, where: str) -> dict[str, object]:
         return _of_meltano(state, where)
     if "singer_state" in state:
         return _unwrapped(state["singer_state"], f"{where}: singer_state")
+    if "sources" in state:
+        return _of_dlt(state, where)
     if state and "bookmarks" not in state:
         raise StateError(
             f"{where} has neither bookmarks nor a singer_state: it is not a Singer state"
@@ -112,6 +116,18 @@ def _of_meltano(stored: Mapping[str, object], where: str) -> dict[str, object]:
         state |= part
         state["bookmarks"] = older | bookmarks_of(part, where)
     return state
+
+
+def _of_dlt(pipeline: Mapping[str, object], where: str) -> dict[str, object]:
+    """The bookmarks of the dlt source, as a Singer state."""
+    at = f"{where}: sources.{_DLT_SOURCE}"
+    sources = _mapping(pipeline["sources"], f"{where}: sources")
+    source = _mapping(sources.get(_DLT_SOURCE, {}), at)
+    if "bookmarks" not in source:
+        raise StateError(
+            f"{at}.bookmarks is not there: this pipeline has not loaded with the source"
+        )
+    return {"bookmarks": source["bookmarks"]}
 
 
 def _mapping(value: object, where: str) -> Mapping[str, object]:

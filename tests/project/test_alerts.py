@@ -68,6 +68,15 @@ def test_cron_mails_nothing_when_all_is_well_and_one_line_when_not(desk: Path) -
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
 
 
+def test_the_state_of_a_dlt_pipeline_is_checked_where_dlt_keeps_it(desk: Path) -> None:
+    state = desk / ".dlt/pipelines/advexport/state.json"
+    state.parent.mkdir(parents=True)
+    bookmarks = {"report_daily": {"settled": GOOD}}
+    state.write_text(json.dumps({"sources": {"advexport": {"bookmarks": bookmarks}}}))
+    assert (done := run(desk, CRON[2])).returncode == 0
+    assert done.stdout + done.stderr == ""
+
+
 @pytest.mark.parametrize(("settled", "code", "words"), [
     (GOOD, 0, "ok: report_daily"), (BAD, 1, "1 day failed (2024-02-02)")
 ])  # fmt: skip
