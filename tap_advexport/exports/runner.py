@@ -352,7 +352,7 @@ class Runner:
         job.began_at = job.waits_since = now
         job.unfinished_age = 0.0
         job.phase, job.due_at = Phase.POLL, now + self._polls.pause(0.0)
-        logger.info("%s: task %s submitted", export.window, excerpt(task_id))
+        logger.debug("%s: task %s submitted", export.window, excerpt(task_id))
         self._events.append(Submitted(task))
 
     def _unfinished(self, job: ExportJob, answer: Unfinished) -> None:

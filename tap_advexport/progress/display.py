@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -13,13 +13,15 @@ from rich.table import Table
 from rich.text import Text
 from typing_extensions import override
 
-from tap_advexport.progress.progress import Progress, duration
+from tap_advexport.progress.progress import Progress, WindowDone, duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from typing import TextIO
 
-REFRESHES_PER_SECOND = 4
+REFRESHES_PER_SECOND: Final = 4
+# The SDK's logger of metrics, which are for machines.
+METRICS: Final = "singer_sdk.metrics"
 
 
 class LiveDisplay:
@@ -45,24 +47,28 @@ class LiveDisplay:
         if not console.is_interactive or console.is_dumb_terminal:
             return None
         display = cls(progress, console, stream)
-        _redirect_logs(stream, display._above)
+        for handler in _handlers_of(stream):
+            handler.setStream(display._above)
+            handler.addFilter(display._above.shorten)
         display._live.start(refresh=True)
         return display
 
     def stop(self) -> None:
         """Take the display off the terminal; the log goes where it went before."""
         self._live.stop()
-        _redirect_logs(self._above, self._stream)
+        for handler in _handlers_of(self._above):
+            handler.setStream(self._stream)
+            handler.removeFilter(self._above.shorten)
 
 
 def rendered(progress: Progress) -> RenderableType:
-    """The lines of the display."""
-    head = Table.grid(padding=(0, 2))
-    for _ in range(4):
-        head.add_column(no_wrap=True, overflow="ellipsis")
+    """The lines of the display: the bar takes what the words leave, and is left out before them."""
+    head = Table.grid(padding=(0, 2, 0, 0), expand=True)
+    for ratio in (None, 1, None, None):
+        head.add_column(no_wrap=True, ratio=ratio)
     head.add_row(
         Text(f"report {progress.report}", "bold"),
-        ProgressBar(progress.days_total or 1, progress.days_done, width=30),
+        ProgressBar(progress.days_total or 1, progress.days_done),
         Text(f"{progress.days_done} of {progress.days_total} days", "green"),
         Text(_time(progress), "cyan"),
     )
@@ -72,14 +78,12 @@ def rendered(progress: Progress) -> RenderableType:
     ]
     if progress.days_failed:
         lines.append(Text(f"failed:  {progress.days_failed} days", "bold red"))
-    for line in lines:
-        line.no_wrap, line.overflow = True, "ellipsis"
     return Group(head, *lines)
 
 
 def _time(progress: Progress) -> str:
     left = progress.seconds_left
-    after = f"{duration(progress.seconds)} so far"
+    after = duration(progress.seconds)
     return after if left is None else f"{after}, about {duration(left)} left"
 
 
@@ -92,20 +96,24 @@ class _Above(io.TextIOBase):
     @override
     def write(self, text: str) -> int:
         # Left as it is, also where it is longer than the terminal is wide.
-        self._console.print(Text(text), end="", soft_wrap=True)
+        self._console.print(Text.from_ansi(text), end="\n" * text.endswith("\n"), soft_wrap=True)
         return len(text)
 
+    def shorten(self, record: logging.LogRecord) -> bool:
+        """Print a short line in place of some, and tell the handler to leave those alone."""
+        done = record.args[0] if isinstance(record.args, tuple) and record.args else None
+        if isinstance(done, WindowDone):
+            self._console.print(Text(done.short_line()), soft_wrap=True)
+            return False
+        return record.name != METRICS
 
-def _redirect_logs(old: object, new: Any) -> None:  # noqa: ANN401 - any stream
-    for handler in _handlers():
-        if handler.stream is old:
-            handler.setStream(new)
 
-
-def _handlers() -> Iterator[logging.StreamHandler[Any]]:
+def _handlers_of(stream: object) -> list[logging.StreamHandler[Any]]:
     """Every handler that writes to a stream, of any logger."""
     loggers = [logging.getLogger(), *logging.Logger.manager.loggerDict.values()]
-    for logger in loggers:
-        for handler in getattr(logger, "handlers", ()):
-            if isinstance(handler, logging.StreamHandler):
-                yield handler
+    return [
+        handler
+        for logger in loggers
+        for handler in getattr(logger, "handlers", ())
+        if isinstance(handler, logging.StreamHandler) and handler.stream is stream
+    ]

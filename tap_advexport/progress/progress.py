@@ -1,12 +1,30 @@
-"""How far the exports of one report are, and how that is said in one line."""
+"""How far the exports of one report are, what became of one, and how that is said in a line."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tap_advexport.windows import DateWindow
+
+# Those of a locale would need the locale.
+_MONTHS: Final = [
+    "Jan",
+    "Feb",
+    "Mar",
+    "Apr",
+    "May",
+    "Jun",
+    "Jul",
+    "Aug",
+    "Sep",
+    "Oct",
+    "Nov",
+    "Dec",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +76,13 @@ class Progress:
     def exports(self) -> str:
         """Where the exports are, without those of which there are none."""
         age = self.oldest_task_seconds
-        oldest = "" if age is None else f" (the oldest for {duration(age)})"
+        oldest = "" if age is None else f" (oldest {duration(age)})"
         counts = (
             (self.queued, "queued"),
             (self.running, f"running{oldest}"),
             (self.downloading, "downloading"),
-            (self.checking, "being checked"),
-            (self.emitting, "going out"),
+            (self.checking, "checking"),
+            (self.emitting, "sending"),
             (self.emitted, "done"),
         )
         shown = [f"{count} {what}" for count, what in counts if count]
@@ -81,6 +99,58 @@ class Progress:
         yield f"{self.rows} rows"
         if self.seconds_left is not None:
             yield f"about {duration(self.seconds_left)} left"
+
+
+@dataclass(frozen=True, slots=True)
+class WindowDone:
+    """An export that is out.
+
+    Attributes:
+        rows: those sent; of `row_count`, the others are unchanged.
+        unchanged: how many of the `periods` are.
+    """
+
+    stream: str
+    window: DateWindow
+    rows: int
+    row_count: int
+    unchanged: int
+    periods: int
+
+    def __str__(self) -> str:
+        return f"{self.stream}: {self.window} is done, {self.rows} rows sent{self._unchanged()}"
+
+    def short_line(self) -> str:
+        """The same for a person who looks at the terminal."""
+        rows = f"{self.rows:,} rows" if self.row_count else "no rows"
+        return f"{_days(self.window):>24}  {rows:>14}{self._unchanged()}"
+
+    def _unchanged(self) -> str:
+        return f", {self.unchanged} of {self.periods} periods unchanged" if self.unchanged else ""
+
+    def fields(self) -> dict[str, object]:
+        """The same by name, for logs that machines read."""
+        return {
+            "stream": self.stream,
+            "first": self.window.first.isoformat(),
+            "last": self.window.last.isoformat(),
+            "rows_sent": self.rows,
+            "rows": self.row_count,
+            "periods": self.periods,
+            "periods_unchanged": self.unchanged,
+        }
+
+
+def _days(window: DateWindow) -> str:
+    """Days as a person says them: 12-18 Sep 2024, 28 Sep - 4 Oct 2024."""
+    first, last = window.first, window.last
+    end = f"{last.day} {_MONTHS[last.month - 1]} {last.year}"
+    if first == last:
+        return end
+    if (first.year, first.month) == (last.year, last.month):
+        return f"{first.day}-{end}"
+    year = f" {first.year}" if first.year != last.year else ""
+    return f"{first.day} {_MONTHS[first.month - 1]}{year} - {end}"
 
 
 def duration(seconds: float) -> str:

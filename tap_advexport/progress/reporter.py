@@ -1,16 +1,16 @@
-"""Shows how far the run is: live on a terminal, and else a log line whenever it was long silent."""
+"""Shows how far the run is: live on a terminal, elsewhere a line after a minute without one."""
 
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from dataclasses import asdict, dataclass
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Final, Protocol
 
 from tap_advexport.exports.job import ExportJob, Phase
-from tap_advexport.progress.progress import Progress
+from tap_advexport.progress.progress import Progress, WindowDone
+from tap_advexport.progress.terminal import is_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,8 +23,8 @@ SILENCE_SECONDS: Final = 60.0
 LOOK_SECONDS: Final = 1.0
 
 
-class Watched(Protocol):
-    """What brings the exports."""
+class ExportQueue(Protocol):
+    """What brings the exports, as far as it is looked at from outside."""
 
     @property
     def jobs(self) -> tuple[ExportJob, ...]:
@@ -50,7 +50,7 @@ class _Report:
     """The exports of one report, as counted so far."""
 
     label: str
-    runner: Watched
+    runner: ExportQueue
     days_total: int
     began_at: float
     emitted: int = 0
@@ -59,7 +59,7 @@ class _Report:
     rows: int = 0
 
 
-class Watch:
+class ProgressReporter:
     """Follows one report after another; safe to be read from other threads."""
 
     def __init__(
@@ -67,35 +67,36 @@ class Watch:
         monotonic: Callable[[], float],
         show: Callable[[Callable[[], Progress]], Display | None],
         *,
-        is_simulated: bool = False,
+        is_virtual: bool = False,
     ) -> None:
         self._monotonic = monotonic
-        self._is_simulated = is_simulated
+        self._is_virtual = is_virtual
         self._show = show
         self._report: _Report | None = None
         self._display: Display | None = None
-        self._beats = Beats(monotonic, self._beat)
+        self._heartbeat = Heartbeat(monotonic, self._beat)
 
-    def begin(self, label: str, runner: Watched, days_total: int) -> None:
+    def begin(self, label: str, runner: ExportQueue, days_total: int) -> None:
         """The exports of a report begin."""
         self._report = _Report(label, runner, days_total, self._monotonic())
-        if self._is_simulated:
+        if self._is_virtual:
             return
         if self._display is None:
             self._display = self._show(self.progress)
         if self._display is None:
-            self._beats.start()
+            self._heartbeat.start()
 
     def sent(self, rows: int) -> None:
         """Rows went out."""
         if self._report:
             self._report.rows += rows
 
-    def emitted(self, window: DateWindow) -> None:
-        """An export is out."""
+    def emitted(self, done: WindowDone) -> None:
+        """An export is out: one line."""
         if self._report:
             self._report.emitted += 1
-            self._report.days_done += window.days
+            self._report.days_done += done.window.days
+        logger.info("%s", done, extra={"window": done.fields()})
 
     def failed(self, window: DateWindow) -> None:
         """The days of a window fail in this run."""
@@ -105,7 +106,7 @@ class Watch:
 
     def end(self) -> None:
         """Show nothing any more, so that what is logged from now on stands last."""
-        self._beats.stop()
+        self._heartbeat.stop()
         if self._display is not None:
             self._display.stop()
             self._display = None
@@ -141,8 +142,8 @@ class Watch:
             logger.info("Working: %s", progress.line(), extra={"progress": asdict(progress)})
 
 
-class Beats:
-    """Calls `beat` whenever nothing was logged for a minute, be it because all wait."""
+class Heartbeat:
+    """Calls `beat` after every minute in which nothing was logged, because everything waits."""
 
     def __init__(self, monotonic: Callable[[], float], beat: Callable[[], None]) -> None:
         self._monotonic = monotonic
@@ -156,7 +157,7 @@ class Beats:
         if self._thread is None:
             self._log.at = self._monotonic()
             logging.getLogger().addHandler(self._log)
-            self._thread = Thread(target=self._run, name="advexport-beats", daemon=True)
+            self._thread = Thread(target=self._run, name="advexport-heartbeat", daemon=True)
             self._thread.start()
 
     def stop(self) -> None:
@@ -192,16 +193,9 @@ class _LastLogged(logging.Handler):
 
 def show_on_terminal(progress: Callable[[], Progress]) -> Display | None:
     """Begin a live display on stderr when a person looks at it there, and messages go elsewhere."""
-    if not _is_terminal(2) or _is_terminal(1):
+    if not is_terminal(2) or is_terminal(1):
         return None
     # rich takes a tenth of a second to import, and is for people only.
     from tap_advexport.progress.display import LiveDisplay  # noqa: PLC0415
 
     return LiveDisplay.begun(progress, sys.stderr)
-
-
-def _is_terminal(descriptor: int) -> bool:
-    try:
-        return os.isatty(descriptor)
-    except OSError:
-        return False

@@ -65,7 +65,7 @@ class ReadyLines(SingerDestination[Any]):
         )
         for lines in copy_spans(ready.lines, spans_of(periods)):
             self._output.write_lines(frame.wrap(lines))
-            self._run.watch.sent(lines.count(b"\n"))
+            self._run.progress.sent(lines.count(b"\n"))
         self._stream.record_counter.increment(sum(period.row_count for period in periods))
         return iter(())
 
@@ -76,7 +76,7 @@ class SdkRecords(SingerDestination["Record"]):
     def write_rows(self, ready: Ready, periods: Sequence[Period]) -> Iterator[Record]:
         """Give the records of some periods."""
         yield from records_of(ready, periods)
-        self._run.watch.sent(sum(period.row_count for period in periods))
+        self._run.progress.sent(sum(period.row_count for period in periods))
 
 
 class BatchFiles(SingerDestination["Batch"]):
@@ -108,7 +108,7 @@ class BatchFiles(SingerDestination["Batch"]):
             yield self._config.encoding, files
         rows = sum(period.row_count for period in periods)
         self._stream.record_counter.increment(rows)
-        self._run.watch.sent(rows)
+        self._run.progress.sent(rows)
 
 
 def records_of(ready: Ready, periods: Iterable[Period]) -> Iterator[Record]:

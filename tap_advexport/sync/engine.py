@@ -17,6 +17,7 @@ from tap_advexport.coverage.ranges import within
 from tap_advexport.coverage.state import Coverage, Rules, Sent
 from tap_advexport.exports.job import Abandoned, Failed, Ready, Submitted
 from tap_advexport.exports.policy import Export
+from tap_advexport.progress.progress import WindowDone
 from tap_advexport.sync.destination import PeriodRow
 from tap_advexport.sync.exporting import events_of, runner_of
 from tap_advexport.sync.totals import FailedDays
@@ -116,7 +117,7 @@ class ReportSync(Generic[Item]):
         days_total = sum(
             each.days for each in (*(t.window for t in self._plan.adopted), *self._plan.windows)
         )
-        self._run.watch.begin(self._report.label, runner, days_total)
+        self._run.progress.begin(self._report.label, runner, days_total)
         try:
             for events in events_of(self._run, runner, _exports(self._plan), destination.check):
                 yield from self._take(events, destination)
@@ -134,7 +135,7 @@ class ReportSync(Generic[Item]):
                 case Failed(window, reason):
                     self._run.failures.append(FailedDays(self._report.label, window, reason))
                     self._run.tally.days_failed += window.days
-                    self._run.watch.failed(window)
+                    self._run.progress.failed(window)
                 case Ready():
                     # After a signal nothing new is begun, but what was submitted is still noted.
                     if self._run.signal is None:
@@ -197,16 +198,16 @@ class ReportSync(Generic[Item]):
         tally.rows += rows
         tally.rows_not_sent += total - rows
         tally.byte_count += ready.byte_count
-        self._run.watch.emitted(ready.window)
         period_count = len(ready.converted.periods)
-        logger.info(
-            "%s: %s is done, %d rows of %d sent, %d of %d periods unchanged",
-            self._report.stream,
-            ready.window,
-            rows,
-            total,
-            period_count - changed,
-            period_count,
+        self._run.progress.emitted(
+            WindowDone(
+                stream=self._report.stream,
+                window=ready.window,
+                rows=rows,
+                row_count=total,
+                unchanged=period_count - changed,
+                periods=period_count,
+            )
         )
 
     def _count_days(self) -> None:

@@ -12,7 +12,7 @@ from tap_advexport.clock import Clock, SystemClock
 from tap_advexport.exports.conversion import Conversions
 from tap_advexport.exports.job import CircuitBreaker
 from tap_advexport.exports.workers import ThreadWorkers, Workers
-from tap_advexport.progress.reporter import Watch, show_on_terminal
+from tap_advexport.progress.reporter import ProgressReporter, show_on_terminal
 from tap_advexport.sync.grace import GraceAfterSignal
 from tap_advexport.sync.totals import FailedDays, RunTotals
 from tap_advexport.windows import DateWindow, last_day_to_have, local_date
@@ -61,8 +61,8 @@ class Run:
         self.tally = RunTotals()
         self.failures: list[FailedDays] = []
         self.conversions = Conversions()
-        self.watch = Watch(
-            machine.clock.monotonic, show_on_terminal, is_simulated=machine.is_virtual
+        self.progress = ProgressReporter(
+            machine.clock.monotonic, show_on_terminal, is_virtual=machine.is_virtual
         )
         self.grace = GraceAfterSignal(monotonic=machine.clock.monotonic)
         self.signal: int | None = None
@@ -135,7 +135,7 @@ class Run:
     def close(self) -> None:
         """End what may still be under way, and show no progress any more."""
         self.conversions.close()
-        self.watch.end()
+        self.progress.end()
 
     def seconds(self) -> float:
         """How long the run has taken so far."""

@@ -21,8 +21,8 @@ from rich.console import Console
 from advexport_sandbox import Match, Sandbox, SandboxConfig
 from tap_advexport.exports.job import ExportJob, Phase
 from tap_advexport.progress.display import rendered
-from tap_advexport.progress.progress import Progress, duration
-from tap_advexport.progress.reporter import SILENCE_SECONDS, Beats, Watch
+from tap_advexport.progress.progress import Progress, WindowDone, duration
+from tap_advexport.progress.reporter import SILENCE_SECONDS, Heartbeat, ProgressReporter
 from tap_advexport.windows import DateWindow
 
 if TYPE_CHECKING:
@@ -44,6 +44,14 @@ MIDWAY: Final = Progress(
     seconds=60.0,
     oldest_task_seconds=75.2,
 )
+WINDOW: Final = WindowDone(
+    stream="report_daily",
+    window=DateWindow(date(2024, 9, 12), date(2024, 9, 18)),
+    rows=17281,
+    row_count=17281,
+    unchanged=0,
+    periods=7,
+)
 CSI: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -52,8 +60,8 @@ CSI: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 def test_line_says_where_the_exports_are_and_how_long_the_rest_takes() -> None:
     assert MIDWAY.line() == (
-        "report daily: exports 3 queued, 2 running (the oldest for 1 min 15 s), 1 downloading, "
-        "1 going out, 4 done; days 30 of 90; 12345 rows; about 2 min 00 s left"
+        "report daily: exports 3 queued, 2 running (oldest 1 min 15 s), 1 downloading, "
+        "1 sending, 4 done; days 30 of 90; 12345 rows; about 2 min 00 s left"
     )
 
 
@@ -77,14 +85,64 @@ def test_duration_is_said_as_a_person_says_it(seconds: float, words: str) -> Non
     assert duration(seconds) == words
 
 
-@pytest.mark.parametrize("width", [200, 80, 40])
-def test_display_has_the_same_number_of_lines_on_any_terminal(width: int) -> None:
+def test_a_window_that_is_done_is_one_line_and_a_short_one_on_a_terminal() -> None:
+    assert str(WINDOW) == "report_daily: 2024-09-12..2024-09-18 is done, 17281 rows sent"
+    assert WINDOW.short_line().split("  ", 1)[-1].strip() == "12-18 Sep 2024     17,281 rows"
+    some = replace(WINDOW, rows=5, unchanged=3)
+    assert str(some).endswith("5 rows sent, 3 of 7 periods unchanged")
+    assert replace(WINDOW, rows=0, row_count=0).short_line().endswith("no rows")
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "words"),
+    [
+        ("2024-02-29", "2024-02-29", "29 Feb 2024"),
+        ("2024-09-28", "2024-10-04", "28 Sep - 4 Oct 2024"),
+        ("2023-12-30", "2024-01-05", "30 Dec 2023 - 5 Jan 2024"),
+        ("2024-02-01", "2024-02-29", "1-29 Feb 2024"),
+    ],
+)
+def test_days_are_said_as_a_person_says_them(first: str, last: str, words: str) -> None:
+    window = DateWindow(date.fromisoformat(first), date.fromisoformat(last))
+    assert replace(WINDOW, window=window).short_line().strip().startswith(words + "  ")
+
+
+def shown(progress: Progress, width: int) -> list[str]:
     console = Console(width=width, force_terminal=True)
     with console.capture() as captured:
-        console.print(rendered(replace(MIDWAY, days_failed=2)))
-    lines = CSI.sub("", captured.get()).splitlines()
-    assert len(lines) == 4
+        console.print(rendered(progress))
+    return CSI.sub("", captured.get()).splitlines()
+
+
+LONG: Final = replace(
+    MIDWAY,
+    days_done=1024,
+    days_total=1095,
+    days_failed=2,
+    seconds=15000.0,
+    queued=120,
+    checking=2,
+    rows=12_345_678,
+)
+
+
+@pytest.mark.parametrize("progress", [MIDWAY, LONG], ids=["midway", "long"])
+@pytest.mark.parametrize("width", [200, 100, 80])
+def test_at_80_columns_the_bar_shrinks_and_no_word_is_cut(progress: Progress, width: int) -> None:
+    lines = shown(progress, width)
     assert all(len(line) <= width for line in lines)
+    head = lines[0]
+    assert head.startswith("report daily")
+    assert f"{progress.days_done} of {progress.days_total} days" in head
+    assert re.search(r" left\s*$", head)
+    assert head.count("━") >= 3
+    text = " ".join(" ".join(lines).split())
+    assert f"exports: {progress.exports()}" in text
+    assert "…" not in text
+
+
+def test_on_a_narrow_terminal_lines_still_fit() -> None:
+    assert all(len(line) <= 40 for line in shown(MIDWAY, 40))
 
 
 # --- Counting ------------------------------------------------------------------------------------
@@ -98,7 +156,7 @@ class Time:
         return self.now
 
 
-def test_watch_counts_what_goes_out_and_sees_the_exports_in_flight() -> None:
+def test_the_reporter_counts_what_goes_out_and_sees_the_exports_in_flight() -> None:
     time = Time()
     phases = [Phase.SUBMIT, Phase.POLL, Phase.POLL, Phase.DOWNLOAD, Phase.CONVERT, Phase.READY]
     export = cast("Any", None)
@@ -108,14 +166,14 @@ def test_watch_counts_what_goes_out_and_sees_the_exports_in_flight() -> None:
     )
     released = ExportJob(export, Phase.READY, due_at=0, is_released=True)
     runner = SimpleNamespace(jobs=(*jobs, released), queued=8)
-    watch = Watch(time, lambda _: None, is_simulated=True)
-    watch.begin("daily", runner, days_total=20)
+    reporter = ProgressReporter(time, lambda _: None, is_virtual=True)
+    reporter.begin("daily", runner, days_total=20)
     time.now = 110.0
-    watch.sent(5)
-    watch.sent(6)
-    watch.emitted(DateWindow(date(2024, 1, 1), date(2024, 1, 7)))
-    watch.failed(DateWindow(date(2024, 1, 8), date(2024, 1, 8)))
-    assert watch.progress() == Progress(
+    reporter.sent(5)
+    reporter.sent(6)
+    reporter.emitted(WINDOW)
+    reporter.failed(DateWindow(date(2024, 1, 8), date(2024, 1, 8)))
+    assert reporter.progress() == Progress(
         report="daily",
         queued=8,
         running=3,
@@ -142,7 +200,7 @@ def silent_log() -> Iterator[logging.Logger]:
 
 def test_a_line_comes_after_a_minute_without_one_and_not_before(silent_log: logging.Logger) -> None:
     time, beats_at = Time(), list[float]()
-    beats = Beats(time, lambda: beats_at.append(time.now))
+    beats = Heartbeat(time, lambda: beats_at.append(time.now))
     beats.start()
     try:
         for second in range(200):
@@ -218,7 +276,9 @@ def test_terminal_shows_a_display_that_tears_no_line_and_leaves_the_summary_last
     # Each log line begins where a line begins, and is whole.
     plain = [CSI.sub("", line).lstrip("\r") for line in shown.replace("\r\n", "\n").split("\n")]
     logged = [line for line in plain if " | INFO " in line or " | ERROR " in line]
-    assert len(logged) >= 10
+    assert len(logged) >= 3
+    assert re.search(r"  11-12 Jan 2024 +\d+ rows", "\n".join(plain))
+    assert "METRIC" not in shown
     assert [
         line for line in logged if not re.match(r"\d{4}-\d\d-\d\d ", line.split("\r")[-1])
     ] == []
