@@ -57,7 +57,6 @@ def _convert(path: Path) -> tuple[int, float]:
         exported_at="2024-12-01T00:00:00Z",
         columns=(*COLUMN_NAMES, *ADDED_COLUMNS),
         is_end_proven=True,
-        is_digested=False,
     )
     with path.open("rb") as source, tempfile.TemporaryFile() as lines:
         began = time.process_time()

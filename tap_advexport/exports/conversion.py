@@ -13,12 +13,11 @@ from tap_advexport.windows import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
     from zoneinfo import ZoneInfo
 
     from tap_advexport.api.client import Downloaded
     from tap_advexport.reports import Interval
-    from tap_advexport.windows import DateWindow, Task
+    from tap_advexport.windows import Task
 
 logger = logging.getLogger(__name__)
 
@@ -82,13 +81,8 @@ def converter(
     interval: Interval,
     zone: ZoneInfo,
     columns: tuple[str, ...],
-    is_digested: Callable[[DateWindow, datetime], bool],
 ) -> Callable[[BinaryIO, Task, Downloaded], tuple[BinaryIO, Converted]]:
-    """The conversion of one report's files; `columns` are those that are emitted.
-
-    Args:
-        is_digested: whether the digests of a window that was demanded at that moment are of use.
-    """
+    """Give what converts one report's files; `columns` are those that are emitted."""
 
     def convert_file(
         source: BinaryIO, task: Task, downloaded: Downloaded
@@ -102,7 +96,6 @@ def converter(
             exported_at=rfc3339(task.submitted_at),
             columns=columns,
             is_end_proven=downloaded.is_end_proven,
-            is_digested=is_digested(task.window, task.submitted_at),
         )
         lines = open_spool()
         try:

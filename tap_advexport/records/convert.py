@@ -1,4 +1,4 @@
-"""CSV file -> verified, typed rows as lines of JSON, with keys, totals and digests of each period.
+"""CSV file -> verified, typed rows as lines of JSON, with the totals and version of each period.
 
 All of a file is converted before anything of it may be used: `convert` gives the file's whole truth
 or raises. A file is taken to be in order of time; one that turns out not to be is converted once
@@ -19,6 +19,7 @@ from tap_advexport.records.cells import Calendar, InvalidCellError
 from tap_advexport.records.csv_table import OddRowsError, Table
 from tap_advexport.records.diagnosis import row_error
 from tap_advexport.records.encoder import Encoder
+from tap_advexport.records.period_version import period_version
 from tap_advexport.records.repetitions import Repetitions
 from tap_advexport.records.totals import Ledger, NotTimeOrderedError
 from tap_advexport.reports import ADDED_COLUMNS, COLUMN_NAMES, Interval
@@ -35,9 +36,6 @@ if TYPE_CHECKING:
 _BLOCK_BYTES: Final = 1 << 14
 # More of them where a block is sorted by period, so that a period's rows in it are not few.
 _UNORDERED_BLOCK_BYTES: Final = 1 << 18
-
-# Part of every digest: raise it when lines are to be sent anew though no figure changed.
-_LINES_VERSION: Final = "1"
 
 _EXACT: Final = decimal.Context(
     prec=decimal.MAX_PREC,
@@ -58,7 +56,6 @@ class Conversion:
         exported_at: when the export was demanded, RFC 3339.
         columns: the columns to emit, `row_key` among them; the order is always the canonical one.
         is_end_proven: the transport proved that the file's last byte is its last.
-        is_digested: whether anybody will ask for the digests, each of which costs a hash a row.
     """
 
     interval: Interval
@@ -69,7 +66,6 @@ class Conversion:
     exported_at: str
     columns: tuple[str, ...]
     is_end_proven: bool
-    is_digested: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +74,7 @@ class Period:
 
     Attributes:
         cost_aggr: the exact total, as digits without an exponent.
-        digest: of the rows as emitted, in whatever order, without `export_id`, `exported_at` and
-            `row_key`, and of the shape that they have; empty if the conversion is not to have it.
+        version: the `period_version` of its rows.
         spans: where the period's lines are, as ranges of bytes: start included, stop not.
     """
 
@@ -88,7 +83,7 @@ class Period:
     clicks_aggr: int
     conversions_aggr: int
     cost_aggr: str
-    digest: str
+    version: str
     spans: tuple[tuple[int, int], ...]
 
 
@@ -153,7 +148,7 @@ def _convert_once(
     calendar = Calendar(conversion.interval, conversion.first, conversion.last, zone)
     constants = {"export_id": conversion.export_id, "exported_at": conversion.exported_at}
     table = Table(source, is_end_proven=conversion.is_end_proven)
-    encoder = Encoder(calendar, columns, constants, is_digested=conversion.is_digested)
+    encoder = Encoder(calendar, columns, constants)
     ledger = Ledger(out, calendar.periods(), is_time_ordered=is_time_ordered)
     for block in table.blocks(_BLOCK_BYTES if is_time_ordered else _UNORDERED_BLOCK_BYTES):
         try:
@@ -163,12 +158,8 @@ def _convert_once(
         except (InvalidCellError, OddRowsError):
             raise row_error(table, block, calendar) from None
     ledger.flush()
-    shape = (_LINES_VERSION, conversion.interval, conversion.timezone, *columns)
     return Converted(
-        periods=tuple(
-            _period(first, tally, tally.digest(shape) if conversion.is_digested else "")
-            for first, tally in ledger.tallies.items()
-        ),
+        periods=tuple(_period(first, tally) for first, tally in ledger.tallies.items()),
         row_count=sum(tally.row_count for tally in ledger.tallies.values()),
         byte_count=ledger.byte_count,
         unknown_columns=table.unknown_columns,
@@ -186,14 +177,14 @@ def _day(time: str) -> str:
     return time[:10]
 
 
-def _period(first: date, tally: Tally, digest: str) -> Period:
+def _period(first: date, tally: Tally) -> Period:
     return Period(
         first=first,
         row_count=tally.row_count,
         clicks_aggr=tally.clicks,
         conversions_aggr=tally.conversions,
         cost_aggr=f"{tally.cost:f}",
-        digest=digest,
+        version=period_version(tally.row_count, tally.content_sum),
         spans=tuple(tally.spans),
     )
 

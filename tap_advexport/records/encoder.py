@@ -6,6 +6,7 @@ is done for each row in Python itself. Cells are checked as they enter a cache.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from decimal import Decimal
@@ -16,8 +17,9 @@ import msgspec
 
 from tap_advexport.records.caches import Cache
 from tap_advexport.records.cells import integer_text, integer_value, number_text, number_value
-from tap_advexport.records.row_key import HASH_BYTES, KeyImages, hashes, repeated_row_key, row_keys
-from tap_advexport.reports import COLUMN_NAMES, COLUMNS, KEY_DIMENSIONS, Kind
+from tap_advexport.records.period_version import hash_sum, row_hashes
+from tap_advexport.records.row_key import HASH_BYTES, KeyImages, repeated_row_key, row_keys
+from tap_advexport.reports import COLUMN_NAMES, COLUMNS, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -37,7 +39,7 @@ class Run:
     """Consecutive rows of one period, ready to go out.
 
     Attributes:
-        content_sum: the sum of the hashes of what the rows hold, 0 if they are not wanted.
+        content_sum: the sum of the hashes of the rows' cells.
     """
 
     period: date
@@ -51,11 +53,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """A block of rows, converted: every sequence has one item for each row.
-
-    Attributes:
-        contents: empty if they are not wanted.
-    """
+    """A block of rows, converted: every sequence has one item for each row."""
 
     lines: Sequence[bytes]
     contents: Sequence[bytes]
@@ -72,8 +70,6 @@ class Encoder:
         calendar: Calendar,
         columns: Sequence[str],
         constants: Mapping[str, str],
-        *,
-        is_digested: bool = True,
     ) -> None:
         """Build the caches.
 
@@ -81,9 +77,7 @@ class Encoder:
             calendar: what `time` may be.
             columns: the columns that go out, in canonical order, `row_key` among them.
             constants: the added columns whose value is the same in all rows.
-            is_digested: whether the hashes of what the rows hold are wanted.
         """
-        self._is_digested = is_digested
         self._periods = Cache(calendar.period)
         self._clicks = Cache(integer_value)
         self._conversions = Cache(integer_value)
@@ -95,8 +89,6 @@ class Encoder:
             for name in COLUMN_NAMES
             if name in columns and name != _UNCACHED
         }
-        # The columns that are no part of the key: the metrics, and the label that can change.
-        self._contents = [name for name in self._fragments if name not in KEY_DIMENSIONS]
         self._to_row_key = Cache(_to_row_key(calendar, columns))
         self._is_uncached_out = _UNCACHED in columns
         self._head = b"{" + (_prefix(_UNCACHED, is_first=True) if self._is_uncached_out else b"")
@@ -117,7 +109,7 @@ class Encoder:
                 period=period,
                 lines=self._whole(rows.lines[part]),
                 row_count=stop - start,
-                content_sum=sum(map(int.from_bytes, rows.contents[part])),
+                content_sum=hash_sum(rows.contents[part]),
                 clicks=sum(rows.clicks[part]),
                 conversions=sum(rows.conversions[part]),
                 cost=sum(rows.costs[part], Decimal(0)),
@@ -130,8 +122,8 @@ class Encoder:
         repetitions: Repetitions,
     ) -> _Rows:
         images = self._images.read(columns)
-        key_hashes = hashes(images)
-        joined = b"".join(key_hashes)
+        hashers = list(map(hashlib.sha256, images))
+        joined = b"".join([hasher.digest() for hasher in hashers])
         digits = row_keys(joined)
         for period, start, stop in runs:
             part = joined[start * HASH_BYTES : stop * HASH_BYTES]
@@ -143,7 +135,7 @@ class Encoder:
         fragments = {name: fragment(columns[name]) for name, fragment in self._fragments.items()}
         return _Rows(
             lines=self._lines(columns, fragments, digits),
-            contents=self._content_hashes(key_hashes, fragments) if self._is_digested else (),
+            contents=row_hashes(hashers, columns),
             clicks=self._clicks.read(columns["clicks_aggr"]),
             conversions=self._conversions.read(columns["conversions_aggr"]),
             costs=costs,
@@ -160,16 +152,6 @@ class Encoder:
         to_row_key = self._to_row_key.read(columns["time"])
         pieces = zip(*uncached, *fragments.values(), to_row_key, digits, strict=True)
         return list(map(b"".join, pieces))
-
-    def _content_hashes(
-        self, key_hashes: Sequence[bytes], fragments: Mapping[str, Sequence[bytes]]
-    ) -> list[bytes]:
-        """Give a hash of what each row holds: its key before repetitions, and all the rest.
-
-        The fragments are `"name":value` of JSON, so no two rows join to the same bytes.
-        """
-        contents = (fragments[name] for name in self._contents)
-        return hashes(list(map(b"".join, zip(key_hashes, *contents, strict=True))))
 
     def _whole(self, lines: Iterable[bytes]) -> bytes:
         return b"".join((self._head, self._between.join(lines), self._tail))

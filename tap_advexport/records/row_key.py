@@ -53,11 +53,6 @@ class KeyImages:
         return list(map(b"".join, pieces))
 
 
-def hashes(images: Sequence[bytes]) -> list[bytes]:
-    """Give the SHA-256 of each."""
-    return [sha256.digest() for sha256 in map(hashlib.sha256, images)]
-
-
 def row_keys(joined_hashes: bytes) -> list[bytes]:
     """Give the digits of each row's key, from the hashes of all rows one after another."""
     count = len(joined_hashes) // HASH_BYTES

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
-
-from tap_advexport.records.netstrings import netstrings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,9 +16,6 @@ if TYPE_CHECKING:
 # Lines wait until there are this many bytes of them, so that a file in no order of time leaves few
 # spans behind.
 _PENDING_BYTES: Final = 1 << 22
-
-_DIGEST_MODULUS: Final = 1 << 256
-_DIGEST_DIGITS: Final = 32
 
 
 class NotTimeOrderedError(Exception):
@@ -54,12 +48,6 @@ class Tally:
         if self.spans and self.spans[-1][1] == start:
             start, _ = self.spans.pop()
         self.spans.append((start, stop))
-
-    def digest(self, shape: Iterable[str]) -> str:
-        """Give the digest of the rows, in whatever order, and of what shapes them."""
-        content = f"{self.content_sum % _DIGEST_MODULUS:x}"
-        image = netstrings(*shape, str(self.row_count), content)
-        return hashlib.sha256(image).hexdigest()[:_DIGEST_DIGITS]
 
 
 class Ledger:

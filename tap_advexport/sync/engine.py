@@ -149,7 +149,7 @@ class ReportSync(Generic[Item]):
         self._run.warn_of_columns(ready.converted.unknown_columns)
         unchanged = self._unchanged(ready)
         new = {
-            period.first: Sent(ready.task.task_id, period.digest, ready.task.submitted_at)
+            period.first: Sent(ready.task.task_id, period.version, ready.task.submitted_at)
             for period in ready.converted.periods
         }
         sent = new | unchanged
@@ -169,7 +169,7 @@ class ReportSync(Generic[Item]):
             period.first: known
             for period in ready.converted.periods
             if (known := self._plan.known.get(period.first))
-            and known.version == period.digest
+            and known.version == period.version
             # The export that settles a period heals a target that lost rows.
             and not transitions.is_final(period.first, at, ready.window, self._rules)
         }

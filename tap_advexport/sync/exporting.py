@@ -33,7 +33,6 @@ def runner_of(run: Run, report: Report, shape: Shape) -> Runner:
             interval=report.interval,
             zone=settings.timezone,
             columns=shape.columns,
-            is_digested=lambda _window, _at: True,
         ),
         workers=run.machine.new_workers(),
         clock=run.machine.clock,

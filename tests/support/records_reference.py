@@ -163,6 +163,20 @@ def row_key(interval: str, cells: Row, number: int) -> str:
     return hashlib.sha256("".join(map(netstring, parts)).encode()).hexdigest()[:32]
 
 
+def period_version(rows: Iterable[Row], interval: str) -> str:
+    rows = list(rows)
+    total = 0
+    for cells in rows:
+        parts = ["1", interval]
+        parts += [integer(cells[name]) if name in INTEGERS else cells[name] for name in KEY]
+        rest = ("clicks_aggr", "campaign_id", "cost_aggr", "cr", "conversions_aggr", "publisher_id")
+        image = "".join(map(netstring, parts)) + "".join(f"{cells[name]}," for name in rest)
+        image += cells["campaign"]
+        total += int(hashlib.sha256(image.encode()).hexdigest(), 16)
+    parts = ["1", str(len(rows)), f"{total % 2**256:064x}"]
+    return hashlib.sha256("".join(map(netstring, parts)).encode()).hexdigest()[:32]
+
+
 def records(rows: Iterable[Row], wanted: Conversion) -> list[dict[str, Any]]:
     """What the rows must become, in the order of the file."""
     seen: Counter[str] = Counter()

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import io
 import sys
-from dataclasses import replace
 from datetime import date
 from decimal import ROUND_UP, Context, Decimal, localcontext
 from typing import TYPE_CHECKING, Any
@@ -104,16 +103,6 @@ def test_the_only_line_feed_of_a_line_is_its_end(line_end: str) -> None:
     lines = run(csv_bytes([row(campaign="a\nb\r\nc\rd")], line_end=line_end)).lines
     assert lines.count(b"\n") == 1
     assert b'"campaign":"a\\nb\\r\\nc\\rd"' in lines
-
-
-def test_digests_are_made_only_where_they_are_wanted() -> None:
-    with_digests = run_rows([row(), row(lang="de")])
-    without = run_rows([row(), row(lang="de")], is_digested=False)
-    assert without.lines == with_digests.lines
-    assert all(period.digest for period in with_digests.converted.periods)
-    assert without.converted.periods == tuple(
-        replace(period, digest="") for period in with_digests.converted.periods
-    )
 
 
 # --- Cells -------------------------------------------------------------------------------------
@@ -382,49 +371,6 @@ def test_rows_that_repeat_are_numbered_in_the_order_of_the_file() -> None:
     result = run_rows(rows)
     assert result.records == records(rows, conversion())
     assert result.records[-3]["row_key"] == row_key("daily", rows[-3], 149)
-
-
-# --- Digests -----------------------------------------------------------------------------------
-
-
-def digests(**changes: Any) -> list[str]:
-    return [
-        period.digest for period in run_rows([row(), row(lang="de")], **changes).converted.periods
-    ]
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"timezone": "Europe/Rome"},
-        {"columns": (*COLUMNS, "row_key")},
-        {"columns": ("row_key",)},
-    ],
-)
-def test_digests_depend_on_what_shapes_the_output(changes: dict[str, Any]) -> None:
-    assert not set(digests()) & set(digests(**changes))
-
-
-def test_digests_depend_on_neither_the_export_nor_the_form_of_the_file() -> None:
-    assert digests() == digests(export_id="other", exported_at="2020-01-01T00:00:00Z")
-    rows = [row(), row(lang="de")]
-    other = run(csv_bytes(rows[::-1], header=[*COLUMNS[::-1], "new"], line_end="\r\n"))
-    assert digests() == [period.digest for period in other.converted.periods]
-
-
-def test_a_deselected_metric_is_no_part_of_the_digest() -> None:
-    columns = tuple(name for name in (*COLUMNS, *ADDED) if name != "cr")
-    one_rate, other_rate = (
-        run_rows([row(cr=cell)], columns=columns).converted.periods[0].digest
-        for cell in ("0.1", "0.2")
-    )
-    assert one_rate == other_rate
-
-
-def test_digests_stay_as_they_are_from_version_to_version() -> None:
-    # A change here makes every tap send all of its unsettled days once more.
-    expected = ["ec32779e97d6b0f36ea7a913fe57aa1f", "4564a46935b64dad4ccffba73da36943"]
-    assert digests()[:2] == expected
 
 
 # --- Header ------------------------------------------------------------------------------------

@@ -1,0 +1,59 @@
+"""The identity of a period's figures: `period_version`, over the cells of its rows.
+
+The rule, with vectors and a program that recomputes it, stands in docs/period-version.md. Changing
+it is a breaking change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Final
+
+from tap_advexport.records.netstrings import netstrings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from hashlib import _Hash
+
+_RULE_VERSION: Final = "1"
+# The cells that the image of a row's key does not hold as the API wrote them. None but the last can
+# have a comma in it.
+_NUMBERS: Final = (
+    "clicks_aggr",
+    "campaign_id",
+    "cost_aggr",
+    "cr",
+    "conversions_aggr",
+    "publisher_id",
+)
+_LABEL: Final = "campaign"
+
+_MODULUS: Final = 1 << 256
+_VERSION_DIGITS: Final = 32
+
+
+def row_hashes(key_hashers: Iterable[_Hash], columns: Mapping[str, Sequence[str]]) -> list[bytes]:
+    """Give the hash of all cells of each row; uses up the hashers.
+
+    Args:
+        key_hashers: that have read the image of each row's key.
+        columns: the cells, each valid.
+    """
+    cells = zip(*(columns[name] for name in (*_NUMBERS, _LABEL)), strict=True)
+    rests = map(str.encode, map(",".join, cells))
+    hashes = []
+    for hasher, rest in zip(key_hashers, rests, strict=True):
+        hasher.update(rest)
+        hashes.append(hasher.digest())
+    return hashes
+
+
+def hash_sum(hashes: Iterable[bytes]) -> int:
+    """Add up the hashes of rows; the sums of a period's rows may be added up in turn."""
+    return sum(map(int.from_bytes, hashes))
+
+
+def period_version(row_count: int, total: int) -> str:
+    """Give the version of a period with so many rows, whose hashes have this sum."""
+    image = netstrings(_RULE_VERSION, str(row_count), f"{total % _MODULUS:064x}")
+    return hashlib.sha256(image).hexdigest()[:_VERSION_DIGITS]
