@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tomllib
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +40,28 @@ def test_only_the_job_that_publishes_can_sign_in_and_it_builds_nothing() -> None
     assert jobs["publish"]["permissions"] == {"id-token": "write"}
     assert jobs["build"]["permissions"] == {"contents": "read"}
     assert not any("checkout" in step.get("uses", "") for step in jobs["publish"]["steps"])
+
+
+def test_the_changelog_has_the_version_of_the_project_and_the_command_says_it() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    released = re.findall(r"^## (\d+\.\d+\.\d+) - \d{4}-\d\d-\d\d$", changelog, re.MULTILINE)
+    assert released[0] == PROJECT["project"]["version"]
+    done = subprocess.run(
+        [sys.executable, "-m", "tap_advexport", "--version"], capture_output=True, check=True
+    )
+    assert done.stdout.decode().startswith(f"tap-advexport v{released[0]}, ")
+
+
+@pytest.mark.parametrize(("tag", "code"), [("v1.0.0", 0), ("v1.0.1", 1), ("1.0", 1)])
+def test_the_release_workflow_takes_the_tag_of_the_version_alone(tag: str, code: int) -> None:
+    steps = workflow("release")["jobs"]["build"]["steps"]
+    [check] = [step["run"] for step in steps if "The tag" in step.get("name", "")]
+    version = PROJECT["project"]["version"]
+    shell = ["bash", "-e", "-c", check]
+    done = subprocess.run(
+        shell, cwd=ROOT, env={"GITHUB_REF_NAME": tag.replace("1.0.0", version)}, check=False
+    )
+    assert done.returncode == code
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
