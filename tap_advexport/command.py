@@ -89,9 +89,11 @@ def _code_of(  # noqa: PLR0911 - one for each way to end
 
 
 def _fail(error: TapAdvexportError, reasons: list[str]) -> int:
-    is_debugging = logging.getLogger().isEnabledFor(logging.DEBUG)
-    logger.error("%s", error, exc_info=error if is_debugging else None)
-    reasons.append(_first_clause(str(error)))
+    reason = _first_clause(str(error))
+    if reason not in reasons:
+        is_debugging = logging.getLogger().isEnabledFor(logging.DEBUG)
+        logger.error("%s", error, exc_info=error if is_debugging else None)
+        reasons.append(reason)
     return FAILED
 
 

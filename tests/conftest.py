@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from advexport_sandbox import Sandbox, SandboxConfig
 from tests.support.tap_process import TOLD
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
 
 # Set by .ci/run, which installs all that tests need.
 NOTHING_LEFT_OUT: Final = "ADVEXPORT_NOTHING_LEFT_OUT"
@@ -28,6 +30,19 @@ for name in list(os.environ):
         "CURL_CA_BUNDLE",
     }:
         del os.environ[name]
+
+
+@pytest.fixture
+def sandbox_config() -> SandboxConfig:
+    """What the API is like; a file of tests that needs another one has its own."""
+    return SandboxConfig(now=datetime(2025, 1, 1, tzinfo=UTC), rows_per_day=5)
+
+
+@pytest.fixture
+def sandbox(sandbox_config: SandboxConfig) -> Iterator[Sandbox]:
+    """The API, with a fresh account."""
+    with Sandbox(sandbox_config) as started:
+        yield started
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -21,17 +21,12 @@ from advexport_sandbox import Interval, Match, Sandbox, SandboxConfig
 from tests.support.api_rows import emitted, typed
 from tests.support.tap_process import FIRST, LAST, SandboxTap, Told, tap_on
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 
 @pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    config = SandboxConfig(
+def sandbox_config() -> SandboxConfig:
+    return SandboxConfig(
         now=datetime(2025, 1, 1, tzinfo=UTC), rows_per_day=12, repeat_share=0.1, seed=7
     )
-    with Sandbox(config) as started:
-        yield started
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -16,7 +17,7 @@ from advexport_sandbox import Match, Sandbox, SandboxConfig
 from tests.support.tap_process import Tap, Told
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 JSON_LOGS = """\
@@ -26,13 +27,6 @@ formatters: {json: {(): singer_sdk.logging.StructuredFormatter}}
 handlers: {err: {class: logging.StreamHandler, formatter: json, stream: ext://sys.stderr}}
 root: {level: INFO, handlers: [err]}
 """
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    config = SandboxConfig(now=datetime(2025, 1, 1, tzinfo=UTC), rows_per_day=5)
-    with Sandbox(config) as started:
-        yield started
 
 
 def tap_of(sandbox: Sandbox, folder: Path, **environment: str) -> Tap:
@@ -84,10 +78,16 @@ def test_an_interrupted_run_says_how_far_it_got(
     told = Told(process.returncode, out + rest, log.decode())
     assert told.code == code
     assert told.errors == []
-    assert last_line(told).endswith(
-        f"8 days covered, 0 of them unsettled, 0 days failed, {_seconds(last_line(told))}; "
-        f"interrupted by {signum.name}: 2 days are still to be exported; running again goes on"
+    found = re.search(
+        r" (\d+) days covered, 0 of them unsettled, 0 days failed, .*; interrupted by (\w+): "
+        r"(\d+) days are still to be exported; running again goes on$",
+        last_line(told),
     )
+    assert found, last_line(told)
+    # How far it gets by then depends on the machine; the two days that are stuck are never there.
+    covered, name, missing = int(found[1]), found[2], int(found[3])
+    assert (name, covered + missing) == (signum.name, 10)
+    assert missing >= 2
 
 
 def _seconds(line: str) -> str:

@@ -12,17 +12,16 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from typing_extensions import override
 
-from advexport_sandbox import Sandbox, SandboxConfig
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from advexport_sandbox import Sandbox
 
 
 @dataclass(frozen=True)
@@ -47,12 +46,6 @@ def dry_run(folder: Path, api_url: str, **settings: Any) -> Answer:  # noqa: ANN
     )
     errors = [line for line in done.stderr.splitlines() if "| ERROR" in line]
     return Answer(done.returncode, errors, done.stderr, time.monotonic() - began_at)
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(SandboxConfig(now=datetime(2025, 1, 1, tzinfo=UTC), rows_per_day=5)) as started:
-        yield started
 
 
 def assert_says(answer: Answer, *words: str) -> None:

@@ -38,12 +38,6 @@ def tap_of(sandbox: Sandbox, folder: Path, **environment: str) -> Tap:
     return Tap(folder, settings, environment)
 
 
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(SandboxConfig(now=LONG_AGO, rows_per_day=5)) as started:
-        yield started
-
-
 @pytest.fixture(scope="module")
 def large() -> Iterator[Sandbox]:
     """A sandbox whose days fill a pipe many times over."""

@@ -9,18 +9,16 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from advexport_sandbox import Sandbox, SandboxConfig
 from scripts.render_reference import pages
 from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from advexport_sandbox import Sandbox
 
 BLOCK = re.compile(r"^```bash( title=\"\w+\")?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 PAGES: Final = {
@@ -109,13 +107,6 @@ class Desk:
             check=False,
             timeout=120,
         )
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    now = datetime(2025, 1, 1, tzinfo=UTC)
-    with Sandbox(SandboxConfig(now=now, rows_per_day=5)) as started:
-        yield started
 
 
 @pytest.fixture

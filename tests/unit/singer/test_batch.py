@@ -38,10 +38,9 @@ NASTY_RATES = ["", "0.0033333333333333335", "1e-30", "12345678.5", "0.1", "100"]
 TARGET_POSTGRES = "meltanolabs-target-postgres==0.8.1\n"
 
 
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(SandboxConfig(rows_per_day=12, repeat_share=0.1, seed=7)) as started:
-        yield started
+@pytest.fixture
+def sandbox_config() -> SandboxConfig:
+    return SandboxConfig(rows_per_day=12, repeat_share=0.1, seed=7)
 
 
 @pytest.fixture

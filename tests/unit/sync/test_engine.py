@@ -64,9 +64,8 @@ class Log:
 
 
 @pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(SandboxConfig(now=TODAY, rows_per_day=4, empty_day_share=0, seed=3)) as started:
-        yield started
+def sandbox_config() -> SandboxConfig:
+    return SandboxConfig(now=TODAY, rows_per_day=4, empty_day_share=0, seed=3)
 
 
 def run_of(sandbox: Sandbox, *, now: datetime = TODAY, **settings: object) -> Run:
