@@ -101,7 +101,7 @@ def command(  # noqa: PLR0913 - each is an option
         tolerance = None if cost_tolerance is None else repr(cost_tolerance)
         place = warehouse_of(connection, schema=schema, tables=tables, cost_tolerance=tolerance)
         compared = list(compare(place, reports))
-    account = settings.get("account", options["account"])
+    account = settings["account"]
     periods = [each for each in compared if account in {None, each.account}]
     if not periods:
         raise AuditError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from tap_advexport.coverage.singer_state import parse_state
+from tap_advexport.coverage.singer_state import bookmarks_of, others_alone, parse_singer_state
 from tap_advexport.errors import ConfigError, StateError
 from tap_advexport.json_files import decode, read_object, read_text
 
@@ -21,13 +21,20 @@ def read_state(path: str) -> dict[str, object]:
     Raises:
         StateError: it cannot be read, or is not a state.
     """
-    if path != STANDARD_INPUT:
-        where = f"state: {path}"
-        return parse_state(read_text(path, StateError, where), where)
-    if sys.stdin.isatty():
+    if path == STANDARD_INPUT and sys.stdin.isatty():
         raise StateError("state: name a file, or pipe a state in: meltano state get ... | ...")
-    where = "state: standard input"
-    return parse_state(decode(sys.stdin.buffer.read(), StateError, where), where)
+    if path == STANDARD_INPUT:
+        where = "state: standard input"
+        text = decode(sys.stdin.buffer.read(), StateError, where)
+    else:
+        where = f"state: {path}"
+        text = read_text(path, StateError, where)
+    state = parse_singer_state(text, where)
+    if others := others_alone(bookmarks_of(state, where)):
+        raise StateError(
+            f"{where} has no bookmark of this tap, but of {others}: name a state of tap-advexport"
+        )
+    return state
 
 
 def read_config(path: str) -> Mapping[str, object]:

@@ -10,18 +10,23 @@ from typing import TYPE_CHECKING, Final
 from tap_advexport.coverage.bookmark import parse_bookmark
 from tap_advexport.errors import StateError
 from tap_advexport.json_files import parse_object
+from tap_advexport.redaction import excerpt
+from tap_advexport.reports import PERIODS_STREAM, REPORTS
+from tap_advexport.settings import unknown_names
 
 if TYPE_CHECKING:
     from tap_advexport.coverage.state import Coverage, Rules
     from tap_advexport.reports import Report
 
+STREAM_NAMES: Final = (*(report.stream for report in REPORTS), PERIODS_STREAM)
+_STREAM_OF_LABEL: Final = {report.label: report.stream for report in REPORTS}
 # The name of the dlt source, under which dlt keeps its bookmarks.
 _DLT_SOURCE: Final = "advexport"
 # Meltano's state stores keep what a run that did not end well brought beside the last good state.
 _OF_MELTANO: Final = ("completed", "partial")
 
 
-def parse_state(text: str, where: str) -> dict[str, object]:
+def parse_singer_state(text: str, where: str) -> dict[str, object]:
     """The Singer state that `text` holds, freed of what is wrapped around it.
 
     Of several lines of JSON, as a target writes them, the last one counts.
@@ -56,15 +61,30 @@ def bookmarks_of(state: Mapping[str, object], where: str) -> dict[str, Mapping[s
     """The bookmarks by stream, without the empty ones that the SDK leaves.
 
     Raises:
-        StateError: they are not JSON objects.
+        StateError: they are not JSON objects, or one is of a misspelt stream.
     """
     bookmarks = state.get("bookmarks")
     found = _mapping({} if bookmarks is None else bookmarks, f"{where}: bookmarks")
-    return {
-        stream: _mapping(bookmark, f"{where}: bookmarks.{stream}")
+    kept = {
+        stream: _mapping(bookmark, f"{where}: bookmarks.{excerpt(stream)}")
         for stream, bookmark in found.items()
         if bookmark or not isinstance(bookmark, Mapping | None)
     }
+    for name, similar in unknown_names(kept, STREAM_NAMES):
+        nearest = _STREAM_OF_LABEL.get(name, similar)
+        # Others may keep their bookmarks here, but a slip would export everything again.
+        if nearest and nearest not in kept:
+            raise StateError(
+                f"{where}: bookmarks.{excerpt(name)} is not of a stream; did you mean {nearest}?"
+            )
+    return kept
+
+
+def others_alone(bookmarks: Mapping[str, object]) -> str:
+    """The streams that the bookmarks are of, where none is of this tap; empty: one is, or none."""
+    if bookmarks.keys() & set(STREAM_NAMES):
+        return ""
+    return ", ".join(map(excerpt, bookmarks))
 
 
 def coverage_of(

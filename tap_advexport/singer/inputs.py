@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from singer_sdk.singerlib import Catalog
 
+from tap_advexport.coverage.singer_state import STREAM_NAMES, bookmarks_of, others_alone
 from tap_advexport.errors import CatalogError, StateError
 from tap_advexport.redaction import excerpt
-from tap_advexport.reports import PERIODS_STREAM, REPORTS
+from tap_advexport.reports import PERIODS_STREAM
 from tap_advexport.settings import unknown_names
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
     from tap_advexport.sync.run import Run
 
-STREAM_NAMES: Final = (*(report.stream for report in REPORTS), PERIODS_STREAM)
-STREAM_OF_LABEL: Final = {report.label: report.stream for report in REPORTS}
 # What stands in a Singer state beside the bookmarks.
 STATE_KEYS: Final = frozenset({"bookmarks", "currently_syncing"})
 # What rows and periods are joined by.
@@ -32,28 +31,13 @@ def checked_state(state: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         StateError: it is not a Singer state, or one of its bookmarks is of a misspelt stream.
     """
-    bookmarks = state.get("bookmarks", {})
     others = sorted(state.keys() - STATE_KEYS)
     if others and "bookmarks" not in state:
         raise StateError(
             f"state: has no bookmarks, but {', '.join(map(excerpt, others))}; give the Singer "
             'state alone, as in {"bookmarks": ...}'
         )
-    if not isinstance(bookmarks, dict):
-        raise StateError("state: bookmarks is not a JSON object")
-    for name, bookmark in bookmarks.items():
-        is_none = bookmark is None and name not in STREAM_NAMES
-        if not is_none and not isinstance(bookmark, dict):
-            raise StateError(f"state: bookmarks.{excerpt(name)} is not a JSON object")
-    kept = {name: bookmark for name, bookmark in bookmarks.items() if bookmark}
-    for name, similar in unknown_names(kept, STREAM_NAMES):
-        nearest = STREAM_OF_LABEL.get(name, similar)
-        # Others may keep their bookmarks here, but a slip would export everything again.
-        if nearest and nearest not in kept:
-            raise StateError(
-                f"state: bookmarks.{excerpt(name)} is not of a stream; did you mean {nearest}?"
-            )
-    return {**state, "bookmarks": kept}
+    return {**state, "bookmarks": bookmarks_of(state, "state")}
 
 
 def read_catalog(given: Mapping[str, Any]) -> Catalog:
@@ -96,10 +80,9 @@ def warnings_of(streams: Collection[Stream], state: Mapping[str, Any], run: Run)
     first, last = run.settings.start_date, run.last_day
     if first > last:
         yield f"start_date {first} is after the last day to have, {last}: nothing to export yet"
-    bookmarks = state.get("bookmarks") or {}
-    if bookmarks and not bookmarks.keys() & set(STREAM_NAMES):
+    if others := others_alone(state.get("bookmarks") or {}):
         yield (
-            f"The state has no bookmark of this tap, but of {', '.join(map(excerpt, bookmarks))}: "
+            f"The state has no bookmark of this tap, but of {others}: "
             f"all days from {first} on are exported"
         )
     for stream in reports if PERIODS_STREAM in selected else ():

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from scripts.render_coverage import STATE, rendered
 from tap_advexport.commands.calendar import CoverageCalendar, Status, calendar_of, range_to_show
 from tap_advexport.commands.coverage import main
-from tap_advexport.coverage.singer_state import bookmarks_of, coverage_of, parse_state
+from tap_advexport.coverage.singer_state import bookmarks_of, coverage_of, parse_singer_state
 from tap_advexport.coverage.state import AS_WRITTEN, Coverage, Exported, Rules
 from tap_advexport.errors import StateError
 from tap_advexport.reports import REPORTS, Interval
@@ -107,13 +107,15 @@ def calendar(
     ids=["bare", "get", "completed", "partial", "both", "message", "dlt"],
 )  # fmt: skip
 def test_a_state_is_freed_of_what_is_wrapped_around_it(shape: dict[str, Any]) -> None:
-    assert parse_state(json.dumps(shape), "x") == FULL
-    assert bookmarks_of(parse_state(json.dumps(shape, indent=1), "x"), "x") == FULL["bookmarks"]
+    assert parse_singer_state(json.dumps(shape), "x") == FULL
+    assert (
+        bookmarks_of(parse_singer_state(json.dumps(shape, indent=1), "x"), "x") == FULL["bookmarks"]
+    )
 
 
 def test_of_several_lines_the_last_state_counts() -> None:
     older = {"bookmarks": {"report_daily": {"settled": [["2024-01-01", "2024-01-02"]]}}}
-    assert parse_state(f"{json.dumps(older)}\n{json.dumps(FULL)}\n\n", "x") == FULL
+    assert parse_singer_state(f"{json.dumps(older)}\n{json.dumps(FULL)}\n\n", "x") == FULL
 
 
 def test_a_partial_state_of_meltano_replaces_only_the_bookmarks_that_it_has() -> None:
@@ -122,7 +124,7 @@ def test_a_partial_state_of_meltano_replaces_only_the_bookmarks_that_it_has() ->
         "completed": {"singer_state": {"bookmarks": {"report_hourly": hourly, "report_daily": {}}}},
         "partial": {"singer_state": FULL},
     }
-    found = parse_state(json.dumps(stored), "x")["bookmarks"]
+    found = parse_singer_state(json.dumps(stored), "x")["bookmarks"]
     assert found == {"report_hourly": hourly, "report_daily": BOOKMARK}
 
 

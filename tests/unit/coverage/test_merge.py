@@ -333,7 +333,11 @@ def test_streams_and_keys_of_others_are_kept_when_all_agree() -> None:
 @pytest.mark.parametrize(
     ("one", "other", "words"),
     [
-        ({"bookmarks": {"users": {"x": 1}}}, {"bookmarks": {"users": {"x": 2}}}, "bookmarks.users"),
+        (
+            {"bookmarks": {"users": {"x": 1}, "report_daily": {"settled": []}}},
+            {"bookmarks": {"users": {"x": 2}, "report_daily": {"settled": []}}},
+            "bookmarks.users",
+        ),
         ({"bookmarks": {}, "tap": 1}, {"bookmarks": {}, "tap": 2}, "tap"),
         ({"bookmarks": {}}, {"bookmarks": {"report_daily": {"x": 1}}}, "bookmarks.report_daily"),
         (
