@@ -66,6 +66,7 @@ def register_selected(mapper: PluginMapper, catalog: Catalog, selected: Collecti
 
 def _no_stream(name: str, streams: Collection[str]) -> str:
     [(_, nearest)] = unknown_names([name], streams)
+    nearest = f"report_{name}" if f"report_{name}" in streams else nearest
     hint = f"did you mean {nearest}?" if nearest else f"there are {', '.join(streams)}"
     return f"{excerpt(name)} is not a stream of this tap; {hint}"
 
