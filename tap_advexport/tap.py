@@ -21,7 +21,7 @@ from tap_advexport.redaction import excerpt
 from tap_advexport.reports import REPORTS
 from tap_advexport.settings import parse_settings, settings_schema
 from tap_advexport.singer.inputs import checked_state, read_catalog, warnings_of
-from tap_advexport.singer.maps import register_selected
+from tap_advexport.singer.maps import register_maps
 from tap_advexport.singer.messages import MessageWriter
 from tap_advexport.singer.output import SingerOutput
 from tap_advexport.singer.periods import PeriodsStream
@@ -169,11 +169,15 @@ class TapAdvexport(Tap):
         Raises:
             ConfigError: one is not a map, or makes no stream.
         """
-        selected = [name for name, stream in self.streams.items() if stream.selected]
+        selected = {
+            name: stream.schema["properties"]
+            for name, stream in self.streams.items()
+            if stream.selected
+        }
         try:
             # The one of all plugins; that of taps builds those of all streams.
             super(Tap, self).setup_mapper()
-            register_selected(self.mapper, self.catalog, selected)
+            register_maps(self.mapper, self.catalog, selected)
         except ConfigValidationError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever the SDK finds in a setting of its own

@@ -14,7 +14,7 @@ from tap_advexport.redaction import excerpt
 from tap_advexport.settings import unknown_names
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection
 
     from singer_sdk.mapper import PluginMapper
 
@@ -50,18 +50,37 @@ def check_stream_maps(maps: object, streams: Mapping[str, Collection[str]]) -> N
             _check_columns(excerpt(key), columns, list(known))
 
 
-def register_selected(mapper: PluginMapper, catalog: Catalog, selected: Collection[str]) -> None:
-    """Have maps built for the streams that are selected; a map of `*` need not suit the others."""
+def register_maps(
+    mapper: PluginMapper, catalog: Catalog, streams: Mapping[str, Collection[str]]
+) -> None:
+    """Have maps built for the streams that are selected; a map of `*` need not suit the others.
 
-    def register(entries: Iterable[Any]) -> None:
-        mapper.register_raw_streams_from_catalog(
-            Catalog((entry.tap_stream_id, entry) for entry in entries)
-        )
-
-    register(entry for entry in catalog.streams if entry.tap_stream_id in selected)
-    maps, mapper.stream_maps_dict = mapper.stream_maps_dict, {}
-    register(entry for entry in catalog.streams if entry.tap_stream_id not in selected)
+    Args:
+        streams: the columns of each stream that is selected.
+    """
+    maps = mapper.stream_maps_dict
+    known = {column for columns in streams.values() for column in columns}
+    for entry in catalog.streams:
+        columns = streams.get(entry.tap_stream_id)
+        mapper.stream_maps_dict = {} if columns is None else _narrowed(maps, columns, known)
+        mapper.register_raw_streams_from_catalog(Catalog([(entry.tap_stream_id, entry)]))
     mapper.stream_maps_dict = maps
+
+
+def _narrowed(
+    maps: Mapping[str, Any], columns: Collection[str], known: Collection[str]
+) -> dict[str, Any]:
+    """The maps for a stream: one of a pattern changes a column only where there is one."""
+    return {
+        key: {
+            name: expression
+            for name, expression in value.items()
+            if name in columns or name not in known
+        }
+        if isinstance(value, Mapping) and set("*?[") & set(str(value.get("__source__", key)))
+        else value
+        for key, value in maps.items()
+    }
 
 
 def _no_stream(name: str, streams: Collection[str]) -> str:

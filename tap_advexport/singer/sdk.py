@@ -81,7 +81,8 @@ class OwnStateStream(Stream, abc.ABC):
         try:
             yield from super()._generate_record_messages(record)
         except Exception as error:  # noqa: BLE001 - a map can raise anything
-            shown = excerpt(f"{type(error).__name__}: {error}")
+            cause = f": {error.__cause__}" if error.__cause__ else ""
+            shown = excerpt(f"{type(error).__name__}: {error}{cause}")
             if isinstance(error, TypeError) and "decimal.Decimal" in str(error):
                 shown += "; amounts are exact decimals: write float(cost_aggr) * 0.92, say"
             msg = f"stream_maps: the map of {self.name} fails on a row: {shown}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from advexport_sandbox import Sandbox, SandboxConfig
+from tests.support.paths import ROOT
 from tests.support.tap_process import COMMAND, Told
 
 if TYPE_CHECKING:
@@ -370,6 +373,21 @@ def test_a_map_of_all_streams_works_under_the_default_selection(
         assert {record["source"] for record in records} == {"ads"}
 
 
+def test_a_map_of_all_streams_changes_a_column_where_there_is_one(
+    folder: Folder, sandbox: Sandbox
+) -> None:
+    hashed = {"aff_sub_id": "md5(aff_sub_id)", "row_count": "row_count"}
+    plain = folder.with_config(api_url=sandbox.url)
+    told = folder.with_config(api_url=sandbox.url, stream_maps={"*": hashed})
+    assert told.code == 0, told.log
+    ids = [{row["aff_sub_id"] for row in run.records("report_daily")} for run in (plain, told)]
+    assert {hashlib.md5(each.encode()).hexdigest() for each in ids[0]} == ids[1]  # noqa: S324
+    counts = [[row["row_count"] for row in run.records("report_periods")] for run in (plain, told)]
+    assert counts[0] == counts[1]
+    assert "aff_sub_id" not in told.records("report_periods")[0]
+    assert "row_count" not in told.records("report_daily")[0]
+
+
 def test_amounts_are_multiplied_as_the_error_says(folder: Folder, sandbox: Sandbox) -> None:
     told = folder.with_config(
         api_url=sandbox.url, stream_maps={"report_daily": {"cost_usd": "cost_aggr * 0.92"}}
@@ -385,6 +403,25 @@ def test_amounts_are_multiplied_as_the_error_says(folder: Folder, sandbox: Sandb
     assert records
     for record in records:
         assert abs(float(record["cost_usd"]) - float(record["cost_aggr"]) * 0.92) < 1e-9
+
+
+EXAMPLES = [
+    json.loads(block)
+    for block in re.findall(
+        r"^```json\n(.*?)^```$",
+        (ROOT / "docs/reference/stream-maps.md").read_text("utf-8"),
+        re.DOTALL | re.MULTILINE,
+    )
+]
+
+
+@pytest.mark.parametrize("settings", EXAMPLES, ids=lambda each: str(each)[:60])
+def test_maps_of_the_documentation_work(
+    folder: Folder, sandbox: Sandbox, settings: dict[str, Any]
+) -> None:
+    told = folder.with_config(api_url=sandbox.url, **settings)
+    assert told.code == 0, told.log
+    assert told.records("report_periods")
 
 
 # --- What is allowed, and hardly wanted ---------------------------------------------------------
