@@ -21,7 +21,7 @@ HEAD = """\
 KEYWORDS = ["advertising", "api", "attribution", "meltano_sdk", "reports"]
 NEXT_STEPS = (
     "Read `report_daily` joined with `report_periods`: rows that have vanished from the API stay "
-    "in the warehouse, and `report_periods` says which export holds for each day."
+    "in the warehouse, and `report_periods` says which version holds for each day."
 )
 
 
@@ -48,7 +48,7 @@ def definition() -> dict[str, Any]:
     project = yaml.safe_load((ROOT / "meltano.yml").read_text("utf-8"))
     [plugin] = project["plugins"]["extractors"]
     own = {key: plugin[key] for key in ("name", "namespace", "label", "description")}
-    rest = ("executable", "capabilities", "select", "settings_group_validation")
+    rest = ("executable", "commands", "capabilities", "select", "settings_group_validation")
     return {
         **own,
         "variant": "advexport",

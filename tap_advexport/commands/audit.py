@@ -63,8 +63,8 @@ def _table(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> di
 @click.option("--account", metavar="LABEL", help="Compare this account only. Default: all.")
 @click.option("--table", "tables", multiple=True, callback=_table, metavar="STREAM=TABLE",
               help="A stream's table, where it has another name than the stream.")  # fmt: skip
-@click.option("--config", metavar="FILE", help="Config of the tap: start_date, end_date, timezone "
-              "and account are taken from it.")  # fmt: skip
+@click.option("--config", metavar="FILE", help="Config of the tap, or ENV: start_date, end_date, "
+              "timezone and account are taken from it.")  # fmt: skip
 @click.option("--start-date", metavar="DATE", help="Days from it on must be there. Default: the "
               "first day that is.")  # fmt: skip
 @click.option("--end-date", metavar="DATE", help="Days up to it must be there, if they are over. "

@@ -38,8 +38,8 @@ def main(args: Sequence[str] | None = None) -> int:
 
 @click.command(name="tap-advexport-coverage")
 @click.argument("state", default="-")
-@click.option("--config", metavar="FILE", help="Config of the tap: start_date, end_date, timezone "
-              "and lookback_days are taken from it.")  # fmt: skip
+@click.option("--config", metavar="FILE", help="Config of the tap, or ENV: start_date, end_date, "
+              "timezone and lookback_days are taken from it.")  # fmt: skip
 @click.option("--start-date", metavar="DATE", help="First day. Default: the first one covered.")
 @click.option("--end-date", metavar="DATE", help="Last day. Default: yesterday, or a later "
               "one that is covered.")  # fmt: skip

@@ -24,8 +24,8 @@ def main(args: Sequence[str] | None = None) -> int:
 
 @click.command(name="tap-advexport-merge-states")
 @click.argument("states", nargs=-1, required=True, metavar="STATE...")
-@click.option("--config", metavar="FILE", help="Config of the tap: timezone and start_date are "
-              "taken from it.")  # fmt: skip
+@click.option("--config", metavar="FILE", help="Config of the tap, or ENV: timezone and start_date "
+              "are taken from it.")  # fmt: skip
 @click.option("--start-date", metavar="DATE", help="From where on a state that holds nothing but "
               "a bookmark counts.")  # fmt: skip
 @click.option("--timezone", metavar="ZONE", help="The account's time zone. Default: UTC.")

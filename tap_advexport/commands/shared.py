@@ -41,12 +41,19 @@ def run_cli(command: click.Command, args: Sequence[str] | None, *, failed: int =
 
 
 def settings_of(config: str | None, options: Mapping[str, object]) -> dict[str, Any]:
-    """The settings that `options` name: as given there, or in the tap's config file.
+    """The settings that `options` name: as given there, or in the tap's config.
+
+    Args:
+        config: a file, or `ENV` for the environment variables that the tap reads.
 
     Raises:
         ConfigError: one is wrong, or the file is.
     """
-    found = read_config(config) if config else {}
+    found: Mapping[str, object] = {}
+    if config == "ENV":
+        found = {name: os.environ.get(f"TAP_ADVEXPORT_{name.upper()}") for name in options}
+    elif config:
+        found = read_config(config)
     given = {name: value for name, value in options.items() if value is not None}
     return parse_some({**found, **given}, options.keys())
 

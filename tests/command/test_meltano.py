@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -17,7 +18,14 @@ import yaml
 from advexport_sandbox import Interval, Sandbox, SandboxConfig
 from scripts.render_hub import DEFINITION
 from tests.support.paths import ROOT
-from tests.support.pipelines import Files, Meltano, meltano_program, read_json_lines, uv_program
+from tests.support.pipelines import (
+    Database,
+    Files,
+    Meltano,
+    meltano_program,
+    read_json_lines,
+    uv_program,
+)
 from tests.support.warehouses import postgres, run
 
 if TYPE_CHECKING:
@@ -74,6 +82,36 @@ def test_config_test_says_what_is_wrong_within_seconds(
     assert words in " ".join(shown.split())
     assert "not-this-one" not in shown
     assert seconds < WITHIN_SECONDS
+
+
+def test_the_small_commands_are_commands_of_the_plugin(sandbox: Sandbox, tmp_path: Path) -> None:
+    warehouse = tmp_path / "w.duckdb"
+    place = Database("target-duckdb", str(warehouse), {"filepath": str(warehouse)})
+    meltano = Meltano("target-duckdb", place, tmp_path, sandbox)
+    settings = {
+        "auth_token": sandbox.token,
+        "api_url": sandbox.url,
+        "start_date": "2024-11-01",
+        "end_date": "2024-12-20",
+    }
+    assert meltano(settings) == 0, (tmp_path / "log").read_text()
+    state = meltano.meltano("state", "get", "dev:tap-advexport-to-target-duckdb").stdout
+    path = tmp_path / "state.json"
+    path.write_text(state)
+
+    def invoke(name: str, *arguments: str, ok: tuple[int, ...] = (0,), **more: str) -> str:
+        command = ("invoke", f"tap-advexport:{name}", *arguments)
+        return meltano.meltano(*command, settings={**settings, **more}, ok=ok).stdout
+
+    assert "report_daily  2024-11-01 to 2024-12-20" in invoke("coverage", str(path))
+    assert "ok: report_daily: 50 days to 2024-12-20" in invoke("coverage", "--check", str(path))
+    merged = json.loads(invoke("merge-states", "--meltano", str(path)))
+    assert merged["singer_state"]["bookmarks"]["report_daily"]["settled"]
+    compared = invoke("audit", str(warehouse), "--schema", "main")
+    assert compared == "50 periods compared, 0 differ\n"
+    # The settings of the plugin count: here, where days have to be there from.
+    told = invoke("audit", str(warehouse), "--schema", "main", ok=(1, 2), start_date="2024-10-30")
+    assert "2024-10-30 to 2024-10-31 (missing)" in told
 
 
 def test_plugin_is_added_to_a_project_from_its_definition(tmp_path: Path) -> None:

@@ -236,6 +236,13 @@ def test_one_account_is_compared_alone(two_accounts: str) -> None:
     )
 
 
+def test_the_account_of_the_config_is_compared_alone(two_accounts: str, tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    config.write_text('{"account": "north", "start_date": "2024-01-01"}')
+    assert run_audit(two_accounts, "--config", str(config))[:2] == (0, EQUAL)
+    assert run_audit(two_accounts, "--config", str(config), "--account", "south")[0] == 1
+
+
 def test_rows_from_before_the_setting_are_an_account_of_their_own(two_accounts: str) -> None:
     made = Warehouse("duckdb", two_accounts, append_only=True, reports=("daily",))
     for table in (f"{SCHEMA}.report_daily", f"{SCHEMA}.report_periods"):

@@ -196,6 +196,19 @@ def test_the_config_of_the_tap_says_what_no_option_does(show: Show, tmp_path: Pa
     assert "secret" not in error
 
 
+def test_the_environment_of_the_tap_says_what_no_option_does(
+    show: Show, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAP_ADVEXPORT_START_DATE", "2024-02-08")
+    monkeypatch.setenv("TAP_ADVEXPORT_END_DATE", "")
+    _, of_environment, _ = show(FULL, "--config", "ENV")
+    assert of_environment[2] == "report_daily  2024-02-08 to 2024-04-01"
+    _, of_both, _ = show(FULL, "--config", "ENV", "--start-date", "2024-02-09")
+    assert of_both[2] == "report_daily  2024-02-09 to 2024-04-01"
+    _, without, _ = show(FULL)
+    assert without[2] == "report_daily  2024-02-01 to 2024-04-01"
+
+
 def test_a_state_without_days_is_no_mistake(show: Show) -> None:
     nothing = ["Coverage as of 2024-04-02 04:00 UTC", "The state covers no day."]
     states: list[dict[str, Any]] = [{}, {"bookmarks": {}}, {"bookmarks": {"report_daily": {}}}]
