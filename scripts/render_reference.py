@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scripts.render_settings import rendered as rendered_settings
+from scripts.render_settings import table as settings_table
 from tap_advexport.tap import TapAdvexport
 
 if TYPE_CHECKING:
@@ -48,13 +48,13 @@ def _settings() -> Iterator[str]:
     yield "In the config file under these names, or in the environment as `TAP_ADVEXPORT_` and the"
     yield "name in capitals, with `--config=ENV`. Dates are days in `timezone`, ends included."
     yield ""
-    yield from rendered_settings()["README.md"]
+    yield from settings_table()
     yield ""
     yield "## The SDK's own"
     yield ""
     yield "| setting | type | meaning |"
     yield "| --- | --- | --- |"
-    own = {line.split("`")[1] for line in rendered_settings()["README.md"][2:]}
+    own = {line.split("`")[1] for line in list(settings_table())[2:]}
     for name, kind in TapAdvexport.complete_schema()["properties"].items():
         if name not in own:
             yield f"| `{name}` | {_type(kind)} | {_text(kind)} |"

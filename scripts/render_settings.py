@@ -1,4 +1,4 @@
-"""Writes the settings of the tap into README.md, meltano.yml and .secrets.example.
+"""Writes the settings of the tap into meltano.yml and .secrets.example.
 
 With --check it writes nothing, names the files that are not up to date, and fails if there are any.
 """
@@ -43,7 +43,6 @@ def main(arguments: list[str]) -> int:
 def rendered() -> dict[str, list[str]]:
     """The lines of each file's block."""
     return {
-        "README.md": list(_markdown()),
         "meltano.yml": [
             f"    {line}".rstrip() for setting in SETTINGS for line in _plugin(setting)
         ],
@@ -51,15 +50,16 @@ def rendered() -> dict[str, list[str]]:
     }
 
 
-def replaced_block(text: str, lines: list[str]) -> str:
+def replaced_block(text: str, lines: list[str], name: str = "settings") -> str:
     """Put the lines between the text's lines `settings: begin` and `settings: end`."""
     old = text.splitlines()
-    begin = next(number for number, line in enumerate(old) if "settings: begin" in line)
-    end = next(number for number, line in enumerate(old) if "settings: end" in line)
+    begin = next(number for number, line in enumerate(old) if f"{name}: begin" in line)
+    end = next(number for number, line in enumerate(old) if f"{name}: end" in line)
     return "\n".join([*old[: begin + 1], *lines, *old[end:], ""])
 
 
-def _markdown() -> Iterator[str]:
+def table() -> Iterator[str]:
+    """The settings as a table of Markdown, for docs/reference/settings.md."""
     yield "| setting | type | default | meaning |"
     yield "| --- | --- | --- | --- |"
     for setting in SETTINGS:

@@ -1,7 +1,8 @@
-"""The documentation: its reference is generated, and its commands are run."""
+"""The documentation: its reference is generated, its commands are run, and none loses a state."""
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -15,16 +16,12 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from scripts.render_reference import pages
+from tests.support.pages import FOLLOWED, PAGES, Block, blocks, in_tab
 from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
     from advexport_sandbox import Sandbox
 
-BLOCK = re.compile(r"^```bash( title=\"\w+\")?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-PAGES: Final = {
-    path: [text for title, text in BLOCK.findall(path.read_text("utf-8")) if not title]
-    for path in sorted((ROOT / "docs").rglob("*.md"))
-}
 # A target that keeps what it is sent, and answers like any other; the real ones have their own
 # tests.
 TARGET: Final = """\
@@ -37,8 +34,8 @@ with open("loaded.jsonl", "a") as loaded:
         if message["type"] == "STATE":
             print(json.dumps(message["value"]))
 """
-# Meltano's state store, as far as pages use it; what Meltano itself prints and takes is tested
-# with Meltano in tests/command/test_meltano.py and in scripts/demo.
+# Meltano's state store, as far as these pages use it. What Meltano itself does is tested with
+# Meltano, in tests/command/test_pages_with_meltano.py.
 MELTANO: Final = """\
 #!{python}
 import json, pathlib, sys
@@ -52,56 +49,63 @@ match sys.argv[1:]:
     case _:
         sys.exit("no such command")
 """
-
-
+# A container of the tap: what is mounted is found under the folder that it was mounted from.
+PODMAN: Final = """\
+#!{python}
+import os, sys
+arguments = sys.argv[1:]
+assert arguments[:3] == ["run", "--rm", "--read-only"], arguments
+tap = arguments.index("tap-advexport")
+volumes = [v.split(":")[:2] for o, v in zip(arguments, arguments[1:tap]) if o == "--volume"]
+where = {{inside: outside for outside, inside in volumes}}
+os.execvp("tap-advexport", [where.get(word, word) for word in arguments[tap:]])
+"""
+PROGRAMS: Final = {"target-jsonl": TARGET, "meltano": MELTANO, "podman": PODMAN}
 SETTLED: Final = [["2024-01-20", "2024-03-05"]]
-STATE: Final = {
-    "bookmarks": {
-        "report_daily": {
-            "replication_key_value": SETTLED[-1][1],
-            "settled": SETTLED,
-            "unsettled": [],
-        }
-    }
+BOOKMARK: Final = {
+    "replication_key_value": SETTLED[-1][1],
+    "settled": SETTLED,
+    "unsettled": [],
 }
-
-
-@pytest.mark.parametrize("name", list(pages()))
-def test_reference_is_up_to_date(name: str) -> None:
-    text = (ROOT / name).read_text("utf-8")
-    assert text == pages()[name], "PYTHONPATH=. python scripts/render_reference.py"
+STATE: Final = {"bookmarks": {"report_daily": BOOKMARK}}
+# Days that the commands of a page export, at least and at most.
+EXPORTED: Final = {
+    "backfill": (19, 19),
+    "change-the-time-zone": (46, 46),
+    "migrate": (35, 35),
+    "re-export": (29, 29),
+    "rotate-the-token": (1, 7),
+    "several-accounts": (92, 92),
+}
 
 
 @dataclass(frozen=True)
 class Desk:
-    """A folder with a config, a target, and the state of a first load."""
+    """A folder of a person who follows a page: a config, a target, and programs."""
 
     folder: Path
 
     def furnish(self, config: dict[str, Any]) -> None:
         programs = self.folder / "bin"
         programs.mkdir(parents=True)
-        for name, text in {"target-jsonl": TARGET, "meltano": MELTANO}.items():
+        for name, text in PROGRAMS.items():
             (programs / name).write_text(text.format(python=sys.executable))
             (programs / name).chmod(0o755)
         (self.folder / "target.json").write_text("{}")
         (self.folder / "config.json").write_text(json.dumps(config))
+        (self.folder / "examples").symlink_to(ROOT / "examples")
+        (self.folder / "scripts").mkdir()
+        # It needs podman; tests/project/test_shipping.py is about what it does.
+        (self.folder / "scripts/build-container").write_text("#!/bin/sh\n")
+        (self.folder / "scripts/build-container").chmod(0o755)
 
-    def run(self, script: str) -> subprocess.CompletedProcess[str]:
+    def run(self, script: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        places = [self.folder / "bin", ROOT / "examples/pipe", Path(sys.executable).parent]
+        path = os.pathsep.join([*map(str, places), os.environ["PATH"]])
         return subprocess.run(
             ["bash", "-euo", "pipefail", "-c", script],
             cwd=self.folder,
-            env=os.environ
-            | {
-                "PATH": ":".join(
-                    [
-                        f"{self.folder}/bin",
-                        str(ROOT / "examples/pipe"),
-                        str(Path(sys.executable).parent),
-                        os.environ["PATH"],
-                    ]
-                )
-            },
+            env=os.environ | {"PATH": path, "HOME": str(self.folder)} | variables,
             capture_output=True,
             text=True,
             check=False,
@@ -117,8 +121,8 @@ def desk(sandbox: Sandbox, tmp_path: Path) -> Desk:
         {
             "auth_token": sandbox.token,
             "api_url": sandbox.url,
-            "start_date": "2024-01-20",
-            "end_date": "2024-03-05",
+            "start_date": SETTLED[0][0],
+            "end_date": SETTLED[-1][1],
             "window_days": 31,
         }
     )
@@ -129,62 +133,130 @@ def desk(sandbox: Sandbox, tmp_path: Path) -> Desk:
     return desk
 
 
-RUN = [path for path, blocks in PAGES.items() if blocks]
+def run_here(page: Path) -> list[str]:
+    """Blocks that need neither Meltano, a fresh machine nor a warehouse."""
+    return [
+        block.text
+        for block in in_tab(page, "Pipe")
+        if not block.needs_meltano and not block.needs_a_warehouse
+    ]
 
 
-@pytest.mark.parametrize("page", RUN, ids=lambda page: page.stem)
+FOLLOWED_HERE: Final = [page for page in PAGES if page not in FOLLOWED and run_here(page)]
+
+
+@pytest.mark.parametrize("page", FOLLOWED_HERE, ids=lambda page: page.stem)
 def test_commands_of_the_page_do_what_it_says(page: Path, desk: Desk, sandbox: Sandbox) -> None:
     submissions = sandbox.submissions
-    if page.stem == "move-here":
+    if page.stem == "migrate":
         (desk.folder / "state.json").unlink()
-    done = desk.run("\n".join(PAGES[page]))
+    tokens = dict.fromkeys(("NEW_TOKEN", "NORTH_TOKEN", "SOUTH_TOKEN"), sandbox.token)
+    done = desk.run("\n".join(run_here(page)), **tokens)
     assert done.returncode == 0, done.stderr
     assert "no setting of this tap" not in done.stderr
     state = json.loads((desk.folder / "state.json").read_text())["bookmarks"]["report_daily"]
     assert state["settled"][-1][1] == "2024-03-05"
-    exported = {
-        "backfill": (19, 19),
-        "read-again": (29, 29),
-        "change-the-zone": (46, 46),
-        "move-here": (35, 35),
-        "rotate-the-token": (1, 7),
-    }
-    if page.stem in exported:
-        least, most = exported[page.stem]
+    if page.stem in EXPORTED:
+        least, most = EXPORTED[page.stem]
         new = [task.submission for task in sandbox.tasks[submissions:]]
-        days = [(export.last - export.first).days + 1 for export in new]
-        assert least <= sum(days) <= most
+        assert least <= sum((export.last - export.first).days + 1 for export in new) <= most
 
 
-MISHAPS: Final = {
-    "failing tap": "echo 'exit 1' > bin/tap-advexport",
-    "tap cut off": "echo 'printf {; exit 1' > bin/tap-advexport",
-    "missing target": "rm bin/target-jsonl",
-    "failing target": "echo 'exit 1' > bin/target-jsonl",
-    "wrong settings": "echo '{}' > config.json",
-    "all that reads or writes states fails": "tee bin/tap-advexport bin/meltano"
-    " bin/tap-advexport-merge-states bin/tap-advexport-coverage <<< 'exit 1'",
+# What goes wrong, over a state that must stay what it is: programs and what stands in for them.
+MISHAPS: Final[dict[str, dict[str, str | None]]] = {
+    "failing tap": {"tap-advexport": "exit 1"},
+    "tap cut off": {"tap-advexport": "printf '{'; exit 1"},
+    "missing target": {"tap-advexport": "exit 0", "target-jsonl": None},
+    "failing target": {"tap-advexport": "exit 1", "target-jsonl": "exit 1"},
+    "refused settings": {"tap-advexport": 'exec "$REAL" --config=/dev/null "$@"'},
+    "failing commands": dict.fromkeys(
+        ("tap-advexport", "meltano", "tap-advexport-merge-states", "tap-advexport-coverage"),
+        "exit 1",
+    ),
+}
+WITH_STATE: Final = {
+    block.text: block
+    for page in PAGES
+    for block in blocks(page)
+    if ("state" in block.text or "merged" in block.text) and "uv tool" not in block.text
 }
 
 
-@pytest.mark.parametrize("page", [*RUN, ROOT / "README.md"], ids=lambda page: page.stem)
-def test_no_command_of_the_page_loses_the_state(page: Path, tmp_path: Path) -> None:
-    blocks = [text for _, text in BLOCK.findall(page.read_text("utf-8")) if "state" in text]
-    for number, (mishap, script) in enumerate(MISHAPS.items()):
+def block_id(block: Block) -> str:
+    return f"{block.page.stem}-{block.text.count(chr(10))}-{len(block.text)}"
+
+
+@pytest.mark.parametrize("block", WITH_STATE.values(), ids=block_id)
+def test_no_command_loses_the_state(block: Block, tmp_path: Path) -> None:
+    real = str(Path(sys.executable).with_name("tap-advexport"))
+    for number, (mishap, programs) in enumerate(MISHAPS.items()):
         desk = Desk(tmp_path / str(number))
-        desk.furnish({"auth_token": "x", "api_url": "http://127.0.0.1:9/", "request_attempts": 1})
-        for name in ("state", "2022", "2023", "2024"):
-            (desk.folder / f"{name}.json").write_text(json.dumps(STATE))
-        assert desk.run(f"{script}; chmod +x bin/*").returncode == 0
-        for block in blocks:
-            desk.run(block)
-            kept = json.loads((desk.folder / "state.json").read_text("utf-8"))
-            assert kept["bookmarks"]["report_daily"]["settled"] == SETTLED, (mishap, block)
+        desk.furnish({})
+        for name, script in programs.items():
+            program = desk.folder / "bin" / name
+            program.unlink(missing_ok=True)
+            if script:
+                program.write_text(f"#!/bin/sh\n{script}\n")
+                program.chmod(0o755)
+        states = [desk.folder / f"{name}.json" for name in ("state", "north", "south")]
+        for state in [*states, *(desk.folder / f"{year}.json" for year in (2022, 2023, 2024))]:
+            state.write_text(json.dumps(STATE))
+        desk.run(block.text, REAL=real, NORTH_TOKEN="x", SOUTH_TOKEN="x", YOUR_TOKEN="x")
+        for state in states:
+            kept = json.loads(state.read_text("utf-8"))
+            assert kept["bookmarks"]["report_daily"]["settled"] == SETTLED, (mishap, state.name)
 
 
-def test_every_command_of_the_site_is_run_by_a_test() -> None:
-    titles = {title for path in PAGES for title, _ in BLOCK.findall(path.read_text("utf-8"))}
-    # Those with a title belong to the start page, which tests/command/test_meltano.py follows.
-    assert titles <= {"", ' title="Meltano"', ' title="Install"'}
-    titled = [path.stem for path in PAGES if "```bash title=" in path.read_text("utf-8")]
-    assert titled == ["start"]
+def test_every_block_of_commands_is_run_by_a_test() -> None:
+    """Here, with Meltano, on a fresh machine, or over a warehouse: no other kinds exist."""
+    for page in PAGES:
+        text = page.read_text("utf-8")
+        assert len(re.findall(r"^ *```(?:bash|console|sh|shell)", text, re.MULTILINE)) == len(
+            blocks(page)
+        ), page
+        in_tabs = {block.text for label in ("Meltano", "Pipe") for block in in_tab(page, label)}
+        assert in_tabs == {block.text for block in blocks(page)}, page
+
+
+def test_every_message_of_the_page_on_troubleshooting_is_one_of_the_code() -> None:
+    text = (ROOT / "docs/how-to/troubleshooting.md").read_text("utf-8")
+    before_the_figures = text.partition("## With the figures")[0]
+    messages = re.findall(r"^\| `([^`]+)` \|", before_the_figures, re.MULTILINE)
+    assert len(messages) > 20
+    sources = [*(ROOT / "tap_advexport").rglob("*.py"), ROOT / "examples/pipe/advexport-pipe"]
+    said = "\n".join(
+        node.value
+        for source in sources
+        for node in ast.walk(ast.parse(source.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+    parts = {message: message.replace(" …", "…").strip("…").split("…") for message in messages}
+    missing = {m: part for m, fragments in parts.items() for part in fragments if part not in said}
+    assert missing == {}
+
+
+@pytest.mark.parametrize("name", list(pages()))
+def test_reference_is_up_to_date(name: str) -> None:
+    text = (ROOT / name).read_text("utf-8")
+    assert text == pages()[name], "PYTHONPATH=. python scripts/render_reference.py"
+
+
+def test_site_fetches_nothing_from_elsewhere(tmp_path: Path) -> None:
+    build = ["-m", "mkdocs", "--quiet", "build", "--strict", "--site-dir", str(tmp_path / "site")]
+    done = subprocess.run(
+        [sys.executable, *build],
+        cwd=ROOT,
+        env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    for page in (tmp_path / "site").rglob("*.html"):
+        text = page.read_text("utf-8")
+        assert re.findall(r"<(?:script|img|iframe|source)[^>]* src=.?https?:[^>]*>", text) == []
+        assert re.findall(r"<link (?![^>]*canonical)[^>]*href=.?https?:[^>]*>", text) == []
+        # The theme would take Mermaid from a CDN.
+        assert 'class="mermaid"' not in text
+    for sheet in (tmp_path / "site").rglob("*.css"):
+        assert re.findall(r"url\(.?https?:", sheet.read_text("utf-8")) == []

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 import yaml
 
+from scripts.render_sample import sample
 from scripts.render_settings import rendered, replaced_block
 from tap_advexport.coverage.bookmark import parse_bookmark, render_bookmark
 from tap_advexport.coverage.state import Rules
@@ -34,18 +35,19 @@ PLUGIN_SETTINGS = {setting["name"]: setting for setting in EXTRACTOR["settings"]
 ALL_SETTINGS = list(TapAdvexport.complete_schema()["properties"])
 
 
-@pytest.mark.parametrize("name", ["README.md", "meltano.yml", ".secrets.example"])
+@pytest.mark.parametrize("name", ["meltano.yml", ".secrets.example"])
 def test_files_hold_the_settings_as_the_table_describes_them(name: str) -> None:
     text = (ROOT / name).read_text("utf-8")
     assert text == replaced_block(text, rendered()[name]), "run scripts/render_settings.py"
 
 
-def test_readme_table_names_every_setting_once_with_its_default() -> None:
-    rows = re.findall(r"^\| `(\w+)` \| \w+ \| (.*?) \|", README, re.MULTILINE)
+def test_table_of_the_docs_names_every_setting_once_with_its_default() -> None:
+    table = (ROOT / "docs/reference/settings.md").read_text("utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| \w+ \| (.*?) \|", table, re.MULTILINE)
     shown = {name: default for name, default in rows if name in SETTING_NAMES}
     assert [name for name, _ in rows if name in SETTING_NAMES] == list(SETTING_NAMES)
     assert [name for name, default in shown.items() if default == "required"] == required()
-    assert [name for name in ALL_SETTINGS if f"`{name}`" not in README] == []
+    assert [name for name in ALL_SETTINGS if f"`{name}`" not in table] == []
 
 
 def test_meltano_plugin_has_every_setting_with_kind_and_description() -> None:
@@ -94,16 +96,16 @@ def test_readme_lists_the_streams_with_their_default_selection() -> None:
     assert rows == [(stream, "yes" if selected else "no") for stream, selected in expected]
 
 
-def test_restatement_query_of_the_readme_leaves_out_rows_of_older_exports() -> None:
+def test_restatement_query_of_the_readme_leaves_out_rows_of_older_versions() -> None:
     [query] = re.findall(r"```sql\n(.*?)```", README, re.DOTALL)
     warehouse = sqlite3.connect(":memory:")
     warehouse.executescript("""
-        create table report_daily (row_key, report_date, export_id);
+        create table report_daily (row_key, report_date, period_version);
         insert into report_daily values
             ('held', '2024-01-01', 'new'),
             ('vanished', '2024-01-01', 'old'),
             ('next day', '2024-01-02', 'other');
-        create table report_periods (report, period, export_id);
+        create table report_periods (report, period, period_version);
         insert into report_periods values
             ('daily', '2024-01-01', 'new'),
             ('daily', '2024-01-02', 'other'),
@@ -148,15 +150,57 @@ def test_scripts_and_files_named_in_documents_exist(document: Path) -> None:
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_no_line_of_code_is_cut_off_on_a_page(document: Path) -> None:
+    """The site shows that many columns beside both of its side bars."""
+    text = (ROOT / document).read_text("utf-8")
+    blocks = re.findall(r"^ *```(\w+).*?\n(.*?)^ *```$", text, re.DOTALL | re.MULTILINE)
+    for language, block in blocks:
+        if language in {"cron", "json", "python", "text"}:
+            continue  # these wrap there
+        widest = 76 if language == "bash" else 80
+        assert [line for line in block.splitlines() if len(line) > widest] == []
+
+
 def test_commands_of_the_readme_can_be_run() -> None:
-    scripts = re.findall(r"^    (scripts/\w+)$", README, re.MULTILINE)
+    scripts = re.findall(r"^```bash\n(scripts/\w+)\n```$", README, re.MULTILINE)
     assert scripts == ["scripts/demo", "scripts/test"]
     for script in scripts:
         assert (ROOT / script).stat().st_mode & 0o111, f"{script} is not executable"
-    programs = set(re.findall(r"^    (tap-[\w-]+)", README, re.MULTILINE))
+    programs = set(re.findall(r"^(?:```bash\n|`)(tap-[\w-]+)", README, re.MULTILINE))
     assert programs <= PROJECT["project"]["scripts"].keys()
     folder = Path(sys.executable).parent
-    assert all(shutil.which(program, path=folder) for program in programs)
+    assert all(shutil.which(program, path=folder) for program in PROJECT["project"]["scripts"])
+
+
+def test_readme_is_short_and_begins_with_whose_reports_these_are() -> None:
+    lines = README.splitlines()
+    assert len(lines) <= 130
+    assert "Instal" in "".join(lines[:10])
+    assert "https://docs.instal.com" in "".join(lines[:10])
+    default = next(setting.default for setting in SETTINGS if setting.name == "api_url")
+    assert "dashboard.instal.com" in str(default)
+    assert "dashboard.instal.com" in "".join(lines[:12])
+
+
+def test_badges_of_the_readme_are_true() -> None:
+    classifiers = PROJECT["project"]["classifiers"]
+    versions = [c.rpartition(" ")[2] for c in classifiers if "Python :: 3." in c]
+    [shown] = re.findall(r"/badge/python-([^)]*)-0f766e\)", README)
+    assert shown.split("%20%7C%20") == versions
+    assert f"license-{PROJECT['project']['license'].replace('-', '--')}-" in README
+
+
+def test_sample_rows_of_the_readme_are_those_that_the_tap_brings() -> None:
+    assert replaced_block(README, list(sample()), "sample") == README, (
+        "PYTHONPATH=. python scripts/render_sample.py"
+    )
+
+
+def test_every_block_of_code_says_its_language() -> None:
+    for document in DOCUMENTS:
+        opened = re.findall(r"^ *```(.*)$", (ROOT / document).read_text("utf-8"), re.MULTILINE)[::2]
+        assert [fence for fence in opened if not fence] == [], document
 
 
 @pytest.mark.skipif(not (ROOT / ".venv").is_dir(), reason="set up by tox, not by the scripts")
@@ -171,7 +215,7 @@ def test_scripts_that_start_a_module_find_what_it_needs(script: str) -> None:
 
 def test_options_of_the_tap_named_in_the_readme_exist() -> None:
     known = {name for option in TapAdvexport.get_singer_command().params for name in option.opts}
-    named = set(re.findall(r"`(--[a-z-]+)", README)) | {"--config", "--state"}
+    named = set(re.findall(r"`(--[a-z-]+)", README)) | {"--config", "--state", "--test"}
     assert named <= known
 
 
