@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from tap_advexport.coverage.ranges import touching, within, without
+from tap_advexport.coverage.ranges import touching, union, within, without
 from tap_advexport.coverage.state import MAX_CLOCK_SKEW, Coverage, Rules, Sent, counting
 from tap_advexport.coverage.transitions import overwriting, refreshed
 from tap_advexport.reports import Interval
@@ -20,7 +21,7 @@ from tap_advexport.windows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import date
 
 MAX_PENDING_AGE: Final = timedelta(hours=24)
@@ -37,17 +38,35 @@ class Plan:
             that this run exports: a run that dies after it overwrote rows, followed by figures
             that go back to what they were, must not skip rows that the target no longer holds.
         known: what the target holds of the periods that this run exports, to compare with.
+        days_left: days that are due, and left for a later run.
     """
 
     adopted: tuple[Task, ...]
     windows: tuple[DateWindow, ...]
     coverage: Coverage
     known: Mapping[date, Sent]
+    days_left: int = 0
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
         return not self.adopted and not self.windows
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """What of the days that are due a run is to bring, where not all of them.
+
+    Attributes:
+        max_days: at most so many, but one period at least; None for no limit.
+        done: days that were brought, or failed, in runs that this one continues.
+    """
+
+    max_days: int | None = None
+    done: tuple[DateWindow, ...] = ()
+
+
+EVERYTHING: Final = Portion()
 
 
 def wanted(start_date: date, last: date, *, interval: Interval) -> DateWindow | None:
@@ -93,19 +112,21 @@ def adoptable(
     return tuple(sorted(adopted, key=lambda task: task.window))
 
 
-def plan(
+def plan(  # noqa: PLR0913, PLR0917 - all that a plan depends on
     coverage: Coverage,
     wanted: DateWindow | None,
     rules: Rules,
     window_days: int,
     refresh: DateWindow | None = None,
+    portion: Portion = EVERYTHING,
 ) -> Plan:
     """Plan what brings every wanted day that is not settled; once, at the start of a run."""
-    if refresh:
-        coverage = refreshed(coverage, refresh, rules)
+    for again in without((refresh,), portion.done) if refresh else ():
+        coverage = refreshed(coverage, again, rules)
     if wanted is None:
         return Plan((), (), replace(coverage, pending=()), {})
-    days = due(coverage, wanted, rules)
+    all_days = without(due(coverage, wanted, rules), portion.done)
+    days = _first_days(all_days, portion.max_days, coverage, wanted, rules)
     adopted = adoptable(coverage, days, wanted, rules, refresh)
     rest = without(days, tuple(task.window for task in adopted))
     windows = plan_windows(rest, interval=rules.interval, window_days=window_days, wanted=wanted)
@@ -118,7 +139,47 @@ def plan(
         windows=tuple(reversed(windows)),
         coverage=overwriting(coverage, firsts, rules),
         known={day: entry for day, entry in coverage.sent.items() if day in firsts},
+        days_left=_count(all_days) - _count(days),
     )
+
+
+def _first_days(
+    days: tuple[DateWindow, ...],
+    max_days: int | None,
+    coverage: Coverage,
+    wanted: DateWindow,
+    rules: Rules,
+) -> tuple[DateWindow, ...]:
+    """Give those of the days that a run with a limit brings, in whole periods.
+
+    First those that were never exported, newest first: were days that are exported day after day
+    counted first, a backfill would never get on. Then those exported longest ago.
+    """
+    if max_days is None or _count(days) <= max_days:
+        return days
+    covered = coverage.covered()
+
+    def rank(period: DateWindow) -> tuple[float, int]:
+        is_new = bool(without((period,), covered))
+        moments = [each.exported_at.timestamp() for each in touching(coverage.unsettled, period)]
+        return (-math.inf if is_new else min(moments, default=0.0)), -period.first.toordinal()
+
+    chosen: list[DateWindow] = []
+    for period in sorted(_periods(days, wanted, rules), key=rank):
+        if chosen and _count(chosen) + period.days > max_days:
+            break
+        chosen.append(period)
+    return tuple(piece for each in union(chosen) for piece in within(days, each))
+
+
+def _periods(days: Iterable[DateWindow], wanted: DateWindow, rules: Rules) -> Iterator[DateWindow]:
+    firsts = dict.fromkeys(day for each in days for day in periods(each, interval=rules.interval))
+    for first in firsts:
+        yield from within((wanted,), period_of(first, interval=rules.interval))
+
+
+def _count(windows: Iterable[DateWindow]) -> int:
+    return sum(each.days for each in windows)
 
 
 def is_young(task: Task, rules: Rules) -> bool:

@@ -83,10 +83,11 @@ class ParquetLines:
         """
         lines = iter(lines)
         with pq.ParquetWriter(file, self.schema, compression=compression) as writer:
-            while batches := list(self._batches(islice(lines, GROUP_ROWS))):
+            while batches := list(self.batches(islice(lines, GROUP_ROWS))):
                 writer.write_table(pa.Table.from_batches(batches, self.schema), GROUP_ROWS)
 
-    def _batches(self, lines: Iterator[bytes]) -> Iterator[pa.RecordBatch]:
+    def batches(self, lines: Iterator[bytes]) -> Iterator[pa.RecordBatch]:
+        """Give the rows of some lines, a few thousand at a time."""
         for first in lines:
             rows = self._decode(b"".join(chain((first,), islice(lines, DECODED_ROWS - 1))))
             arrays = [

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from tap_advexport.coverage import transitions
 from tap_advexport.coverage.bookmark import parse_bookmark, render_bookmark
-from tap_advexport.coverage.plan import plan, wanted
+from tap_advexport.coverage.plan import EVERYTHING, plan, wanted
 from tap_advexport.coverage.ranges import within
 from tap_advexport.coverage.state import Coverage, Rules, Sent
 from tap_advexport.exports.job import Abandoned, Failed, Ready, Submitted
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import date
 
-    from tap_advexport.coverage.plan import Plan
+    from tap_advexport.coverage.plan import Plan, Portion
     from tap_advexport.exports.job import Event
     from tap_advexport.reports import Report
     from tap_advexport.sync.destination import Destination
@@ -70,12 +70,20 @@ class ReportSync(Generic[Item]):
         coverage: a true account at any moment, of what was written and what is under way.
     """
 
-    def __init__(self, run: Run, report: Report, before: Coverage, shape: Shape) -> None:
+    def __init__(
+        self,
+        run: Run,
+        report: Report,
+        before: Coverage,
+        shape: Shape,
+        portion: Portion = EVERYTHING,
+    ) -> None:
         """Plan the run.
 
         Args:
             before: what earlier runs covered.
             shape: how the rows are written.
+            portion: what of the days that are due it is to bring.
         """
         self._run = run
         self._report = report
@@ -89,8 +97,19 @@ class ReportSync(Generic[Item]):
             self._rules,
             settings.window_days,
             run.refresh,
+            portion,
         )
         self.coverage = self._plan.coverage
+
+    @property
+    def windows(self) -> tuple[DateWindow, ...]:
+        """What the run brings."""
+        return (*(task.window for task in self._plan.adopted), *self._plan.windows)
+
+    @property
+    def days_left(self) -> int:
+        """How many of the days that are due are left for a later run."""
+        return self._plan.days_left
 
     def bookmark(self) -> dict[str, object]:
         """What is covered and under way, as the state keeps it."""
@@ -114,9 +133,7 @@ class ReportSync(Generic[Item]):
 
     def _bring(self, destination: Destination[Item]) -> Iterator[Item]:
         runner = runner_of(self._run, self._report, self._shape)
-        days_total = sum(
-            each.days for each in (*(t.window for t in self._plan.adopted), *self._plan.windows)
-        )
+        days_total = sum(window.days for window in self.windows)
         self._run.progress.begin(self._report.label, runner, days_total)
         try:
             for events in events_of(self._run, runner, _exports(self._plan), destination.check):
@@ -233,10 +250,11 @@ def _log_plan(report: Report, plan: Plan, wanted: DateWindow | None) -> None:
         logger.info("%s: nothing to export in %s", report.stream, wanted or "the days until now")
         return
     logger.info(
-        "%s: %d exports of %d days that are new or not settled yet, in %s; %d tasks adopted",
+        "%s: %d exports of %d days that are new or not settled yet, in %s; %d tasks adopted%s",
         report.stream,
         len(plan.windows),
         sum(window.days for window in plan.windows),
         wanted,
         len(plan.adopted),
+        f"; {plan.days_left} days are left for the next load" if plan.days_left else "",
     )

@@ -1,0 +1,55 @@
+"""What the engine writes to in a dlt pipeline: tables for dlt, the bookmark into its state."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dlt
+
+from tap_advexport.dlt.tables import ReportTables, period_table
+from tap_advexport.reports import PERIODS_STREAM
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, MutableMapping, Sequence
+
+    from tap_advexport.exports.job import Ready
+    from tap_advexport.records.convert import Period
+    from tap_advexport.sync.destination import PeriodRow
+    from tap_advexport.sync.run import Run
+
+
+class PipelineDestination:
+    """Gives tables to dlt. What is committed lies in a load package with the rows that it covers.
+
+    Attributes:
+        has_submitted: the API has accepted a task.
+    """
+
+    def __init__(
+        self, run: Run, stream: str, tables: ReportTables, bookmarks: MutableMapping[str, Any]
+    ) -> None:
+        self._run = run
+        self._stream = stream
+        self._tables = tables
+        self._bookmarks = bookmarks
+        self.has_submitted = False
+
+    def write_rows(self, ready: Ready, periods: Sequence[Period]) -> Iterator[Any]:
+        """Give the rows of some periods."""
+        for table in self._tables.tables(ready, periods):
+            yield table
+            self._run.progress.sent(table.num_rows)
+
+    def write_periods(self, rows: Sequence[PeriodRow]) -> Iterator[Any]:
+        """Give rows of `report_periods`."""
+        if rows:
+            table = period_table(rows, self._run.settings.account)
+            yield dlt.mark.with_table_name(table, PERIODS_STREAM)
+
+    def commit(self, bookmark: dict[str, object]) -> None:
+        """Note what the tables given so far cover; dlt keeps it when it keeps them."""
+        self._bookmarks[self._stream] = bookmark
+        self.has_submitted = self.has_submitted or bool(bookmark.get("pending"))
+
+    def check(self) -> None:
+        """Go on: dlt takes whatever comes."""

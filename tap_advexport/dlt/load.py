@@ -1,0 +1,114 @@
+"""Running a pipeline: the fast file format, what was left behind, and days that failed."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from dlt.pipeline.exceptions import PipelineStepFailed
+
+from tap_advexport.errors import IncompleteError, TapAdvexportError
+
+if TYPE_CHECKING:
+    import dlt
+    from dlt.common.pipeline import LoadInfo
+
+    from tap_advexport.sync.totals import FailedDays
+    from tap_advexport.windows import DateWindow
+
+FAST_FORMAT: Final = "parquet"
+
+
+class FailedDaysError(IncompleteError):
+    """Days failed; everything else was loaded, and the next run tries them again.
+
+    Attributes:
+        failures: the days, and why.
+        load_info: what was loaded.
+    """
+
+    def __init__(self, failures: list[FailedDays], load_info: LoadInfo | None) -> None:
+        lines = "; ".join(map(str, failures))
+        super().__init__(f"Failed days: {lines}; the rest was loaded, run again to try them again")
+        self.failures = failures
+        self.load_info = load_info
+
+
+@dataclass
+class Load:
+    """What resources tell to whoever runs their pipeline.
+
+    Attributes:
+        done: by resource and account, the days that were brought or failed.
+        days_left: days that are due and were left for a later load.
+    """
+
+    failures: list[FailedDays] = field(default_factory=list)
+    done: dict[tuple[str, str | None], tuple[DateWindow, ...]] = field(default_factory=dict)
+    days_left: int = 0
+
+
+_current: ContextVar[Load | None] = ContextVar("advexport_load", default=None)
+
+
+def current_load() -> Load:
+    """Give the load under way; under a plain `pipeline.run` one that nobody looks at."""
+    return _current.get() or Load()
+
+
+def load(
+    pipeline: dlt.Pipeline,
+    source: Any,  # noqa: ANN401 - whatever dlt takes
+    *,
+    until_complete: bool = False,
+) -> LoadInfo:
+    """Run a pipeline with the file format that is fast at its destination.
+
+    What an earlier run extracted and did not load is loaded before.
+
+    Args:
+        until_complete: with `max_days_per_load`, go on load by load until every day that is due
+            was brought, or failed; otherwise one load.
+
+    Returns:
+        what dlt tells of the last load.
+
+    Raises:
+        FailedDaysError: days failed; all others were loaded.
+        TapAdvexportError: a setting is wrong, the token is refused or the API does not work;
+            nothing of this run was loaded.
+        PipelineStepFailed: dlt could not load.
+    """
+    told = Load()
+    token = _current.set(told)
+    try:
+        pipeline.sync_destination()
+        if pipeline.has_pending_data:
+            pipeline.run()
+        info = _run(pipeline, source)
+        while until_complete and told.days_left:
+            told.days_left = 0
+            info = _run(pipeline, source)
+    except PipelineStepFailed as error:
+        ours = _ours(error)
+        if ours is None:
+            raise
+        raise ours from error
+    finally:
+        _current.reset(token)
+    if told.failures:
+        raise FailedDaysError(told.failures, info)
+    return info
+
+
+def _run(pipeline: dlt.Pipeline, source: Any) -> LoadInfo:  # noqa: ANN401 - same
+    formats = pipeline.destination.capabilities().supported_loader_file_formats or []
+    fast: Any = FAST_FORMAT if FAST_FORMAT in formats else None
+    return pipeline.run(source, loader_file_format=fast)
+
+
+def _ours(error: BaseException | None) -> TapAdvexportError | None:
+    while error is not None and not isinstance(error, TapAdvexportError):
+        error = error.__cause__ or error.__context__
+    return error

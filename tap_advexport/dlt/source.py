@@ -1,0 +1,190 @@
+"""The source `advexport`: its settings, its resources, and what they share while dlt extracts."""
+
+from __future__ import annotations
+
+import logging
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final
+
+import dlt
+
+from tap_advexport.api.log_filter import guard_logs
+from tap_advexport.coverage.plan import Portion
+from tap_advexport.coverage.ranges import union
+from tap_advexport.dlt.destination import PipelineDestination
+from tap_advexport.dlt.load import current_load
+from tap_advexport.dlt.state import SOURCE, bookmarks_of, is_emptied
+from tap_advexport.dlt.tables import LINE_COLUMNS, ReportTables, period_hints, report_hints
+from tap_advexport.errors import ConfigError, IncompleteError
+from tap_advexport.reports import REPORTS
+from tap_advexport.settings import parse_settings
+from tap_advexport.sync.engine import ReportSync, coverage_of_bookmark
+from tap_advexport.sync.run import Machine, Run
+from tap_advexport.sync.shape import Shape
+from tap_advexport.sync.totals import failed_ranges
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from dlt.extract import DltResource
+
+    from tap_advexport.reports import Report
+    from tap_advexport.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_REPORTS: Final = tuple(report.label for report in REPORTS if report.selected_by_default)
+LABELS: Final = tuple(report.label for report in REPORTS)
+
+
+# The settings by their names; what is not given is looked up in dlt's configuration, and then has
+# the default of docs/reference/settings.md.
+@dlt.source(name=SOURCE, section=SOURCE)
+def advexport(  # noqa: PLR0913 - one for each setting
+    start_date: Any = dlt.config.value,  # noqa: ANN401 - a date, or a text of one
+    *,
+    auth_token: str = dlt.secrets.value,
+    reports: list[str] | None = None,
+    max_days_per_load: int | None = None,
+    account: str | None = None,
+    end_date: Any = None,  # noqa: ANN401 - same
+    include_today: bool | None = None,
+    timezone: str | None = None,
+    lookback_days: int | None = None,
+    window_days: int | None = None,
+    max_concurrent_exports: int | None = None,
+    poll_interval_seconds: float | None = None,
+    export_timeout_seconds: float | None = None,
+    export_attempts: int | None = None,
+    request_timeout_seconds: float | None = None,
+    request_attempts: int | None = None,
+    sorting: str | None = None,
+    refresh_start_date: Any = None,  # noqa: ANN401 - same
+    refresh_end_date: Any = None,  # noqa: ANN401 - same
+    skip_unchanged: bool = False,
+    api_url: str | None = None,
+    user_agent: str | None = None,
+) -> Iterator[DltResource]:
+    """Advertiser reports over an asynchronous export API, exact in every table.
+
+    Args:
+        reports: of `daily`, `hourly` and `monthly`; `daily` alone unless given.
+        max_days_per_load: at most so many days of each report in one load, newest first.
+        skip_unchanged: leave out days whose figures are those that this pipeline loaded last; only
+            where no other pipeline writes to the dataset.
+    """
+    config = dict(locals())
+    del config["reports"], config["max_days_per_load"]
+    yield from resources(
+        config,
+        reports=DEFAULT_REPORTS if reports is None else reports,
+        max_days_per_load=max_days_per_load,
+    )
+
+
+def resources(
+    config: Mapping[str, object],
+    *,
+    reports: Sequence[str],
+    max_days_per_load: int | None = None,
+    machine: Machine | None = None,
+) -> Iterator[DltResource]:
+    """Make a resource for each report.
+
+    Raises:
+        ConfigError: a setting is wrong.
+    """
+    machine = machine or Machine()
+    chosen = _chosen(reports)
+    if max_days_per_load is not None and max_days_per_load < 1:
+        raise ConfigError(f"max_days_per_load: must be at least 1 (got {max_days_per_load})")
+    guard_logs()
+    settings = parse_settings(config, now=machine.clock.now())
+    extraction = Extraction(settings, machine, max_days_per_load)
+    for report in chosen:
+        yield _resource(extraction, report)
+
+
+def _chosen(reports: Sequence[str]) -> list[Report]:
+    labels = [reports] if isinstance(reports, str) else list(reports)
+    unknown = [label for label in labels if label not in LABELS]
+    if unknown or not labels:
+        got = unknown[0] if unknown else "none"
+        raise ConfigError(f"reports: must be of {', '.join(LABELS)} (got {got})")
+    return [report for report in REPORTS if report.label in labels]
+
+
+def _resource(extraction: Extraction, report: Report) -> DltResource:
+    settings = extraction.settings
+    tables = ReportTables(settings.timezone, settings.account)
+
+    def bring() -> Iterator[Any]:
+        yield from extraction.bring(report, tables)
+
+    resource: DltResource = dlt.resource(bring, name=report.stream)
+    # A table's hints begin as those that the resource has by then: none.
+    resource.apply_hints(**period_hints(settings.account), create_table_variant=True)
+    resource.apply_hints(**report_hints(tables.schema, settings.account))
+    return resource
+
+
+class Extraction:
+    """What the resources share while dlt extracts them: one run, and whose turn it is.
+
+    dlt asks all resources in turn for a next item. They bring their reports one after the other,
+    so that no more exports are in flight than the settings say.
+    """
+
+    def __init__(self, settings: Settings, machine: Machine, max_days_per_load: int | None) -> None:
+        self.settings = settings
+        self._machine = machine
+        self._max_days = max_days_per_load
+        self._run: Run | None = None
+        self._begun = 0
+        self._is_taken = False
+
+    def bring(self, report: Report, tables: ReportTables) -> Iterator[Any]:
+        """Bring a report's days when its turn has come; nothing, again and again, until then."""
+        self._begun += 1
+        try:
+            while self._is_taken:
+                yield None
+            self._is_taken = True
+            try:
+                yield from self._bring(report, tables)
+            finally:
+                self._is_taken = False
+        finally:
+            self._begun -= 1
+            if not self._begun:
+                self._end()
+
+    def _bring(self, report: Report, tables: ReportTables) -> Iterator[Any]:
+        if self._run is None:
+            agent = f"tap-advexport/{version('tap-advexport')}"
+            self._run = Run(self.settings, self._machine, agent)
+        run = self._run
+        bookmarks = bookmarks_of(dlt.current.source_state(), self.settings.account)
+        bookmark = None if is_emptied(report.stream) else bookmarks.get(report.stream)
+        before = coverage_of_bookmark(bookmark, report, run)
+        shape = Shape(LINE_COLUMNS, {"dlt": 1, "timezone": self.settings.timezone.key})
+        told, key = current_load(), (report.stream, self.settings.account)
+        portion = Portion(self._max_days, told.done.get(key, ()))
+        sync: ReportSync[Any] = ReportSync(run, report, before, shape, portion)
+        destination = PipelineDestination(run, report.stream, tables, bookmarks)
+        failed_before = len(run.failures)
+        yield from sync.items(destination)
+        failures = run.failures[failed_before:]
+        if failures and not destination.has_submitted and not run.circuit_breaker.succeeded:
+            raise IncompleteError(f"the API does not work: {failures[-1]}")
+        for failed in failed_ranges(failures):
+            logger.error("Failed days: %s; the next run tries them again", failed)
+            told.failures.append(failed)
+        told.done[key] = union((*portion.done, *sync.windows))
+        told.days_left += sync.days_left
+
+    def _end(self) -> None:
+        if self._run is not None:
+            run, self._run = self._run, None
+            run.close()
+            logger.info("Summary: %s", run.tally.line(run.seconds()))

@@ -1,0 +1,78 @@
+"""Where the bookmarks lie in the source's state, and how a Singer state moves there and back."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+from zoneinfo import ZoneInfo
+
+import dlt
+
+from tap_advexport.clock import SystemClock
+from tap_advexport.coverage.singer_state import bookmarks_of as checked_bookmarks
+from tap_advexport.coverage.singer_state import coverage_of, parse_singer_state
+from tap_advexport.coverage.state import AS_WRITTEN, Rules
+from tap_advexport.reports import REPORTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, MutableMapping
+
+    from dlt.common.pipeline import LoadInfo
+
+SOURCE: Final = "advexport"
+
+
+def bookmarks_of(state: MutableMapping[str, Any], account: str | None) -> dict[str, Any]:
+    """Give the bookmarks by stream, to be changed in place; those of each account lie apart."""
+    if account:
+        state = state.setdefault("accounts", {}).setdefault(account, {})
+    bookmarks: dict[str, Any] = state.setdefault("bookmarks", {})
+    return bookmarks
+
+
+def is_emptied(table: str) -> bool:
+    """Whether this load drops or empties a table first (`refresh`): its bookmark counts no more."""
+    package: Any = dlt.current.load_package_state()
+    emptied = (*package.get("dropped_tables", ()), *package.get("truncated_tables", ()))
+    return any(each["name"] == table for each in emptied)
+
+
+def import_state(
+    pipeline: dlt.Pipeline, state: Mapping[str, Any], *, account: str | None = None
+) -> LoadInfo | None:
+    """Have a pipeline go on from a Singer state: the days that it covers count as loaded.
+
+    The bookmarks of the streams in it are replaced, at the destination too. Rows are not moved.
+
+    Args:
+        state: a Singer state, alone or as Meltano keeps it.
+        account: whose it is, where the source is given one.
+
+    Raises:
+        StateError: it is no state of this tap.
+    """
+    bookmarks = checked_bookmarks(parse_singer_state(json.dumps(state), "state"), "state")
+    known = {report.stream: report for report in REPORTS}
+    for stream, bookmark in bookmarks.items():
+        if stream in known:
+            report = known[stream]
+            rules = Rules(report.interval, ZoneInfo("UTC"), SystemClock().now(), AS_WRITTEN)
+            coverage_of(bookmark, report, rules, start_date=None)
+    moved = {stream: dict(bookmarks[stream]) for stream in known if stream in bookmarks}
+    return pipeline.run(_import(moved, account))
+
+
+def export_state(pipeline: dlt.Pipeline, *, account: str | None = None) -> dict[str, Any]:
+    """Give what a pipeline has loaded as a Singer state, for the tap and for its commands."""
+    pipeline.sync_destination()
+    found: Any = pipeline.state.get("sources", {}).get(SOURCE, {})
+    return {"bookmarks": dict(bookmarks_of(json.loads(json.dumps(found)), account))}
+
+
+@dlt.source(name=SOURCE)
+def _import(bookmarks: dict[str, Any], account: str | None) -> Iterator[Any]:
+    def note() -> Iterator[None]:
+        bookmarks_of(dlt.current.source_state(), account).update(bookmarks)
+        yield None
+
+    yield dlt.resource(note, name="imported_state")

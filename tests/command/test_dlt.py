@@ -1,0 +1,274 @@
+"""The dlt source in real databases: after every load the tables are what the API says."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import ExitStack
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from dlt.pipeline.exceptions import PipelineStepFailed
+
+from advexport_sandbox import Match
+from tap_advexport.dlt import FailedDaysError, load
+from tap_advexport.errors import AuthorizationError, IncompleteError
+from tests.support.dlt_pipelines import Api, Place, new_api
+from tests.support.warehouses import postgres
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+START = "2024-02-10"
+COLUMNS = """
+    select column_name as name, data_type as type, numeric_scale as scale, is_nullable
+    from information_schema.columns
+    where table_name = 'report_daily' and table_schema = '{dataset}'
+"""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with postgres() as url:
+        # dlt wants a password, and this server none.
+        yield url.replace("postgres@", "postgres:none@")
+
+
+@pytest.fixture(params=["duckdb", pytest.param("postgres", marks=pytest.mark.targets)])
+def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
+    url = request.getfixturevalue("server") if request.param == "postgres" else ""
+    return Place(tmp_path, url)
+
+
+@pytest.fixture
+def api() -> Iterator[Api]:
+    with new_api() as made:
+        yield made
+
+
+# --- What the tables hold ------------------------------------------------------------------------
+
+
+def test_first_load_brings_what_the_api_says(
+    place: Place, api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
+    load(place.pipeline(), api.source(START))
+    assert place.rows("report_daily") == api.truth(START)
+    assert place.count("report_daily") > 0
+    assert not [each for each in caplog.records if each.levelno >= logging.WARNING]
+
+
+def test_columns_are_typed_exactly_and_none_is_dlts(place: Place, api: Api) -> None:
+    load(place.pipeline(), api.source(START))
+    found = place.query(COLUMNS.format(dataset=place.dataset))
+    columns = {row["name"]: str(row["type"]).lower() for row in found}
+    assert not [name for name in columns if name.startswith("_")]
+    assert columns["report_date"] == "date"
+    assert columns["clicks_aggr"] == "bigint"
+    assert columns["time"] == columns["exported_at"] == "timestamp with time zone"
+    assert columns["cost_aggr"].startswith(("decimal", "numeric"))
+    assert {row["scale"] for row in found if row["name"] in {"cost_aggr", "cr"}} == {22, 30}
+    nullable = {row["name"] for row in found if row["is_nullable"] == "YES"}
+    assert nullable == {
+        "clicks_aggr", "conversions_aggr", "campaign_id", "publisher_id", "cost_aggr", "cr",
+        "is_deleted",
+    }  # fmt: skip
+
+
+def test_restated_and_vanished_rows_and_emptied_days_come_out_after_every_load(
+    place: Place,
+) -> None:
+    with new_api(rows_per_day=1, vanish_share=0.5, late_share=0.3) as api:
+        seen: set[str] = set()
+        emptied, vanished = 0, 0
+        for _ in range(6):
+            load(place.pipeline(), api.source(START, lookback_days=10))
+            held = place.rows("report_daily")
+            assert held == api.truth(START)
+            days = set(place.days())
+            emptied += len(seen - days)
+            seen |= days
+            api.pass_days(2)
+            vanished += len(held - api.truth(START))
+        assert emptied > 0
+        assert vanished > 0
+        assert place.query("select 1 as n from report_daily where is_deleted is not null") == []
+
+
+def test_each_report_has_its_table_and_periods(place: Place, api: Api) -> None:
+    reports = ["daily", "hourly", "monthly"]
+    load(place.pipeline(), api.source(START, reports=reports))
+    api.pass_days(3)
+    load(place.pipeline(), api.source(START, reports=reports))
+    for report in reports:
+        assert place.rows(f"report_{report}") == api.truth(START, report)
+    months = place.query("select distinct report_date as d from report_monthly order by d")
+    assert [str(row["d"]) for row in months] == ["2024-02-01", "2024-03-01"]
+    assert api.sandbox.max_open <= 4
+
+
+def test_periods_tell_of_every_day_and_agree_with_its_rows(place: Place, api: Api) -> None:
+    load(place.pipeline(), api.source(START, lookback_days=5))
+    api.pass_days(1)
+    load(place.pipeline(), api.source(START, lookback_days=5))
+    periods = place.query("select * from report_periods order by period")
+    days = (api.yesterday - date.fromisoformat(START)).days + 1
+    assert len(periods) == days
+    assert {row["report"] for row in periods} == {"daily"}
+    assert sum(row["row_count"] for row in periods) == place.count("report_daily")
+    assert [str(row["period"]) for row in periods if row["row_count"]] == place.days()
+    settled_to = api.yesterday - timedelta(days=5)
+    assert all(row["is_settled"] == (row["period"] <= settled_to) for row in periods)
+    joined = place.query(
+        "select count(*) as n from report_daily r join report_periods p "
+        "on p.period = r.report_date and p.period_version = r.period_version "
+        "and p.export_id = r.export_id"
+    )
+    assert joined == [{"n": place.count("report_daily")}]
+
+
+def test_settled_days_are_not_exported_again(place: Place, api: Api) -> None:
+    load(place.pipeline(), api.source(START, lookback_days=3, window_days=1))
+    before = len(api.submitted())
+    api.pass_days(1)
+    load(place.pipeline(), api.source(START, lookback_days=3, window_days=1))
+    assert sorted(api.submitted()[before:]) == [
+        (day, day) for day in ("2024-02-27", "2024-02-28", "2024-02-29", "2024-03-01")
+    ]
+
+
+def test_zones_with_an_offset_keep_the_moment(place: Place) -> None:
+    with new_api(timezone="Europe/Berlin") as api:
+        load(place.pipeline(), api.source(START, timezone="Europe/Berlin"))
+        [row] = place.query(
+            "select min(time) as t from report_daily where report_date > '2024-02-11'"
+        )
+        first = min(day for day in place.days() if day > "2024-02-11")
+        before = date.fromisoformat(first) - timedelta(days=1)
+        assert row["t"].astimezone().utctimetuple()[:4] == (*before.timetuple()[:3], 23)
+
+
+# --- Two accounts, two pipelines, two machines ---------------------------------------------------
+
+
+@pytest.mark.parametrize("names", [("ads_a", "ads_b"), ("advexport", "advexport")])
+def test_two_accounts_share_a_dataset(place: Place, names: tuple[str, str]) -> None:
+    with ExitStack() as stack:
+        apis = [stack.enter_context(new_api(seed=seed)) for seed in (1, 2)]
+        for _ in range(3):
+            for api, account, name in zip(apis, "ab", names, strict=True):
+                load(place.pipeline(name), api.source(START, account=account))
+            for api, account in zip(apis, "ab", strict=True):
+                assert place.rows("report_daily", f"account = '{account}'") == api.truth(START)
+                api.pass_days(4)
+        keys = place.query("select account, report, period from report_periods")
+        assert len(keys) == len({tuple(row.values()) for row in keys})
+        assert {row["account"] for row in keys} == {"a", "b"}
+
+
+def test_a_day_that_another_pipeline_overwrote_is_loaded_again_though_unchanged(
+    place: Place, api: Api
+) -> None:
+    first = api.wall.moment
+    load(place.pipeline("one"), api.source(START))
+    api.pass_days(6)
+    load(place.pipeline("two"), api.source(START))
+    assert place.rows("report_daily") == api.truth(START)
+    # The figures go back to what the first pipeline knows.
+    api.wall.moment = first + timedelta(minutes=1)
+    load(place.pipeline("one"), api.source(START))
+    last = api.yesterday
+    assert place.rows("report_daily", f"report_date <= '{last}'") == api.truth(START)
+
+
+def test_another_machine_goes_on_from_the_destination(place: Place, api: Api) -> None:
+    load(place.pipeline(machine="one"), api.source(START, lookback_days=10))
+    before = len(api.submitted())
+    api.pass_days(1)
+    load(place.pipeline(machine="two"), api.source(START, lookback_days=10))
+    assert place.rows("report_daily") == api.truth(START)
+    # The day before has settled by now, and is not exported again.
+    assert min(api.submitted()[before:])[0] == "2024-02-20"
+
+
+# --- Trouble -------------------------------------------------------------------------------------
+
+
+def test_failed_days_raise_after_the_others_were_loaded_and_come_next_time(
+    place: Place, api: Api
+) -> None:
+    api.sandbox.inject("task-failure", count=None, match=Match(day=date(2024, 2, 20)))
+    with pytest.raises(FailedDaysError, match="2024-02-20") as caught:
+        load(place.pipeline(), api.source(START))
+    assert [str(each.window) for each in caught.value.failures] == ["2024-02-20"]
+    assert caught.value.load_info
+    assert caught.value.load_info.loads_ids
+    others = api.truth(START, last=date(2024, 2, 19)) + api.truth("2024-02-21")
+    assert place.rows("report_daily") == others
+    api.sandbox.clear_faults()
+    load(place.pipeline(), api.source(START))
+    assert place.rows("report_daily") == api.truth(START)
+
+
+def test_under_a_plain_run_failed_days_are_one_line_each(
+    place: Place, api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
+    for day in (20, 22):
+        api.sandbox.inject("task-failure", count=None, match=Match(day=date(2024, 2, day)))
+    place.pipeline().run(api.source(START))
+    lines = [each.getMessage() for each in caplog.records if each.levelno >= logging.ERROR]
+    assert [line.partition(": polling")[0] for line in lines] == [
+        "Failed days: report daily, 2024-02-20",
+        "Failed days: report daily, 2024-02-22",
+    ]
+
+
+def test_an_api_that_is_down_raises_and_nothing_is_lost(place: Place, api: Api) -> None:
+    load(place.pipeline(), api.source(START))
+    before, state = place.rows("report_daily"), place.pipeline().state["sources"]
+    api.pass_days(1)
+    api.sandbox.inject("status-503", count=None)
+    with pytest.raises(IncompleteError, match="does not work"):
+        load(place.pipeline(), api.source(START, request_attempts=1, window_days=366))
+    assert place.rows("report_daily") == before
+    assert place.pipeline().state["sources"] == state
+    api.sandbox.clear_faults()
+    load(place.pipeline(), api.source(START))
+    assert place.rows("report_daily") == api.truth(START)
+
+
+def test_a_refused_token_raises_in_one_line_without_it(
+    place: Place, api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(AuthorizationError) as caught:
+        load(place.pipeline(), api.source(START, auth_token="another-token"))
+    with pytest.raises(PipelineStepFailed) as plain:
+        place.pipeline().run(api.source(START, auth_token="another-token"))
+    shown = "".join([str(caught.value), str(plain.value), caplog.text])
+    assert "another-token" not in shown
+    assert "\n" not in str(caught.value)
+
+
+# --- In steps ------------------------------------------------------------------------------------
+
+
+def test_a_limited_load_brings_the_newest_days_and_the_next_goes_on(place: Place, api: Api) -> None:
+    days = [str(date.fromisoformat(START) + timedelta(days=n)) for n in range(20)]
+    source = {"max_days_per_load": 8, "lookback_days": 30}
+    for loaded in (8, 16, 20):
+        load(place.pipeline(), api.source(START, **source))
+        periods = place.query("select period from report_periods order by period")
+        assert [str(row["period"]) for row in periods] == days[-loaded:]
+    assert place.rows("report_daily") == api.truth(START)
+
+
+def test_a_backfill_in_steps_can_go_on_to_its_end(place: Place, api: Api) -> None:
+    api.sandbox.inject("task-failure", count=None, match=Match(day=date(2024, 2, 25)))
+    with pytest.raises(FailedDaysError) as caught:
+        load(place.pipeline(), api.source(START, max_days_per_load=6), until_complete=True)
+    assert [str(each.window) for each in caught.value.failures] == ["2024-02-25"]
+    assert place.count("report_periods") == 19
+    others = api.truth(START, last=date(2024, 2, 24)) + api.truth("2024-02-26")
+    assert place.rows("report_daily") == others

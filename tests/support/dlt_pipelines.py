@@ -1,0 +1,150 @@
+"""Pipelines of the dlt source into real databases, on clocks that tests move."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final
+
+import dlt
+
+from advexport_sandbox import Clock, Interval, Sandbox, SandboxConfig
+from tap_advexport.dlt.source import resources
+from tap_advexport.sync.run import Machine
+from tests.support.accounts import TapClock, Wall
+from tests.support.api_rows import INTEGERS, NUMBERS, TEXTS, typed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+Cells = tuple[Any, ...]
+FIGURES: Final[dict[str, Any]] = {
+    "rows_per_day": 4,
+    "maturing_days": 9,
+    "vanish_share": 0.2,
+    "late_share": 0.15,
+    "empty_day_share": 0.15,
+    "seed": 7,
+}
+_NUMBERS = count()
+
+
+@dataclass
+class Place:
+    """A dataset of a database, and pipelines that load into it.
+
+    Attributes:
+        url: of a PostgreSQL server; empty for DuckDB, in a file of the folder.
+    """
+
+    folder: Path
+    url: str = ""
+    dataset: str = field(default_factory=lambda: f"ads{next(_NUMBERS)}")
+
+    @property
+    def destination(self) -> Any:  # noqa: ANN401 - one of dlt's
+        if self.url:
+            return dlt.destinations.postgres(self.url)
+        return dlt.destinations.duckdb(str(self.folder / "warehouse.duckdb"))
+
+    def pipeline(self, name: str = "advexport", machine: str = "one") -> dlt.Pipeline:
+        """A pipeline whose local folder is that of a machine."""
+        return dlt.pipeline(
+            name,
+            destination=self.destination,
+            dataset_name=self.dataset,
+            pipelines_dir=str(self.folder / machine),
+        )
+
+    def query(self, sql: str) -> list[dict[str, Any]]:
+        pipeline = self.pipeline("reader", "reader")
+        with pipeline.sql_client() as client, client.execute_query(sql) as cursor:
+            names = [column[0] for column in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def rows(self, table: str, where: str = "true") -> Counter[Cells]:
+        """The rows of a report by what the API says of them, times in UTC."""
+        return Counter(map(cells, self.query(f"select * from {table} where {where}")))  # noqa: S608
+
+    def count(self, table: str) -> int:
+        found = self.query(f"select count(*) as n from {table}")[0]["n"]  # noqa: S608
+        assert isinstance(found, int)
+        return found
+
+    def days(self, table: str = "report_daily") -> list[str]:
+        sql = f"select distinct report_date as d from {table} order by d"  # noqa: S608
+        return [str(row["d"]) for row in self.query(sql)]
+
+
+@dataclass
+class Api:
+    """An account of the API and the source that reads it, on one clock."""
+
+    sandbox: Sandbox
+    wall: Wall
+
+    def source(self, start: str, **options: Any) -> Any:  # noqa: ANN401 - a source of dlt's
+        """The source, with the settings of a test over those that make it quick."""
+        reports = options.pop("reports", ("daily",))
+        max_days = options.pop("max_days_per_load", None)
+        config = {
+            "auth_token": self.sandbox.token,
+            "api_url": self.sandbox.url,
+            "start_date": start,
+            "poll_interval_seconds": 0.01,
+            "skip_unchanged": False,
+            **options,
+        }
+        machine = Machine(clock=TapClock(self.wall), random=lambda: 0.0)
+
+        @dlt.source(name="advexport")
+        def on_clock() -> Iterator[Any]:
+            yield from resources(
+                config, reports=reports, max_days_per_load=max_days, machine=machine
+            )
+
+        return on_clock()
+
+    def pass_days(self, days: float) -> None:
+        self.wall.moment += timedelta(days=days)
+
+    @property
+    def yesterday(self) -> date:
+        return self.wall.moment.date() - timedelta(days=1)
+
+    def truth(self, start: str, report: str = "daily", last: date | None = None) -> Counter[Cells]:
+        """What the API says now of all days until yesterday."""
+        first = date.fromisoformat(start)
+        first = first.replace(day=1) if report == "monthly" else first
+        rows = self.sandbox.truth(Interval(report), first, last or self.yesterday)
+        return Counter(map(cells, map(typed_row, rows)))
+
+    def submitted(self) -> list[tuple[str, str]]:
+        """The windows that were submitted so far."""
+        return [
+            (str(task.submission.first), str(task.submission.last)) for task in self.sandbox.tasks
+        ]
+
+
+@contextmanager
+def new_api(now: str = "2024-03-01T03:00:00", **config: Any) -> Iterator[Api]:  # noqa: ANN401
+    """An API whose figures move, on a clock that stands still until a test moves it."""
+    wall = Wall(datetime.fromisoformat(now).replace(tzinfo=UTC))
+    with Sandbox(SandboxConfig(**(FIGURES | config)), clock=Clock(wall=wall)) as sandbox:
+        yield Api(sandbox, wall)
+
+
+def typed_row(row: dict[str, str]) -> dict[str, Any]:
+    time, *rest = typed(row)
+    names = (*TEXTS, *INTEGERS, *NUMBERS)
+    return {"time": datetime.fromisoformat(time), **dict(zip(names, rest, strict=True))}
+
+
+def cells(row: dict[str, Any]) -> Cells:
+    """A row as it can be compared."""
+    moment = row["time"].astimezone(UTC)
+    return (moment, *(row[name] for name in (*TEXTS, *INTEGERS, *NUMBERS)))
