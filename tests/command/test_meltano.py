@@ -18,14 +18,8 @@ import yaml
 from advexport_sandbox import Interval, Sandbox, SandboxConfig
 from scripts.render_hub import DEFINITION
 from tests.support.paths import ROOT
-from tests.support.pipelines import (
-    Database,
-    Files,
-    Meltano,
-    meltano_program,
-    read_json_lines,
-    uv_program,
-)
+from tests.support.pipelines import Meltano, meltano_program, uv_program
+from tests.support.places import Database, Files, read_json_lines
 from tests.support.warehouses import postgres, run
 
 if TYPE_CHECKING:
@@ -44,7 +38,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 def config_test(sandbox: Sandbox, folder: Path, **settings: Any) -> tuple[int, str, float]:  # noqa: ANN401
     """`meltano config test tap-advexport`: exit code, all that is shown, seconds."""
-    place = Files(folder, {}, read_json_lines, "jsonl")
+    place = Files(folder, {}, read_json_lines)
     meltano = Meltano("target-csv", place, folder, sandbox)
     meltano.install()
     config = {"auth_token": sandbox.token, "api_url": sandbox.url, "start_date": "2024-12-01"}

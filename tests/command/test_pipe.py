@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from tests.support.paths import ROOT
-from tests.support.pipelines import wait_for
+from tests.support.servers import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,14 +13,9 @@ import pytest
 
 from advexport_sandbox import Interval, Match, Options, Sandbox, SandboxConfig
 from tests.support.paths import ROOT
-from tests.support.pipelines import (
-    LOADERS,
-    Bare,
-    Meltano,
-    Place,
-    canonical,
-    place_of,
-)
+from tests.support.pipelines import Bare, Meltano
+from tests.support.places import Place, canonical, place_of
+from tests.support.targets import LOADERS, OTHERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +25,14 @@ pytestmark = pytest.mark.targets
 
 # With an offset that is no whole number of hours, so that it cannot be overlooked.
 ZONE: Final = ZoneInfo("Asia/Kolkata")
-TARGETS: Final = ("target-postgres", "target-duckdb", "target-jsonl", "target-csv")
+TARGETS: Final = (
+    "target-postgres",
+    "target-duckdb",
+    "target-jsonl",
+    "target-csv",
+    "target-s3-jsonl",
+    "target-s3-csv",
+)
 LONG_NUMBER: Final = "12345678901234567.12345678901"
 
 
@@ -66,8 +68,13 @@ def settings(sandbox: Sandbox, first: date, last: date, **others: object) -> dic
 # --- The life of a warehouse ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("way", [Bare, Meltano], ids=["pipe", "meltano"])
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(
+    ("target", "way"),
+    [
+        *(pytest.param(target, Bare, id=f"{target}-pipe") for target in TARGETS),
+        *(pytest.param(target, Meltano, id=f"{target}-meltano") for target in LOADERS),
+    ],
+)
 def test_warehouse_holds_the_truth_whatever_happens_to_it(
     target: str, way: type[Bare | Meltano], tmp_path: Path, stack: ExitStack
 ) -> None:
@@ -199,4 +206,4 @@ def documented() -> dict[str, dict[str, str]]:
 
 def test_documentation_and_meltano_name_the_targets_that_are_tested_here() -> None:
     assert tuple(documented()) == TARGETS
-    assert set(LOADERS) == set(TARGETS)
+    assert {*LOADERS, *OTHERS} == set(TARGETS)

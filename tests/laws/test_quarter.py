@@ -16,7 +16,8 @@ import pytest
 
 from advexport_sandbox import Clock, Interval, Sandbox, SandboxConfig
 from tests.support.accounts import Account, Wall, bare, dates, true
-from tests.support.pipelines import Database, Rows, canonical, loader, place_of
+from tests.support.pipelines import loader
+from tests.support.places import Database, Rows, canonical, place_of
 from tests.support.quarter import (
     DAYS,
     FATES,

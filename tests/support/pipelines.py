@@ -2,196 +2,33 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import shutil
 import subprocess
 import sys
-import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 
-from tests.support.api_rows import INTEGERS, NUMBERS, TEXTS
 from tests.support.paths import ROOT
-from tests.support.warehouses import CACHE, environment, locked, postgres, run
+from tests.support.servers import wait_for
+from tests.support.targets import plugin_of, programs_of
+from tests.support.warehouses import CACHE, environment, locked, run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from contextlib import ExitStack
+    from collections.abc import Mapping
 
     from advexport_sandbox import Sandbox
-
-LOADERS: Final[dict[str, dict[str, Any]]] = {
-    loader["name"]: loader
-    for loader in yaml.safe_load((ROOT / "meltano.yml").read_text("utf-8"))["plugins"]["loaders"]
-}
-SCHEMA: Final = "main"
-
-# What a target's own driver answers, as JSON that keeps every digit.
-READ: Final = """
-import json, sys
-url, query = json.load(sys.stdin)
-if url.startswith("postgresql:"):
-    import psycopg
-    connection = psycopg.connect(url)
-else:
-    import duckdb
-    connection = duckdb.connect(url)
-cursor = connection.cursor()
-cursor.execute(query)
-names = [column[0] for column in cursor.description]
-plain = (bool, int, type(None))
-rows = [[v if isinstance(v, plain) else str(v) for v in row] for row in cursor.fetchall()]
-json.dump([dict(zip(names, row)) for row in rows], sys.stdout)
-"""
-# The query of the README.
-TRUE_ROWS: Final = """
-    select r.* from {schema}.report_{report} r
-    join {schema}.report_periods p
-      on p.report = '{report}' and p.period = r.report_date and p.export_id = r.export_id
-"""
-
-Rows = list[dict[str, Any]]
-
-
-# --- Places that targets load into ---------------------------------------------------------------
-
-
-class Place(Protocol):
-    """Where a target loads to."""
-
-    def settings(self) -> dict[str, Any]:
-        """The target's settings, over those of `meltano.yml`."""
-        ...
-
-    def rows(self, stream: str) -> Rows:
-        """All that lies there of a stream; numbers as int or as text with every digit."""
-        ...
-
-    def true_rows(self) -> Rows:
-        """The rows of the daily report that hold, as the documentation says to find them."""
-        ...
-
-
-@dataclass(frozen=True)
-class Database:
-    """A database, read with the driver that the target itself brings."""
-
-    target: str
-    url: str
-    given: Mapping[str, Any]
-    schema: str = SCHEMA
-
-    def settings(self) -> dict[str, Any]:
-        return dict(self.given)
-
-    def rows(self, stream: str) -> Rows:
-        return self.query(f"select * from {self.schema}.{stream}")  # noqa: S608  # ours
-
-    def true_rows(self, report: str = "daily") -> Rows:
-        return self.query(TRUE_ROWS.format(schema=self.schema, report=report))
-
-    def query(self, query: str) -> Rows:
-        python = str(programs_of(self.target) / "python")
-        answer = run([python, "-c", READ], text=json.dumps([self.url, query])).stdout
-        rows: Rows = json.loads(answer)
-        return rows
-
-
-@dataclass(frozen=True)
-class Files:
-    """A folder of files to which every run appends, or adds one."""
-
-    folder: Path
-    given: Mapping[str, Any]
-    read: Callable[[Path], Iterator[dict[str, Any]]]
-    suffix: str
-
-    def settings(self) -> dict[str, Any]:
-        return dict(self.given)
-
-    def rows(self, stream: str) -> Rows:
-        # In order of their names: those of target-csv hold the time of the run.
-        return [
-            row
-            for path in sorted(self.folder.glob(f"{stream}*.{self.suffix}"))
-            for row in self.read(path)
-        ]
-
-    def true_rows(self) -> Rows:
-        """Of each period the version confirmed last, and each of its rows once."""
-        periods = [row for row in self.rows("report_periods") if row["report"] == "daily"]
-        ordered = sorted(periods, key=lambda row: (row["confirmed_at"], row["exported_at"]))
-        holds = {row["period"]: row["export_id"] for row in ordered}
-        held = {
-            row["row_key"]: row
-            for row in self.rows("report_daily")
-            if holds.get(row["report_date"]) == row["export_id"]
-        }
-        return list(held.values())
-
-
-def place_of(target: str, folder: Path, stack: ExitStack) -> Place:
-    """An empty place for a target, with the settings that docs/targets.md recommends."""
-    if target == "target-postgres":
-        url = stack.enter_context(postgres())
-        # Times come out in the zone of the session, whatever that of the server.
-        sqlalchemy_url = f"{url.replace(':', '+psycopg:', 1)}?options=-c%20timezone%3DUTC"
-        given = {"sqlalchemy_url": sqlalchemy_url}
-        return Database(target, url, given, schema="tap_advexport")
-    if target == "target-duckdb":
-        path = str(folder / "warehouse.duckdb")
-        return Database(target, path, {"filepath": path})
-    out = folder / "out"
-    out.mkdir()
-    if target == "target-jsonl":
-        return Files(out, {"destination_path": str(out)}, read_json_lines, "jsonl")
-    return Files(out, {"output_path": str(out)}, read_csv, "csv")
-
-
-def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
-    for line in path.read_text("utf-8").splitlines():
-        yield json.loads(line, parse_float=Decimal)
-
-
-def read_csv(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        yield from csv.DictReader(file)
-
-
-def canonical(row: dict[str, Any]) -> tuple[str, ...]:
-    """Cells that can be compared: a moment in UTC, an empty text for null, plain numbers."""
-    moment = datetime.fromisoformat(row["time"])
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    texts = (moment.astimezone(UTC).isoformat(), *(row[name] or "" for name in TEXTS))
-    return *texts, *(canonical_number(row[name]) for name in (*INTEGERS, *NUMBERS))
-
-
-def canonical_number(value: object) -> str:
-    return "" if value in {None, ""} else f"{Decimal(str(value)).normalize():f}"
-
-
-# --- The programs --------------------------------------------------------------------------------
-
-
-def programs_of(target: str) -> Path:
-    """The programs of a target's environment, as `meltano.yml` says to install it."""
-    requirements = LOADERS[target]["pip_url"].replace(" ", "\n") + "\n"
-    return environment(target, requirements)
+    from tests.support.places import Place
 
 
 def loader(target: str, place: Place, folder: Path) -> list[str]:
     """The command that loads into a place, with its settings in a file of the folder."""
     config = folder / "target.json"
-    given = LOADERS[target].get("config", {}) | place.settings()
+    given = plugin_of(target).get("config", {}) | place.settings()
     config.write_text(json.dumps(given), "utf-8")
     return [str(programs_of(target) / target), "--config", str(config)]
 
@@ -301,11 +138,3 @@ def uv_program() -> str:
 
 def as_text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def wait_for(is_so: Callable[[], bool], seconds: float = 60) -> None:
-    """Wait for what another program does."""
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)

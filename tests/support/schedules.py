@@ -14,15 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from advexport_sandbox import Interval, Sandbox, SandboxConfig
 from tests.support.paths import ROOT
-from tests.support.pipelines import (
-    Database,
-    Files,
-    Place,
-    canonical,
-    programs_of,
-    read_json_lines,
-    wait_for,
-)
+from tests.support.places import Database, Files, Place, canonical, read_json_lines
+from tests.support.servers import wait_for
+from tests.support.targets import programs_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +47,7 @@ class Home:
     def place(self) -> Place:
         if self.target == "target-duckdb":
             return Database(self.target, str(self.folder / "warehouse.duckdb"), {}, SCHEMA)
-        return Files(self.folder / "out", {}, read_json_lines, "jsonl")
+        return Files(self.folder / "out", {}, read_json_lines)
 
     @property
     def yesterday(self) -> date:
