@@ -14,6 +14,7 @@ from rich.text import Text
 from typing_extensions import override
 
 from tap_advexport.progress.progress import Progress, WindowDone, duration
+from tap_advexport.progress.terminal import RedErrors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +51,8 @@ class LiveDisplay:
         for handler in _handlers_of(stream):
             handler.setStream(display._above)
             handler.addFilter(display._above.shorten)
+            if isinstance(handler.formatter, RedErrors):
+                handler.formatter.is_short = True
         display._live.start(refresh=True)
         return display
 
@@ -59,6 +62,8 @@ class LiveDisplay:
         for handler in _handlers_of(self._above):
             handler.setStream(self._stream)
             handler.removeFilter(self._above.shorten)
+            if isinstance(handler.formatter, RedErrors):
+                handler.formatter.is_short = False
 
 
 def rendered(progress: Progress) -> RenderableType:
@@ -96,7 +101,8 @@ class _Above(io.TextIOBase):
     @override
     def write(self, text: str) -> int:
         # Left as it is, also where it is longer than the terminal is wide.
-        self._console.print(Text.from_ansi(text), end="\n" * text.endswith("\n"), soft_wrap=True)
+        line = Text.from_ansi(text.removesuffix("\n"))
+        self._console.print(line, end="\n" * text.endswith("\n"), soft_wrap=True)
         return len(text)
 
     def shorten(self, record: logging.LogRecord) -> bool:

@@ -82,13 +82,24 @@ def _is_coloured(environment: Mapping[str, str]) -> bool:
 def _colour_errors() -> None:
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stderr:
-            handler.setFormatter(_RedErrors(FORMAT, style="{"))
+            handler.setFormatter(RedErrors(FORMAT, style="{"))
 
 
-class _RedErrors(logging.Formatter):
+class RedErrors(logging.Formatter):
+    """For a terminal: errors in red.
+
+    Attributes:
+        is_short: without time and logger, for who looks at the lines as they come.
+    """
+
+    is_short = False
+
     @override
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
+        if self.is_short:
+            level = f"{record.levelname.title()}: " if record.levelno > logging.INFO else ""
+            text = f"{level}{text.split(' | ', 3)[-1]}"
         return f"\x1b[31m{text}\x1b[0m" if record.levelno >= logging.ERROR else text
 
 
