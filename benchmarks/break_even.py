@@ -30,7 +30,7 @@ def measure_break_even() -> tuple[float, float]:
 def _conversion() -> Conversion:
     day = date.fromisoformat(FIRST)
     columns = (*COLUMN_NAMES, *ADDED_COLUMNS)
-    return Conversion(Interval.DAILY, day, day, "UTC", "0", "0", columns, is_end_proven=True)
+    return Conversion(Interval.DAILY, day, day, "UTC", columns, is_end_proven=True)
 
 
 def _seconds_of_process(data: bytes) -> float:

@@ -53,8 +53,6 @@ def _convert(path: Path) -> tuple[int, float]:
         first=date.fromisoformat(FIRST),
         last=date.fromisoformat(FIRST),
         timezone="UTC",
-        export_id="0" * 32,
-        exported_at="2024-12-01T00:00:00Z",
         columns=(*COLUMN_NAMES, *ADDED_COLUMNS),
         is_end_proven=True,
     )

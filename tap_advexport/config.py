@@ -162,11 +162,11 @@ def _is_of_meltano(name: str, kinds: Mapping[str, Any], *, is_alone: bool) -> bo
 
 def _columns(*, is_labelled: bool) -> dict[str, list[str]]:
     """The columns of each stream."""
-    label = ["account"] if is_labelled else []
     found = {
-        report.stream: [*label, *report_schema(report.interval)["properties"]] for report in REPORTS
+        report.stream: list(report_schema(report.interval, is_labelled=is_labelled)["properties"])
+        for report in REPORTS
     }
-    return found | {PERIODS_STREAM: [*label, *periods_schema()["properties"]]}
+    return found | {PERIODS_STREAM: list(periods_schema(is_labelled=is_labelled)["properties"])}
 
 
 def _check_type(name: str, value: object, kind: Mapping[str, Any]) -> None:

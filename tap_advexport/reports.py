@@ -116,5 +116,7 @@ KEY_DIMENSIONS: Final = (
 )
 ROW_KEY_VERSION: Final = "1"
 
-# The columns that the tap adds, in the order in which they are emitted after the API's own.
-ADDED_COLUMNS: Final = ("report_date", "row_key", "export_id", "exported_at")
+# The columns that the tap adds, in the order in which they are emitted after the API's own; last
+# comes the label of the account, where there is one.
+ADDED_COLUMNS: Final = ("report_date", "row_key", "export_id", "period_version", "exported_at")
+ACCOUNT_COLUMN: Final = "account"

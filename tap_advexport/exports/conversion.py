@@ -9,7 +9,6 @@ from tap_advexport.exports.spool import open_spool, reopened
 from tap_advexport.records.convert import Conversion, Converted, convert
 from tap_advexport.records.pool import ConversionProcesses, NoProcessError
 from tap_advexport.records.source import is_packed
-from tap_advexport.windows import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,8 +91,6 @@ def converter(
             first=task.window.first,
             last=task.window.last,
             timezone=zone.key,
-            export_id=task.task_id,
-            exported_at=rfc3339(task.submitted_at),
             columns=columns,
             is_end_proven=downloaded.is_end_proven,
         )

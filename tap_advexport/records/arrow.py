@@ -41,6 +41,8 @@ _ADDED: Final[dict[str, tuple[Any, pa.DataType]]] = {
     "report_date": (date, pa.date32()),
     "row_key": (str, pa.string()),
     "export_id": (str, pa.string()),
+    "period_version": (str, pa.string()),
+    "account": (str, pa.string()),
     "exported_at": (datetime, pa.timestamp("us", "UTC")),
 }
 

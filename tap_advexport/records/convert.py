@@ -22,7 +22,7 @@ from tap_advexport.records.encoder import Encoder
 from tap_advexport.records.period_version import period_version
 from tap_advexport.records.repetitions import Repetitions
 from tap_advexport.records.totals import Ledger, NotTimeOrderedError
-from tap_advexport.reports import ADDED_COLUMNS, COLUMN_NAMES, Interval
+from tap_advexport.reports import Interval  # noqa: TC001 - as `date`
 
 if TYPE_CHECKING:
     from array import array
@@ -53,8 +53,7 @@ class Conversion:
         first: the first day of the export's window.
         last: its last day, included.
         timezone: IANA name of the zone of `time`.
-        exported_at: when the export was demanded, RFC 3339.
-        columns: the columns to emit, `row_key` among them; the order is always the canonical one.
+        columns: the columns to emit; `row_key` always is, and the order is the canonical one.
         is_end_proven: the transport proved that the file's last byte is its last.
     """
 
@@ -62,8 +61,6 @@ class Conversion:
     first: date
     last: date
     timezone: str
-    export_id: str
-    exported_at: str
     columns: tuple[str, ...]
     is_end_proven: bool
 
@@ -93,13 +90,12 @@ class Converted:
 
     periods: tuple[Period, ...]
     row_count: int
-    byte_count: int
     unknown_columns: tuple[str, ...]
     is_time_ordered: bool
 
 
 def convert(source: BinaryIO, out: BinaryIO, conversion: Conversion) -> Converted:
-    """Verify a downloaded file and write its rows to `out`, a line of JSON each.
+    """Verify a downloaded file and write its rows to `out`, a line each (`records.lines`).
 
     Args:
         source: the file as it came, seekable.
@@ -143,12 +139,10 @@ def _convert_once(
 ) -> Converted:
     """Convert the file under an assumption about its order, as far as that holds."""
     _start_over(source, out)
-    columns = [name for name in (*COLUMN_NAMES, *ADDED_COLUMNS) if name in conversion.columns]
     zone = ZoneInfo(conversion.timezone)
     calendar = Calendar(conversion.interval, conversion.first, conversion.last, zone)
-    constants = {"export_id": conversion.export_id, "exported_at": conversion.exported_at}
     table = Table(source, is_end_proven=conversion.is_end_proven)
-    encoder = Encoder(calendar, columns, constants)
+    encoder = Encoder(calendar, conversion.columns)
     ledger = Ledger(out, calendar.periods(), is_time_ordered=is_time_ordered)
     for block in table.blocks(_BLOCK_BYTES if is_time_ordered else _UNORDERED_BLOCK_BYTES):
         try:
@@ -161,7 +155,6 @@ def _convert_once(
     return Converted(
         periods=tuple(_period(first, tally) for first, tally in ledger.tallies.items()),
         row_count=sum(tally.row_count for tally in ledger.tallies.values()),
-        byte_count=ledger.byte_count,
         unknown_columns=table.unknown_columns,
         is_time_ordered=is_time_ordered,
     )

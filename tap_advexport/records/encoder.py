@@ -7,7 +7,6 @@ is done for each row in Python itself. Cells are checked as they enter a cache.
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import groupby
@@ -22,7 +21,7 @@ from tap_advexport.records.row_key import HASH_BYTES, KeyImages, repeated_row_ke
 from tap_advexport.reports import COLUMN_NAMES, COLUMNS, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import date
 
     from tap_advexport.records.cells import Calendar
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
 
 # The first column has about as many values as there are rows: no cache.
 _UNCACHED: Final = COLUMN_NAMES[0]
+# The end of every line, behind the last digit of `row_key`.
+_TAIL: Final = b'"\n'
 _KINDS: Final = {column.name: column.kind for column in COLUMNS}
 _encode_text: Final = msgspec.json.Encoder().encode
 
@@ -68,15 +69,13 @@ class Encoder:
     def __init__(
         self,
         calendar: Calendar,
-        columns: Sequence[str],
-        constants: Mapping[str, str],
+        columns: Collection[str],
     ) -> None:
         """Build the caches.
 
         Args:
             calendar: what `time` may be.
-            columns: the columns that go out, in canonical order, `row_key` among them.
-            constants: the added columns whose value is the same in all rows.
+            columns: the columns that go out; `row_key` always does.
         """
         self._periods = Cache(calendar.period)
         self._clicks = Cache(integer_value)
@@ -84,16 +83,18 @@ class Encoder:
         self._costs = Cache(number_value)
         self._rates = Cache(number_text)
         self._images = KeyImages(calendar.interval)
+        selected = [name for name in COLUMN_NAMES if name in columns]
         self._fragments = {
-            name: _fragments(name, calendar, is_first=name == columns[0])
-            for name in COLUMN_NAMES
-            if name in columns and name != _UNCACHED
+            name: _fragments(name, calendar, is_first=name == selected[0])
+            for name in selected
+            if name != _UNCACHED
         }
-        self._to_row_key = Cache(_to_row_key(calendar, columns))
         self._is_uncached_out = _UNCACHED in columns
+        self._to_row_key = Cache(
+            _to_row_key(calendar, is_first=not selected, is_dated="report_date" in columns)
+        )
         self._head = b"{" + (_prefix(_UNCACHED, is_first=True) if self._is_uncached_out else b"")
-        self._tail = _tail({name: text for name, text in constants.items() if name in columns})
-        self._between = self._tail + self._head
+        self._between = _TAIL + self._head
 
     def runs(self, columns: Mapping[str, Sequence[str]], repetitions: Repetitions) -> Iterator[Run]:
         """Convert a block of rows, given as its columns, and give its runs of equal periods.
@@ -154,7 +155,7 @@ class Encoder:
         return list(map(b"".join, pieces))
 
     def _whole(self, lines: Iterable[bytes]) -> bytes:
-        return b"".join((self._head, self._between.join(lines), self._tail))
+        return b"".join((self._head, self._between.join(lines), _TAIL))
 
 
 def _runs(periods: Sequence[date]) -> Iterator[tuple[date, int, int]]:
@@ -171,12 +172,6 @@ def _runs(periods: Sequence[date]) -> Iterator[tuple[date, int, int]]:
 
 def _prefix(name: str, *, is_first: bool) -> bytes:
     return f'{"" if is_first else ","}"{name}":'.encode()
-
-
-def _tail(constants: Mapping[str, str]) -> bytes:
-    """Give the end of every line, from behind the last digit of `row_key`."""
-    added = (f',"{name}":{json.dumps(text)}' for name, text in constants.items())
-    return f'"{"".join(added)}}}\n'.encode()
 
 
 def _fragments(
@@ -204,10 +199,10 @@ def _number_fragments(prefix: str, cells: Sequence[str]) -> list[bytes]:
     return f"\n{prefix}".join(("", *texts)).encode().split(b"\n")[1:]
 
 
-def _to_row_key(calendar: Calendar, columns: Sequence[str]) -> Callable[[str], bytes]:
+def _to_row_key(calendar: Calendar, *, is_first: bool, is_dated: bool) -> Callable[[str], bytes]:
     """Give what makes the part of a line from `report_date` to before `row_key`'s digits."""
-    to_digits = _prefix("row_key", is_first=columns[0] == "row_key") + b'"'
-    if "report_date" not in columns:
+    to_digits = _prefix("row_key", is_first=is_first and not is_dated) + b'"'
+    if not is_dated:
         return lambda _: to_digits
-    to_date = _prefix("report_date", is_first=columns[0] == "report_date")
+    to_date = _prefix("report_date", is_first=is_first)
     return lambda time: b'%b"%b"%b' % (to_date, str(calendar.period(time)).encode(), to_digits)

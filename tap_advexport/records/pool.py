@@ -87,9 +87,9 @@ class ConversionProcesses:
             if code > 0:
                 raise NoProcessError(said.decode(errors="replace") or f"exit code {code}")
         raise OutputError(
-            f"conversion of the file of task {conversion.export_id}: its process was killed twice "
-            f"({signal.Signals(-code).name}), as happens when memory runs out; free some, or lower "
-            "max_concurrent_exports"
+            f"conversion of the file of {conversion.first}..{conversion.last}: its process was "
+            f"killed twice ({signal.Signals(-code).name}), as happens when memory runs out; free "
+            "some, or lower max_concurrent_exports"
         )
 
     def close(self) -> None:

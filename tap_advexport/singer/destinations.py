@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from singer_sdk.singerlib.json import deserialize_json
 
+from tap_advexport.records.lines import ExportConstants, record_lines
 from tap_advexport.singer.batch import write_batch_files
-from tap_advexport.singer.messages import RecordFrame, copy_spans
+from tap_advexport.singer.messages import record_frame
 from tap_advexport.windows import rfc3339
 
 if TYPE_CHECKING:
@@ -32,10 +33,13 @@ _Item = TypeVar("_Item")
 class SingerDestination(Generic[_Item]):
     """What all three share: periods as records of their stream, commit as STATE."""
 
-    def __init__(self, run: Run, stream: OwnStateStream, output: SingerOutput) -> None:
+    def __init__(
+        self, run: Run, stream: OwnStateStream, output: SingerOutput, shape: Shape
+    ) -> None:
         self._run = run
         self._stream = stream
         self._output = output
+        self._shape = shape
 
     def write_periods(self, rows: Sequence[PeriodRow]) -> Iterator[_Item]:
         """Write rows of `report_periods`."""
@@ -58,13 +62,14 @@ class ReadyLines(SingerDestination[Any]):
 
     def write_rows(self, ready: Ready, periods: Sequence[Period]) -> Iterator[Any]:
         """Write whole lines, some at a time."""
-        frame = RecordFrame(
+        frame = record_frame(
             self._stream.name,
             version=self._stream.record_version,
             time_extracted=rfc3339(self._run.machine.clock.now()),
         )
-        for lines in copy_spans(ready.lines, spans_of(periods)):
-            self._output.write_lines(frame.wrap(lines))
+        constants = constants_of(self._run, ready, self._shape)
+        for lines in record_lines(ready.lines, periods, constants, frame):
+            self._output.write_lines(lines)
             self._run.progress.sent(lines.count(b"\n"))
         self._stream.record_counter.increment(sum(period.row_count for period in periods))
         return iter(())
@@ -75,7 +80,7 @@ class SdkRecords(SingerDestination["Record"]):
 
     def write_rows(self, ready: Ready, periods: Sequence[Period]) -> Iterator[Record]:
         """Give the records of some periods."""
-        yield from records_of(ready, periods)
+        yield from records_of(ready, periods, constants_of(self._run, ready, self._shape))
         self._run.progress.sent(sum(period.row_count for period in periods))
 
 
@@ -87,12 +92,11 @@ class BatchFiles(SingerDestination["Batch"]):
         run: Run,
         stream: OwnStateStream,
         output: SingerOutput,
-        config: BatchConfig,
         shape: Shape,
+        config: BatchConfig,
     ) -> None:
-        super().__init__(run, stream, output)
+        super().__init__(run, stream, output, shape)
         self._config = config
-        self._columns = shape.columns
 
     def write_rows(self, ready: Ready, periods: Sequence[Period]) -> Iterator[Batch]:
         """Write the files of some periods, and give one manifest of them."""
@@ -100,8 +104,8 @@ class BatchFiles(SingerDestination["Batch"]):
             self._config,
             self._stream.name,
             ready.task.task_id,
-            copy_spans(ready.lines, spans_of(periods)),
-            columns=self._columns,
+            record_lines(ready.lines, periods, constants_of(self._run, ready, self._shape)),
+            columns=self._shape.columns,
             timezone=self._run.settings.timezone.key,
         )
         if files:
@@ -111,21 +115,20 @@ class BatchFiles(SingerDestination["Batch"]):
         self._run.progress.sent(rows)
 
 
-def records_of(ready: Ready, periods: Iterable[Period]) -> Iterator[Record]:
+def constants_of(run: Run, ready: Ready, shape: Shape) -> ExportConstants:
+    """Give what all rows of an export have in common."""
+    return ExportConstants(
+        columns=shape.columns,
+        export_id=ready.task.task_id,
+        exported_at=ready.task.submitted_at,
+        account=run.settings.account,
+    )
+
+
+def records_of(
+    ready: Ready, periods: Iterable[Period], constants: ExportConstants
+) -> Iterator[Record]:
     """Give the records of some periods, as the SDK takes them."""
-    for lines in copy_spans(ready.lines, spans_of(periods)):
+    for lines in record_lines(ready.lines, periods, constants):
         for line in lines.splitlines():
             yield deserialize_json(line)
-
-
-def spans_of(periods: Iterable[Period]) -> Iterator[tuple[int, int]]:
-    """Give the byte ranges of some periods in order, those that touch made one."""
-    start = stop = 0
-    for next_start, next_stop in sorted(span for period in periods for span in period.spans):
-        if next_start != stop:
-            if stop > start:
-                yield start, stop
-            start = next_start
-        stop = next_stop
-    if stop > start:
-        yield start, stop

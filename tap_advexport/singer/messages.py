@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from singer_sdk.io_base import SingerWriter
 from singer_sdk.singerlib.encoding.simple import Message, StateMessage
 
-from tap_advexport.singer.stdout import COPY_BYTES, OutputClosed, Stdout
+from tap_advexport.records.lines import LineFrame
+from tap_advexport.singer.stdout import OutputClosed, Stdout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable
 
 
 class MessageWriter(SingerWriter):
@@ -60,44 +61,10 @@ class MessageWriter(SingerWriter):
         return self._stdout
 
 
-def copy_spans(
-    lines: BinaryIO, spans: Iterable[tuple[int, int]], chunk_bytes: int = COPY_BYTES
-) -> Iterator[bytes]:
-    """The lines in some byte ranges of a spool, in pieces that end at a line's end.
-
-    Args:
-        lines: a spool of lines.
-        spans: ranges [start, stop) that begin and end at a line's end.
-        chunk_bytes: about how large a piece may be; a longer line comes whole.
-    """
-    for start, stop in spans:
-        lines.seek(start)
-        left, rest = stop - start, b""
-        while left:
-            chunk = lines.read(min(chunk_bytes, left))
-            if not chunk:
-                msg = "a spool is shorter than what was written to it"
-                raise AssertionError(msg)
-            left -= len(chunk)
-            end = chunk.rfind(b"\n") + 1
-            if end:
-                yield rest + chunk[:end]
-                rest = chunk[end:]
-            else:
-                rest += chunk
-
-
-class RecordFrame:
-    """Makes RECORD messages out of record lines by putting the same text around each."""
-
-    def __init__(self, stream: str, *, version: int | None, time_extracted: str) -> None:
-        head = f'{{"type":"RECORD","stream":"{stream}","record":'
-        tail = f',"version":{version}' if version is not None else ""
-        self._head = head.encode()
-        self._tail = f'{tail},"time_extracted":"{time_extracted}"}}'.encode()
-
-    def wrap(self, lines: bytes) -> bytes:
-        """Whole record lines as whole RECORD lines."""
-        # A raw newline stands only at a line's end: JSON escapes it within texts.
-        between = self._tail + b"\n" + self._head
-        return self._head + lines[:-1].replace(b"\n", between) + self._tail + b"\n"
+def record_frame(stream: str, *, version: int | None, time_extracted: str) -> LineFrame:
+    """Give what makes RECORD messages of records, a line each."""
+    tail = f',"version":{version}' if version is not None else ""
+    return LineFrame(
+        f'{{"type":"RECORD","stream":"{stream}","record":'.encode(),
+        f'{tail},"time_extracted":"{time_extracted}"}}'.encode(),
+    )

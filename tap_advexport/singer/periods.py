@@ -8,8 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from typing_extensions import override
 
-from tap_advexport.reports import PERIODS_STREAM
-from tap_advexport.singer.schemas import PERIODS_KEY, PERIODS_REPLICATION_KEY, periods_schema
+from tap_advexport.reports import ACCOUNT_COLUMN, PERIODS_STREAM
+from tap_advexport.singer.schemas import (
+    PERIODS_KEY,
+    PERIODS_REPLICATION_KEY,
+    account_key,
+    periods_schema,
+)
 from tap_advexport.singer.sdk import OwnStateStream
 from tap_advexport.windows import rfc3339
 
@@ -33,8 +38,11 @@ class PeriodsStream(OwnStateStream):
     selected_by_default = True
 
     def __init__(self, tap: Tap) -> None:
-        super().__init__(tap, schema=periods_schema(), name=PERIODS_STREAM)
-        self.primary_keys = list(PERIODS_KEY)
+        self._account: str | None = tap.config.get("account")
+        is_labelled = bool(self._account)
+        schema = periods_schema(is_labelled=is_labelled)
+        super().__init__(tap, schema=schema, name=PERIODS_STREAM)
+        self.primary_keys = [*account_key(is_labelled=is_labelled), *PERIODS_KEY]
         self.replication_key = PERIODS_REPLICATION_KEY
         self._has_schema_out = False
 
@@ -50,7 +58,10 @@ class PeriodsStream(OwnStateStream):
     def emit(self, row: PeriodRow) -> None:
         """Write one period's row."""
         self._write_schema_message()
-        self.emit_record(_record(row))
+        record = _record(row)
+        if self._account:
+            record[ACCOUNT_COLUMN] = self._account
+        self.emit_record(record)
         self.record_counter.increment()
 
     @override
@@ -65,6 +76,7 @@ def _record(row: PeriodRow) -> dict[str, Any]:
     return {
         "report": row.report,
         "period": row.period.isoformat(),
+        "period_version": row.version,
         "export_id": row.export_id,
         "exported_at": rfc3339(row.exported_at),
         "confirmed_at": rfc3339(row.confirmed_at),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from tap_advexport.reports import COLUMNS, Interval, Kind
+from tap_advexport.reports import ACCOUNT_COLUMN, COLUMNS, Interval, Kind
 
 _TYPES: Final[dict[Kind, dict[str, Any]]] = {
     Kind.TEXT: {"type": ["string"]},
@@ -22,9 +22,17 @@ _PERIOD_WORDS: Final = {
 PERIODS_KEY: Final = ("report", "period")
 PERIODS_REPLICATION_KEY: Final = "confirmed_at"
 
+# Hexadecimal digits of a key or version. Targets size the columns of keys by it.
+_DIGEST: Final[dict[str, Any]] = {"type": ["string"], "maxLength": 32}
 
-def report_schema(interval: Interval) -> dict[str, Any]:
-    """The schema of one report's rows."""
+
+def account_key(*, is_labelled: bool) -> tuple[str, ...]:
+    """Give the column that leads the keys, if the account has a label."""
+    return (ACCOUNT_COLUMN,) if is_labelled else ()
+
+
+def report_schema(interval: Interval, *, is_labelled: bool) -> dict[str, Any]:
+    """Give the schema of one report's rows; with the account's label, if it has one."""
     properties = {
         column.name: {**_TYPES[column.kind], "description": column.description}
         for column in COLUMNS
@@ -36,26 +44,31 @@ def report_schema(interval: Interval) -> dict[str, Any]:
             "description": f"The row's period, from `time`: {_PERIOD_WORDS[interval]}.",
         },
         "row_key": {
-            "type": ["string"],
+            **_DIGEST,
             "description": "Identity of the row, 32 hexadecimal digits: a hash of the interval and "
             "the dimensions that the API groups by, and the ordinal of a repetition.",
         },
         "export_id": {
             "type": ["string"],
-            "description": "Task id of the export that the row came in. The row holds as long as "
-            "it is its period's in report_periods.",
+            "description": "Task id of the export that the row came in, for people.",
+        },
+        "period_version": {
+            **_DIGEST,
+            "description": "Identity of the figures of the row's period, 32 hexadecimal digits. "
+            "The row holds as long as it is that of its period in report_periods.",
         },
         "exported_at": {
             "type": ["string"],
             "format": "date-time",
-            "description": "When that export was demanded, before its figures were computed (UTC).",
+            "description": "When that export was submitted, before its figures were computed "
+            "(UTC).",
         },
     }
-    return {"type": "object", "properties": properties}
+    return {"type": "object", "properties": properties | _label(is_labelled=is_labelled)}
 
 
-def periods_schema() -> dict[str, Any]:
-    """The schema of `report_periods`."""
+def periods_schema(*, is_labelled: bool) -> dict[str, Any]:
+    """Give the schema of `report_periods`; with the account's label, if it has one."""
 
     def described(kind: dict[str, Any], description: str) -> dict[str, Any]:
         return {**kind, "description": description}
@@ -64,16 +77,21 @@ def periods_schema() -> dict[str, Any]:
     moment = {"type": ["string"], "format": "date-time"}
     count: dict[str, Any] = {"type": ["integer"]}
     properties = {
-        "report": described(text, "The report: daily, hourly or monthly."),
+        "report": described({**text, "maxLength": 16}, "The report: daily, hourly or monthly."),
         "period": described(
             {"type": ["string"], "format": "date"},
             "The day; for the monthly report the first day of the month.",
         ),
+        "period_version": described(
+            _DIGEST,
+            "Identity of the period's figures, 32 hexadecimal digits; its rows are those that have "
+            "it.",
+        ),
         "export_id": described(text, "Task id of the export whose rows hold."),
-        "exported_at": described(moment, "When that export was demanded (UTC)."),
+        "exported_at": described(moment, "When that export was submitted (UTC)."),
         "confirmed_at": described(
             moment,
-            "When the latest export of the period was demanded (UTC); later than exported_at when "
+            "When the latest export of the period was submitted (UTC); later than exported_at when "
             "its rows were unchanged and not sent again.",
         ),
         "row_count": described(count, "Rows of the period in that export; 0 for an empty one."),
@@ -91,4 +109,10 @@ def periods_schema() -> dict[str, Any]:
             "after it was over.",
         ),
     }
-    return {"type": "object", "properties": properties}
+    return {"type": "object", "properties": properties | _label(is_labelled=is_labelled)}
+
+
+def _label(*, is_labelled: bool) -> dict[str, Any]:
+    description = "The label of the account, from the setting `account`."
+    column = {"type": ["string"], "description": description}
+    return dict.fromkeys(account_key(is_labelled=is_labelled), column)

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from typing_extensions import override
 
 from tap_advexport.errors import ConfigError, MachineError, TapAdvexportError
-from tap_advexport.reports import ADDED_COLUMNS, COLUMN_NAMES, Report
+from tap_advexport.reports import ACCOUNT_COLUMN, ADDED_COLUMNS, COLUMN_NAMES
 from tap_advexport.singer.batch import check_batch_config
 from tap_advexport.singer.destinations import (
     BatchFiles,
     ReadyLines,
     SdkRecords,
+    constants_of,
     records_of,
 )
-from tap_advexport.singer.schemas import report_schema
+from tap_advexport.singer.schemas import account_key, report_schema
 from tap_advexport.singer.sdk import Halt, OwnStateStream
 from tap_advexport.sync.engine import ReportSync, coverage_of_bookmark
 from tap_advexport.sync.exporting import latest_export
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers._batch import BatchConfig
     from singer_sdk.helpers.types import Context, Record
 
+    from tap_advexport.reports import Report
     from tap_advexport.singer.destinations import Batch
     from tap_advexport.singer.output import SingerOutput
     from tap_advexport.sync.destination import Destination
@@ -62,8 +64,10 @@ class ReportStream(OwnStateStream):
         """
         self.report = report
         self.selected_by_default = report.selected_by_default
-        super().__init__(tap, schema=report_schema(report.interval), name=report.stream)
-        self.primary_keys = ["row_key"]
+        is_labelled = bool(tap.config.get("account"))
+        schema = report_schema(report.interval, is_labelled=is_labelled)
+        super().__init__(tap, schema=schema, name=report.stream)
+        self.primary_keys = [*account_key(is_labelled=is_labelled), "row_key"]
         self.replication_key = "time"
         self._run_or_none = run
         self._output = output
@@ -103,7 +107,7 @@ class ReportStream(OwnStateStream):
                 self._output.echo_state()
             else:
                 kind = ReadyLines if self._is_ready_made() else SdkRecords
-                yield from self._items(kind(self._run, self, self._output))
+                yield from self._items(kind(self._run, self, self._output, self._shape()))
 
     @override
     def get_batches(
@@ -118,10 +122,9 @@ class ReportStream(OwnStateStream):
                     f"batch_config: cannot be combined with stream maps or flattening ({self.name})"
                 )
                 raise ConfigError(msg)
-            shape = self._shape()
             with self.record_counter:
                 yield from self._items(
-                    BatchFiles(self._run, self, self._output, batch_config, shape)
+                    BatchFiles(self._run, self, self._output, self._shape(), batch_config)
                 )
 
     def _items(self, destination: Destination[_Item]) -> Iterator[_Item]:
@@ -138,7 +141,8 @@ class ReportStream(OwnStateStream):
         self.has_answered = False
         for ready in latest_export(self._run, self.report, self._shape()):
             self.has_answered = True
-            records = records_of(ready, ready.converted.periods)
+            constants = constants_of(self._run, ready, self._shape())
+            records = records_of(ready, ready.converted.periods, constants)
             for _, record in zip(range(most), records, strict=False):
                 yield record
 
@@ -151,11 +155,13 @@ class ReportStream(OwnStateStream):
     def _shape(self) -> Shape:
         columns = tuple(
             name
-            for name in (*COLUMN_NAMES, *ADDED_COLUMNS)
-            if name == "row_key" or self.is_selected_column(name)
+            for name in (*COLUMN_NAMES, *ADDED_COLUMNS, ACCOUNT_COLUMN)
+            if name in self.primary_keys
+            or (name in self.schema["properties"] and self.is_selected_column(name))
         )
         settings = {name: self.config.get(name) for name in SHAPING_SETTINGS}
         settings["timezone"] = self._run.settings.timezone.key
+        settings["account"] = self._run.settings.account
         settings["schema"] = _kinds(self.effective_schema)
         return Shape(columns, settings)
 

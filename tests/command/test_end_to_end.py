@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -356,6 +357,41 @@ def test_deselected_columns_are_left_out_and_the_keys_stay(command: SandboxTap) 
         not {"country", "cr", "campaign"} & set(row) and "clicks_aggr" in row
         for row in fewer.records("report_daily")
     )
+
+
+@pytest.mark.parametrize("stream_maps", [{}, {"report_daily": {"extra": "1"}}])
+def test_an_account_leads_the_keys_of_every_stream_and_its_label_is_in_every_record(
+    command: SandboxTap, stream_maps: dict[str, Any]
+) -> None:
+    told = command.run(account="north", stream_maps=stream_maps)
+    assert told.code == 0, told.log
+    keys = {
+        message["stream"]: message["key_properties"]
+        for message in told.messages
+        if message["type"] == "SCHEMA"
+    }
+    assert keys == {
+        "report_daily": ["account", "row_key"],
+        "report_periods": ["account", "report", "period"],
+    }
+    for stream in keys:
+        assert {record["account"] for record in told.records(stream)} == {"north"}
+
+
+def test_every_row_has_the_version_of_its_period_and_a_second_tap_gives_the_same(
+    command: SandboxTap,
+) -> None:
+    first, second = command.run(), command.run(without=("country", "cr"), timezone="Asia/Kolkata")
+    versions = [
+        {row["period"]: row["period_version"] for row in told.records("report_periods")}
+        for told in (first, second)
+    ]
+    assert versions[0] == versions[1]
+    assert all(re.fullmatch("[0-9a-f]{32}", version) for version in versions[0].values())
+    for told in (first, second):
+        rows = told.records("report_daily")
+        assert rows
+        assert all(row["period_version"] == versions[0][row["report_date"]] for row in rows)
 
 
 def test_flattening_takes_the_way_of_the_sdk_and_gives_equal_records(command: SandboxTap) -> None:

@@ -9,13 +9,14 @@ import io
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
 from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from tap_advexport.records.convert import Conversion, Converted, convert
+from tap_advexport.records.lines import ExportConstants, record_lines
 from tap_advexport.reports import Interval
 
 COLUMNS = [
@@ -35,7 +36,7 @@ COLUMNS = [
     "lang",
     "publisher_id",
 ]
-ADDED = ["report_date", "row_key", "export_id", "exported_at"]
+ADDED = ["report_date", "row_key", "export_id", "period_version", "exported_at"]
 KEY = [
     "time",
     "aff_sub_id",
@@ -81,18 +82,28 @@ class Digits:
 
 @dataclass
 class Result:
-    """What `convert` gave, with its lines read."""
+    """What `convert` gave, with its lines read.
+
+    Attributes:
+        spool: what it wrote.
+        lines: the records, in the order of the spool.
+    """
 
     converted: Converted
-    lines: bytes
+    spool: bytes
+    constants: ExportConstants
+    lines: bytes = field(init=False)
     records: list[dict[str, Any]] = field(init=False)
 
     def __post_init__(self) -> None:
+        spans = sorted((span, each) for each in self.converted.periods for span in each.spans)
+        ordered = [replace(each, spans=(span,)) for span, each in spans]
+        self.lines = b"".join(record_lines(io.BytesIO(self.spool), ordered, self.constants))
         self.records = [read_record(line) for line in self.lines.splitlines()]
 
     def of_period(self, index: int) -> list[dict[str, Any]]:
-        spans = self.converted.periods[index].spans
-        lines = b"".join(self.lines[start:stop] for start, stop in spans)
+        periods = self.converted.periods[index : index + 1]
+        lines = b"".join(record_lines(io.BytesIO(self.spool), periods, self.constants))
         return [read_record(line) for line in lines.splitlines()]
 
 
@@ -112,8 +123,6 @@ def conversion(**changes: Any) -> Conversion:
         "first": date(2017, 10, 1),
         "last": date(2017, 10, 3),
         "timezone": "UTC",
-        "export_id": "task-1",
-        "exported_at": "2017-10-05T03:00:00Z",
         "columns": (*COLUMNS, *ADDED),
         "is_end_proven": False,
     }
@@ -140,8 +149,10 @@ def csv_bytes(
 
 def run(data: bytes, **changes: Any) -> Result:
     out = io.BytesIO(b"what was there before")
-    converted = convert(io.BytesIO(data), out, conversion(**changes))
-    return Result(converted, out.getvalue())
+    wanted = conversion(**changes)
+    converted = convert(io.BytesIO(data), out, wanted)
+    constants = ExportConstants(wanted.columns, "task-1", datetime(2017, 10, 5, 3, tzinfo=UTC))
+    return Result(converted, out.getvalue(), constants)
 
 
 def run_rows(rows: Iterable[Row], **changes: Any) -> Result:
@@ -179,6 +190,11 @@ def period_version(rows: Iterable[Row], interval: str) -> str:
 
 def records(rows: Iterable[Row], wanted: Conversion) -> list[dict[str, Any]]:
     """What the rows must become, in the order of the file."""
+    rows = list(rows)
+    of_period: dict[date, list[Row]] = {}
+    for cells in rows:
+        of_period.setdefault(period_of(cells, wanted.interval), []).append(cells)
+    versions = {first: period_version(some, wanted.interval) for first, some in of_period.items()}
     seen: Counter[str] = Counter()
     result = []
     for cells in rows:
@@ -195,8 +211,9 @@ def records(rows: Iterable[Row], wanted: Conversion) -> list[dict[str, Any]]:
         record["time"] = moment.isoformat()
         record["report_date"] = str(period_of(cells, wanted.interval))
         record["row_key"] = row_key(wanted.interval, cells, number)
-        record["export_id"] = wanted.export_id
-        record["exported_at"] = wanted.exported_at
+        record["export_id"] = "task-1"
+        record["period_version"] = versions[period_of(cells, wanted.interval)]
+        record["exported_at"] = "2017-10-05T03:00:00Z"
         result.append({name: record[name] for name in (*COLUMNS, *ADDED) if name in wanted.columns})
     return result
 

@@ -146,7 +146,7 @@ class Api:
         self, spool: BinaryIO, task: Task, downloaded: Downloaded
     ) -> tuple[BinaryIO, Converted]:
         del spool, downloaded
-        answer = self._answer("convert", task.window, Converted((), 0, 0, (), is_time_ordered=True))
+        answer = self._answer("convert", task.window, Converted((), 0, (), is_time_ordered=True))
         assert isinstance(answer, Converted)
         return io.BytesIO(), answer
 

@@ -24,6 +24,7 @@ from tests.support.records_reference import (
     Digits,
     conversion,
     csv_bytes,
+    period_version,
     records,
     row,
     row_key,
@@ -60,6 +61,7 @@ def test_a_row_becomes_one_line_with_the_columns_in_canonical_order() -> None:
         '"conversions_aggr":3,"name_os":"Android","version_os":"10.10","lang":"it",'
         '"publisher_id":42,"report_date":"2017-10-01",'
         '"row_key":"42393374e4a05e6d90ccb0e80952c03d","export_id":"task-1",'
+        f'"period_version":"{period_version([row()], "daily")}",'
         '"exported_at":"2017-10-05T03:00:00Z"}\n'
     )
 
@@ -93,14 +95,9 @@ def test_cells_of_deselected_columns_are_checked_all_the_same(
     assert f"column {name}: 'x'" in refusal(csv_bytes([row(**{name: "x"})]), columns=columns)
 
 
-def test_text_of_an_export_id_is_escaped() -> None:
-    export_id = 'a"b\\c\né'
-    assert run_rows([row()], export_id=export_id).records[0]["export_id"] == export_id
-
-
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
 def test_the_only_line_feed_of_a_line_is_its_end(line_end: str) -> None:
-    lines = run(csv_bytes([row(campaign="a\nb\r\nc\rd")], line_end=line_end)).lines
+    lines = run(csv_bytes([row(campaign="a\nb\r\nc\rd")], line_end=line_end)).spool
     assert lines.count(b"\n") == 1
     assert b'"campaign":"a\\nb\\r\\nc\\rd"' in lines
 
@@ -484,7 +481,7 @@ class ShortWriter(io.BytesIO):
 def test_an_out_that_writes_in_part_gets_everything() -> None:
     out = ShortWriter()
     convert(io.BytesIO(csv_bytes([row()])), out, conversion())
-    assert out.getvalue() == run_rows([row()]).lines
+    assert out.getvalue() == run_rows([row()]).spool
 
 
 def test_a_full_disk_is_no_error_of_the_file() -> None:

@@ -89,7 +89,6 @@ def test_the_program_of_the_page_recomputes_it(interval: Interval, tmp_path: Pat
         {"timezone": "Europe/Rome"},
         {"columns": (*COLUMNS, "row_key")},
         {"columns": ("row_key",)},
-        {"export_id": "other", "exported_at": "2020-01-01T00:00:00Z"},
     ],
 )
 def test_neither_columns_nor_zone_nor_export_change_it(changes: dict[str, Any]) -> None:

@@ -70,7 +70,7 @@ def test_a_process_gives_the_same_lines_and_totals_as_the_thread(
 ) -> None:
     data = csv_bytes(ROWS)
     expected = run(data)
-    assert convert_all(processes, data) == (expected.converted, expected.lines)
+    assert convert_all(processes, data) == (expected.converted, expected.spool)
 
 
 def test_totals_and_spans_of_any_size_come_back(processes: ConversionProcesses) -> None:
@@ -78,7 +78,7 @@ def test_totals_and_spans_of_any_size_come_back(processes: ConversionProcesses) 
     rows = [row(time=f"{day} 00:00", clicks_aggr="9" * 4000) for day in days]
     data = csv_bytes(rows)
     expected = run(data)
-    assert convert_all(processes, data) == (expected.converted, expected.lines)
+    assert convert_all(processes, data) == (expected.converted, expected.spool)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,9 @@ def test_a_process_that_is_killed_gets_one_successor(tmp_path: Path) -> None:
 def test_a_process_that_is_killed_twice_is_one_error_that_says_so() -> None:
     with (
         closing(ConversionProcesses(started_by_shell("kill -9 $$"))) as processes,
-        pytest.raises(OutputError, match=r"task-1: its process was killed twice \(SIGKILL\)"),
+        pytest.raises(
+            OutputError, match=r"2017-10-01..2017-10-03: its process was killed twice \(SIGKILL\)"
+        ),
     ):
         convert_all(processes, csv_bytes(ROWS))
 
@@ -180,7 +182,7 @@ def test_after_a_process_that_failed_a_file_is_converted_from_its_first_byte(
         for _ in range(2):
             converted = conversions.convert(source, lines, conversion(), len(data))
             lines.seek(0)
-            assert (converted, lines.read()) == (expected.converted, expected.lines)
+            assert (converted, lines.read()) == (expected.converted, expected.spool)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 

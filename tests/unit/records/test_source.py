@@ -236,7 +236,7 @@ def test_a_source_that_gives_little_at_a_time_gives_the_same(data: bytes) -> Non
     out = io.BytesIO()
     converted = convert(Dripping(data), out, conversion())
     assert converted.row_count == len(ROWS)
-    assert out.getvalue() == run(WHOLE).lines
+    assert out.getvalue() == run(WHOLE).spool
 
 
 def test_the_header_of_these_tests_is_the_documented_one() -> None:

@@ -18,7 +18,7 @@ import pytest
 from singer_sdk.singerlib.encoding.simple import RecordMessage, StateMessage
 
 from tap_advexport.errors import OutputError
-from tap_advexport.singer.messages import MessageWriter, RecordFrame, copy_spans
+from tap_advexport.singer.messages import MessageWriter, record_frame
 from tap_advexport.singer.stdout import OutputClosed, Stdout, WriteInterrupted
 from tap_advexport.sync.grace import GraceAfterSignal
 
@@ -317,24 +317,14 @@ def test_a_writer_ends_when_it_is_told_to(monkeypatch: pytest.MonkeyPatch) -> No
     os.close(reading)
 
 
-def test_record_lines_are_framed_each() -> None:
-    frame = RecordFrame("s", version=None, time_extracted="t")
+def test_records_are_framed_each() -> None:
+    frame = record_frame("s", version=None, time_extracted="t")
     assert list(map(json.loads, frame.wrap(b'{"a":1}\n{"a":"\\n"}\n').splitlines())) == [
         {"type": "RECORD", "stream": "s", "record": {"a": value}, "time_extracted": "t"}
         for value in (1, "\n")
     ]
-    [versioned] = RecordFrame("s", version=7, time_extracted="t").wrap(b"{}\n").splitlines()
+    [versioned] = record_frame("s", version=7, time_extracted="t").wrap(b"{}\n").splitlines()
     assert json.loads(versioned)["version"] == 7
-
-
-@pytest.mark.parametrize("chunk_bytes", [1, 2, 3, 5, 100])
-def test_spans_are_copied_in_pieces_that_end_with_a_line(chunk_bytes: int) -> None:
-    text = b"a\nbb\nccc\ndddd\neeeee\n"
-    pieces = list(copy_spans(io.BytesIO(text), [(2, 9), (14, 20)], chunk_bytes))
-    assert b"".join(pieces) == b"bb\nccc\neeeee\n"
-    assert all(piece.endswith(b"\n") for piece in pieces)
-    with pytest.raises(AssertionError):
-        list(copy_spans(io.BytesIO(text), [(14, 21)], chunk_bytes))
 
 
 def test_after_a_signal_writing_may_go_on_for_three_seconds() -> None:
