@@ -26,8 +26,15 @@ class PipelineDestination:
     """
 
     def __init__(
-        self, run: Run, stream: str, tables: ReportTables, bookmarks: MutableMapping[str, Any]
+        self,
+        run: Run,
+        stream: str,
+        tables: ReportTables,
+        bookmarks: MutableMapping[str, Any],
+        *,
+        is_replaced: bool,
     ) -> None:
+        self._is_replaced = is_replaced
         self._run = run
         self._stream = stream
         self._tables = tables
@@ -36,6 +43,8 @@ class PipelineDestination:
 
     def write_rows(self, ready: Ready, periods: Sequence[Period]) -> Iterator[Any]:
         """Give the rows of some periods."""
+        if self._is_replaced:
+            periods = [period for period in periods if period.row_count]
         for table in self._tables.tables(ready, periods):
             yield table
             self._run.progress.sent(table.num_rows)

@@ -91,10 +91,10 @@ def load(
             told.days_left = 0
             info = _run(pipeline, source)
     except PipelineStepFailed as error:
-        ours = _ours(error)
-        if ours is None:
+        cause = _cause(error)
+        if cause is None:
             raise
-        raise ours from error
+        raise cause from error
     finally:
         _current.reset(token)
     if told.failures:
@@ -108,7 +108,8 @@ def _run(pipeline: dlt.Pipeline, source: Any) -> LoadInfo:  # noqa: ANN401 - sam
     return pipeline.run(source, loader_file_format=fast)
 
 
-def _ours(error: BaseException | None) -> TapAdvexportError | None:
-    while error is not None and not isinstance(error, TapAdvexportError):
-        error = error.__cause__ or error.__context__
+def _cause(error: BaseException | None) -> BaseException | None:
+    """What a person has to know, without what dlt puts around it: an error of ours, or Ctrl-C."""
+    while error is not None and not isinstance(error, TapAdvexportError | KeyboardInterrupt):
+        error = error.__cause__
     return error

@@ -13,8 +13,14 @@ from tap_advexport.coverage.plan import Portion
 from tap_advexport.coverage.ranges import union
 from tap_advexport.dlt.destination import PipelineDestination
 from tap_advexport.dlt.load import current_load
-from tap_advexport.dlt.state import SOURCE, bookmarks_of, is_emptied
-from tap_advexport.dlt.tables import LINE_COLUMNS, ReportTables, period_hints, report_hints
+from tap_advexport.dlt.state import SOURCE, bookmarks_of, forget, is_refreshed, is_replaced
+from tap_advexport.dlt.tables import (
+    LINE_COLUMNS,
+    MERGE_STRATEGY,
+    ReportTables,
+    period_hints,
+    report_hints,
+)
 from tap_advexport.errors import ConfigError, IncompleteError
 from tap_advexport.reports import REPORTS
 from tap_advexport.settings import parse_settings
@@ -164,17 +170,22 @@ class Extraction:
             agent = f"tap-advexport/{version('tap-advexport')}"
             self._run = Run(self.settings, self._machine, agent)
         run = self._run
-        bookmarks = bookmarks_of(dlt.current.source_state(), self.settings.account)
-        bookmark = None if is_emptied(report.stream) else bookmarks.get(report.stream)
-        before = coverage_of_bookmark(bookmark, report, run)
+        _check_destination()
+        state, replaced = dlt.current.source_state(), is_replaced(report.stream)
+        if replaced or is_refreshed():
+            forget(state, report.stream)
+        bookmarks = bookmarks_of(state, self.settings.account)
+        before = coverage_of_bookmark(bookmarks.get(report.stream), report, run)
         shape = Shape(LINE_COLUMNS, {"dlt": 1, "timezone": self.settings.timezone.key})
         told, key = current_load(), (report.stream, self.settings.account)
         portion = Portion(self._max_days, told.done.get(key, ()))
         sync: ReportSync[Any] = ReportSync(run, report, before, shape, portion)
-        destination = PipelineDestination(run, report.stream, tables, bookmarks)
-        failed_before = len(run.failures)
+        destination = PipelineDestination(
+            run, report.stream, tables, bookmarks, is_replaced=replaced
+        )
+        known = len(run.failures)
         yield from sync.items(destination)
-        failures = run.failures[failed_before:]
+        failures = run.failures[known:]
         if failures and not destination.has_submitted and not run.circuit_breaker.succeeded:
             raise IncompleteError(f"the API does not work: {failures[-1]}")
         for failed in failed_ranges(failures):
@@ -188,3 +199,20 @@ class Extraction:
             run, self._run = self._run, None
             run.close()
             logger.info("Summary: %s", run.tally.line(run.seconds()))
+
+
+def _check_destination() -> None:
+    """Refuse a destination where rows would pile up.
+
+    Raises:
+        ConfigError: it cannot replace days.
+    """
+    # None where a pipeline only extracts.
+    destination: Any = dlt.current.pipeline().destination
+    if destination is None:
+        return
+    if MERGE_STRATEGY not in (destination.capabilities().supported_merge_strategies or ()):
+        raise ConfigError(
+            f"destination {destination.destination_name}: cannot replace days "
+            f"({MERGE_STRATEGY} is needed); docs/dlt.md lists those that can"
+        )

@@ -30,11 +30,21 @@ def bookmarks_of(state: MutableMapping[str, Any], account: str | None) -> dict[s
     return bookmarks
 
 
-def is_emptied(table: str) -> bool:
-    """Whether this load drops or empties a table first (`refresh`): its bookmark counts no more."""
+def forget(state: MutableMapping[str, Any], stream: str) -> None:
+    """Drop a stream's bookmarks, of all accounts: its table is emptied."""
+    for holder in (state, *state.get("accounts", {}).values()):
+        holder.get("bookmarks", {}).pop(stream, None)
+
+
+def is_replaced(resource: str) -> bool:
+    """Whether this load replaces a resource's table as a whole, as a run can ask for."""
+    return bool(dlt.current.source().resources[resource].write_disposition == "replace")
+
+
+def is_refreshed() -> bool:
+    """Whether this load drops or empties the tables first, as a run can ask for."""
     package: Any = dlt.current.load_package_state()
-    emptied = (*package.get("dropped_tables", ()), *package.get("truncated_tables", ()))
-    return any(each["name"] == table for each in emptied)
+    return "refresh" in package["state"]
 
 
 def import_state(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 LINE_COLUMNS: Final = (*COLUMN_NAMES, "report_date", "row_key")
 # Marks the one row that empties a day. dlt stores none such: in the table it is always null.
 DELETED: Final = "is_deleted"
+MERGE_STRATEGY: Final = "delete-insert"
 # Rows in a table: what dlt takes at a time.
 TABLE_ROWS: Final = 65_536
 
@@ -149,7 +150,7 @@ def report_hints(schema: pa.Schema, account: str | None) -> dict[str, Any]:
     columns = _column_hints(schema)
     columns[DELETED]["hard_delete"] = True
     return {
-        "write_disposition": {"disposition": "merge", "strategy": "delete-insert"},
+        "write_disposition": {"disposition": "merge", "strategy": MERGE_STRATEGY},
         "merge_key": ["account", "report_date"] if account else "report_date",
         "columns": columns,
     }
@@ -159,7 +160,7 @@ def period_hints(account: str | None) -> dict[str, Any]:
     """What dlt is told of `report_periods`: one row for each of its key."""
     return {
         "table_name": PERIODS_STREAM,
-        "write_disposition": {"disposition": "merge", "strategy": "delete-insert"},
+        "write_disposition": {"disposition": "merge", "strategy": MERGE_STRATEGY},
         "primary_key": [*(["account"] if account else []), "report", "period"],
         "columns": _column_hints(period_schema(account)),
     }

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
+import threading
 from contextlib import ExitStack
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+import dlt
 import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from advexport_sandbox import Match
 from tap_advexport.dlt import FailedDaysError, load
-from tap_advexport.errors import AuthorizationError, IncompleteError
+from tap_advexport.errors import AuthorizationError, ConfigError, IncompleteError
 from tests.support.dlt_pipelines import Api, Place, new_api
 from tests.support.warehouses import postgres
 
@@ -272,3 +274,81 @@ def test_a_backfill_in_steps_can_go_on_to_its_end(place: Place, api: Api) -> Non
     assert place.count("report_periods") == 19
     others = api.truth(START, last=date(2024, 2, 24)) + api.truth("2024-02-26")
     assert place.rows("report_daily") == others
+
+
+def test_a_destination_that_cannot_replace_days_is_refused(api: Api, tmp_path: Path) -> None:
+    pipeline = dlt.pipeline(
+        "advexport",
+        destination=dlt.destinations.filesystem(str(tmp_path / "files")),
+        dataset_name="ads",
+        pipelines_dir=str(tmp_path),
+    )
+    with pytest.raises(ConfigError, match="destination filesystem: cannot replace days"):
+        load(pipeline, api.source(START))
+
+
+# --- Ends that nobody planned --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("step", "nth"), [("Extract", 2), ("Normalize", 2), ("Load", 2), ("Load", 4)]
+)
+def test_a_killed_load_is_taken_up_by_the_next(place: Place, api: Api, step: str, nth: int) -> None:
+    load(place.pipeline(), api.source(START))
+    api.pass_days(2)
+    place.killed_load(api, step, nth, api.options(START))
+    api.pass_days(1)
+    load(place.pipeline(), api.source(START))
+    assert place.rows("report_daily") == api.truth(START)
+    assert place.count("report_periods") == 23
+
+
+def test_a_killed_load_is_taken_up_by_another_machine(place: Place, api: Api) -> None:
+    load(place.pipeline(), api.source(START))
+    api.pass_days(2)
+    place.killed_load(api, "Load", 3, api.options(START))
+    api.pass_days(1)
+    load(place.pipeline(machine="two"), api.source(START))
+    assert place.rows("report_daily") == api.truth(START)
+
+
+def test_an_interrupt_ends_cleanly_and_nothing_is_lost(place: Place, api: Api) -> None:
+    source = api.source(START)
+
+    def interrupt(_: object) -> None:
+        raise KeyboardInterrupt
+
+    source.resources["report_daily"].add_map(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        load(place.pipeline(), source)
+    for thread in threading.enumerate():
+        if thread.name.startswith("advexport") and "sandbox" not in thread.name:
+            thread.join(10)
+            assert not thread.is_alive()
+    load(place.pipeline(), api.source(START))
+    assert place.rows("report_daily") == api.truth(START)
+
+
+@pytest.mark.parametrize("refresh", ["drop_sources", "drop_resources", "drop_data"])
+def test_tables_that_are_dropped_or_emptied_are_filled_again(
+    place: Place, api: Api, refresh: Literal["drop_sources", "drop_resources", "drop_data"]
+) -> None:
+    load(place.pipeline(), api.source(START, lookback_days=9))
+    place.pipeline().run(api.source(START, lookback_days=9), refresh=refresh)
+    assert place.rows("report_daily") == api.truth(START)
+
+
+def test_a_table_that_is_replaced_is_replaced_by_all_days(place: Place, api: Api) -> None:
+    load(place.pipeline(), api.source(START, lookback_days=9))
+    place.pipeline().run(api.source(START, lookback_days=9), write_disposition="replace")
+    assert place.rows("report_daily") == api.truth(START)
+
+
+def test_aborted_packages_take_what_they_covered_with_them(place: Place, api: Api) -> None:
+    load(place.pipeline(), api.source(START, lookback_days=9))
+    api.pass_days(1)
+    pipeline = place.pipeline()
+    pipeline.extract(api.source(START, lookback_days=9))
+    pipeline.abort_packages()
+    load(place.pipeline(), api.source(START, lookback_days=9))
+    assert place.rows("report_daily") == api.truth(START)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import subprocess
+import sys
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,9 +20,10 @@ from tap_advexport.dlt.source import resources
 from tap_advexport.sync.run import Machine
 from tests.support.accounts import TapClock, Wall
 from tests.support.api_rows import INTEGERS, NUMBERS, TEXTS, typed
+from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 Cells = tuple[Any, ...]
@@ -60,6 +65,23 @@ class Place:
             pipelines_dir=str(self.folder / machine),
         )
 
+    def killed_load(self, api: Api, step: str, nth: int, options: dict[str, Any]) -> None:
+        """Load in a process that is killed at the n-th sign of progress of a step of dlt's."""
+        given = self.folder / "load.json"
+        told = {
+            "folder": str(self.folder),
+            "url": self.url,
+            "dataset": self.dataset,
+            "step": step,
+            "nth": nth,
+            "now": api.wall.moment.isoformat(),
+            "options": options,
+        }
+        given.write_text(json.dumps(told), "utf-8")
+        command = [sys.executable, "-m", "tests.support.dlt_process", str(given)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == -signal.SIGKILL, done.stderr
+
     def query(self, sql: str) -> list[dict[str, Any]]:
         pipeline = self.pipeline("reader", "reader")
         with pipeline.sql_client() as client, client.execute_query(sql) as cursor:
@@ -89,9 +111,10 @@ class Api:
 
     def source(self, start: str, **options: Any) -> Any:  # noqa: ANN401 - a source of dlt's
         """The source, with the settings of a test over those that make it quick."""
-        reports = options.pop("reports", ("daily",))
-        max_days = options.pop("max_days_per_load", None)
-        config = {
+        return source_on(self.wall, **self.options(start, **options))
+
+    def options(self, start: str, **options: object) -> dict[str, Any]:
+        return {
             "auth_token": self.sandbox.token,
             "api_url": self.sandbox.url,
             "start_date": start,
@@ -99,15 +122,6 @@ class Api:
             "skip_unchanged": False,
             **options,
         }
-        machine = Machine(clock=TapClock(self.wall), random=lambda: 0.0)
-
-        @dlt.source(name="advexport")
-        def on_clock() -> Iterator[Any]:
-            yield from resources(
-                config, reports=reports, max_days_per_load=max_days, machine=machine
-            )
-
-        return on_clock()
 
     def pass_days(self, days: float) -> None:
         self.wall.moment += timedelta(days=days)
@@ -128,6 +142,25 @@ class Api:
         return [
             (str(task.submission.first), str(task.submission.last)) for task in self.sandbox.tasks
         ]
+
+
+def source_on(
+    wall: Wall,
+    *,
+    reports: Sequence[str] = ("daily",),
+    max_days_per_load: int | None = None,
+    **config: object,
+) -> Any:  # noqa: ANN401 - a source of dlt's
+    """The source on a clock."""
+    machine = Machine(clock=TapClock(wall), random=lambda: 0.0)
+
+    @dlt.source(name="advexport")
+    def on_clock() -> Iterator[Any]:
+        yield from resources(
+            config, reports=reports, max_days_per_load=max_days_per_load, machine=machine
+        )
+
+    return on_clock()
 
 
 @contextmanager

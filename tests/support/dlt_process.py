@@ -1,0 +1,52 @@
+"""A load in a process of its own, which a test kills where dlt tells of its progress."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+from dlt.common.runtime.collector_base import Collector
+
+from tap_advexport.dlt import FailedDaysError, load
+from tests.support.accounts import Wall
+from tests.support.dlt_pipelines import Place, source_on
+
+
+class Killer(Collector):
+    """Kills the process at the n-th sign of progress of a step."""
+
+    def __init__(self, step: str, nth: int) -> None:
+        super().__init__()
+        self._kill_step, self._left = step, nth
+
+    def update(self, *args: object, **kwargs: object) -> None:
+        del args, kwargs
+        if self.step and self.step.startswith(self._kill_step):
+            self._left -= 1
+            if self._left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    def _start(self, step: str) -> None:
+        pass
+
+    def _stop(self) -> None:
+        pass
+
+
+def main() -> None:
+    given = json.loads(Path(sys.argv[1]).read_text("utf-8"))
+    place = Place(Path(given["folder"]), given["url"], given["dataset"])
+    pipeline = place.pipeline()
+    pipeline.collector = Killer(given["step"], given["nth"])
+    source = source_on(Wall(datetime.fromisoformat(given["now"])), **given["options"])
+    with suppress(FailedDaysError):
+        load(pipeline, source)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""Moving over: a Singer state becomes the source's, and back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tap_advexport.dlt import export_state, import_state, load
+from tap_advexport.errors import StateError
+from tests.support.dlt_pipelines import Place, new_api
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BOOKMARK = {
+    "replication_key": "time",
+    "replication_key_value": "2024-02-20",
+    "settled": [["2024-01-01", "2024-02-20"]],
+    "unsettled": [],
+    "pending": [],
+}
+STATE = {"bookmarks": {"report_daily": BOOKMARK}}
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
+    return Place(tmp_path)
+
+
+@pytest.mark.parametrize("account", [None, "a"])
+def test_a_singer_state_comes_out_as_it_went_in(place: Place, account: str | None) -> None:
+    import_state(place.pipeline(), {"singer_state": STATE}, account=account)
+    assert export_state(place.pipeline(machine="two"), account=account) == STATE
+    assert export_state(place.pipeline(machine="two"), account="another") == {"bookmarks": {}}
+
+
+def test_days_that_a_moved_state_has_settled_are_not_exported(place: Place) -> None:
+    import_state(place.pipeline(), STATE)
+    with new_api() as api:
+        load(place.pipeline(), api.source("2024-01-01", lookback_days=3))
+        assert min(api.submitted())[0] == "2024-02-21"
+        assert place.rows("report_daily") == api.truth("2024-02-21")
+        moved = export_state(place.pipeline())["bookmarks"]["report_daily"]
+        assert moved["settled"] == [["2024-01-01", "2024-02-26"]]
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"bookmarks": {"report_daily": {"settled": "all"}}},
+        {"bookmarks": {"report_dayly": BOOKMARK}},
+        {"value": 1},
+    ],
+)
+def test_what_is_no_state_is_refused(place: Place, state: dict[str, object]) -> None:
+    with pytest.raises(StateError):
+        import_state(place.pipeline(), state)
