@@ -63,12 +63,12 @@ def bookmarks_of(state: Mapping[str, object], where: str) -> dict[str, Mapping[s
     Raises:
         StateError: they are not JSON objects, or one is of a misspelt stream.
     """
-    bookmarks = state.get("bookmarks")
-    found = _mapping({} if bookmarks is None else bookmarks, f"{where}: bookmarks")
+    found = _mapping(state.get("bookmarks", {}), f"{where}: bookmarks")
     kept = {
         stream: _mapping(bookmark, f"{where}: bookmarks.{excerpt(stream)}")
         for stream, bookmark in found.items()
-        if bookmark or not isinstance(bookmark, Mapping | None)
+        # Others may have nothing here; of ours that would be all days again, in silence.
+        if not (bookmark == {} or (bookmark is None and stream not in STREAM_NAMES))
     }
     for name, similar in unknown_names(kept, STREAM_NAMES):
         nearest = _STREAM_OF_LABEL.get(name, similar)
