@@ -58,11 +58,10 @@ def complete_config(
     if is_environment_read:
         merged |= _settings_of(environment, kinds)
     # Null and empty texts are unset.
-    config = {
-        name: _of_json_type(value, _types(kinds.get(name, {})))
-        for name, value in merged.items()
-        if value is not None and value != ""
+    typed = {
+        name: _of_json_type(value, _types(kinds.get(name, {}))) for name, value in merged.items()
     }
+    config = {name: value for name, value in typed.items() if value is not None and value != ""}
     if "batch_config" in config:
         # What is null in a map removes something; here it is unset.
         config["batch_config"] = _without_nulls(config["batch_config"])

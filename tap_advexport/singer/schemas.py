@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from tap_advexport.reports import ACCOUNT_COLUMN, COLUMNS, Interval, Kind
+from tap_advexport.settings import MAX_LABEL_LENGTH
 
 _TYPES: Final[dict[Kind, dict[str, Any]]] = {
     Kind.TEXT: {"type": ["string"]},
@@ -114,5 +115,6 @@ def periods_schema(*, is_labelled: bool) -> dict[str, Any]:
 
 def _label(*, is_labelled: bool) -> dict[str, Any]:
     description = "The label of the account, from the setting `account`."
-    column = {"type": ["string"], "description": description}
+    # Targets size keys by it.
+    column = {"type": ["string"], "maxLength": MAX_LABEL_LENGTH, "description": description}
     return dict.fromkeys(account_key(is_labelled=is_labelled), column)

@@ -160,6 +160,26 @@ def _run(arguments: list[str], out: str, log: str) -> None:
     main(arguments)
 
 
+def run_in(folder: Path, environment: dict[str, str], *arguments: str) -> Told:
+    """The command in a fork, in a working folder and an environment of its own."""
+    out, log = folder / "out", folder / "log"
+    names = (str(folder), environment, list(arguments), str(out), str(log))
+    process = FORKS.Process(target=_run_in, args=names)
+    start(process)
+    code = exit_code(process, 120)
+    assert code is not None, log.read_text()
+    return Told(code, out.read_bytes(), log.read_text())
+
+
+def _run_in(
+    folder: str, environment: dict[str, str], arguments: list[str], out: str, log: str
+) -> None:
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    _run(arguments, out, log)
+
+
 class Forked:
     """A tap in a fork, which looks like a `Popen` with stdout as a pipe."""
 

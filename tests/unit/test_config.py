@@ -35,7 +35,13 @@ def test_null_and_empty_texts_are_unset_but_nulls_in_maps_remove_columns() -> No
         "encoding": {"format": "jsonl", "compression": None},
         "storage": {"root": "/x", "prefix": None},
     }
-    given = {"end_date": None, "account": "", "stream_maps": maps, "batch_config": batches}
+    given = {
+        "end_date": None,
+        "account": "",
+        "user_agent": "  ",
+        "stream_maps": maps,
+        "batch_config": batches,
+    }
     assert completed(given) == {
         "stream_maps": maps,
         "batch_config": {"encoding": {"format": "jsonl"}, "storage": {"root": "/x"}},
