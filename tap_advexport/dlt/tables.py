@@ -188,4 +188,5 @@ def _lines(spool: BinaryIO, spans: Iterable[tuple[int, int]]) -> Iterator[bytes]
         while left:
             line = spool.readline(left)
             left -= len(line)
-            yield line
+            # What its period adds comes behind it, and so does the brace.
+            yield line[:-1] + b"}\n"
