@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import fcntl
-import io
-import json
 import os
 import select
 import socket
-import sys
 import threading
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
-from singer_sdk.singerlib.encoding.simple import RecordMessage, StateMessage
 
 from tap_advexport.errors import OutputError
-from tap_advexport.singer.messages import MessageWriter, record_frame
 from tap_advexport.singer.stdout import OutputClosed, Stdout, WriteInterrupted
-from tap_advexport.sync.grace import GraceAfterSignal
+from tests.support.pipes import drained
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -85,16 +80,6 @@ def pipe_of(capacity: int) -> Channel:
 
 def never() -> bool:
     return False
-
-
-def drained(descriptor: int) -> bytes:
-    """All that lies in a channel whose writer is done."""
-    os.set_blocking(descriptor, False)
-    found = bytearray()
-    with suppress(BlockingIOError):
-        while data := os.read(descriptor, 1 << 20):
-            found += data
-    return bytes(found)
 
 
 # --- All of it --------------------------------------------------------------------------------
@@ -267,86 +252,6 @@ def test_a_descriptor_that_was_closed_is_told_in_one_line() -> None:
 
 
 # --- Messages ---------------------------------------------------------------------------------
-
-
-def test_messages_are_lines_and_the_last_state_is_known(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    reading, writing = os.pipe()
-    with os.fdopen(writing, "w") as stdout:
-        monkeypatch.setattr(sys, "stdout", stdout)
-        stdout.write("by something else, ")
-        writer = MessageWriter()
-        found = []
-        for message in (RecordMessage("s", {"a": "\n\u2028é"}), StateMessage({"bookmarks": {}})):
-            writer.write_message(message)
-            found.append(writer.is_state_last)
-        writer.write_lines(b"{}\n")
-        assert [*found, writer.is_state_last] == [False, True, False]
-        assert not writer.is_closed()
-    got = drained(reading).decode().split("\n")
-    os.close(reading)
-    assert json.loads(got[0].removeprefix("by something else, "))["record"] == {"a": "\n\u2028é"}
-    assert json.loads(got[1])["type"] == "STATE"
-    assert got[2:] == ["{}", ""]
-
-
-def test_messages_go_to_whatever_stands_in_for_stdout(monkeypatch: pytest.MonkeyPatch) -> None:
-    stand_in = io.StringIO()
-    monkeypatch.setattr(sys, "stdout", stand_in)
-    writer = MessageWriter()
-    writer.write_lines("é\n".encode())
-    assert stand_in.getvalue() == "é\n"
-    assert not writer.is_closed()
-
-
-def test_without_stdout_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdout", None)
-    with pytest.raises(OutputClosed):
-        MessageWriter().write_lines(b"{}\n")
-
-
-def test_a_writer_ends_when_it_is_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    reading, writing = os.pipe()
-    with os.fdopen(writing, "w") as stdout:
-        monkeypatch.setattr(sys, "stdout", stdout)
-        writer = MessageWriter()
-        writer.end_when(lambda: True)
-        with pytest.raises(WriteInterrupted):
-            writer.write_lines(b"{}\n")
-    os.close(reading)
-
-
-def test_records_are_framed_each() -> None:
-    frame = record_frame("s", version=None, time_extracted="t")
-    assert list(map(json.loads, frame.wrap(b'{"a":1}\n{"a":"\\n"}\n').splitlines())) == [
-        {"type": "RECORD", "stream": "s", "record": {"a": value}, "time_extracted": "t"}
-        for value in (1, "\n")
-    ]
-    [versioned] = record_frame("s", version=7, time_extracted="t").wrap(b"{}\n").splitlines()
-    assert json.loads(versioned)["version"] == 7
-
-
-def test_after_a_signal_writing_may_go_on_for_three_seconds() -> None:
-    now = [100.0]
-    grace = GraceAfterSignal(monotonic=lambda: now[0])
-    found = []
-    for moment, event in [
-        (200.0, "look"),
-        (300.0, "begin"),
-        (302.0, "begin"),
-        (302.9, "look"),
-        (303.0, "look"),
-    ]:
-        now[0] = moment
-        if event == "begin":
-            grace.begin()
-        found.append(grace.is_over())
-    assert found == [False, False, False, False, True]
-    grace.extend(2)
-    assert not grace.is_over()
-    now[0] = 305.0
-    assert grace.is_over()
 
 
 def test_a_write_to_a_pipe_goes_through_whole_when_poll_finds_room() -> None:

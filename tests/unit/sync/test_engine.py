@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from advexport_sandbox import Match, Sandbox, SandboxConfig
-from tap_advexport.clock import SystemClock
-from tap_advexport.errors import IncompleteError
-from tap_advexport.reports import COLUMN_NAMES, REPORTS
-from tap_advexport.settings import parse_settings
+from tap_advexport.reports import COLUMN_NAMES
 from tap_advexport.sync.engine import ReportSync, coverage_of_bookmark
-from tap_advexport.sync.exporting import latest_export
-from tap_advexport.sync.run import Interrupted, Machine, Run
+from tap_advexport.sync.run import Interrupted, Run
 from tap_advexport.sync.shape import Shape
+from tests.support.runs import DAILY, SHAPE, TODAY, run_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,18 +21,6 @@ if TYPE_CHECKING:
     from tap_advexport.exports.job import Ready
     from tap_advexport.records.convert import Period
     from tap_advexport.sync.destination import PeriodRow
-
-DAILY = next(report for report in REPORTS if report.label == "daily")
-TODAY = datetime(2024, 3, 1, 12, tzinfo=UTC)
-SHAPE = Shape((*COLUMN_NAMES, "row_key"), {})
-
-
-class FixedClock(SystemClock):
-    def __init__(self, moment: datetime) -> None:
-        self._moment = moment
-
-    def now(self) -> datetime:
-        return self._moment
 
 
 @dataclass
@@ -66,20 +51,6 @@ class Log:
 @pytest.fixture
 def sandbox_config() -> SandboxConfig:
     return SandboxConfig(now=TODAY, rows_per_day=4, empty_day_share=0, seed=3)
-
-
-def run_of(sandbox: Sandbox, *, now: datetime = TODAY, **settings: object) -> Run:
-    config = {
-        "auth_token": sandbox.token,
-        "api_url": sandbox.url,
-        "start_date": "2024-02-20",
-        "lookback_days": 3,
-        "window_days": 3,
-        "poll_interval_seconds": 0.05,
-        **settings,
-    }
-    machine = Machine(clock=FixedClock(now))
-    return Run(parse_settings(config, now=now), machine, "test")
 
 
 def engine_of(run: Run, bookmark: object = None, shape: Shape = SHAPE) -> ReportSync[list[date]]:
@@ -190,16 +161,3 @@ def test_an_interrupted_run_covers_nothing_that_is_not_out(sandbox: Sandbox) -> 
     with pytest.raises(Interrupted):
         list(engine.items(Log()))
     assert engine.coverage.covered() == ()
-
-
-def test_a_dry_run_brings_the_last_day_alone(sandbox: Sandbox) -> None:
-    windows = [ready.window for ready in latest_export(run_of(sandbox), DAILY, SHAPE)]
-    assert [(each.first, each.last) for each in windows] == [(date(2024, 2, 29),) * 2]
-
-
-def test_a_dry_run_that_fails_says_why(sandbox: Sandbox) -> None:
-    sandbox.inject("bad-cell", count=None)
-    run = run_of(sandbox)
-    run.hurry()
-    with pytest.raises(IncompleteError):
-        list(latest_export(run, DAILY, SHAPE))

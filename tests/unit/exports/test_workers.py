@@ -1,0 +1,44 @@
+"""Work in threads: outcomes and errors come back under their token, and a wait can be woken."""
+
+from __future__ import annotations
+
+import threading
+
+from tap_advexport.exports.workers import Outcome, ThreadWorkers
+
+
+def taken(workers: ThreadWorkers, count: int) -> list[Outcome]:
+    found: list[Outcome] = []
+    while len(found) < count:
+        found += workers.wait(10)
+    return found
+
+
+def test_each_outcome_carries_its_token() -> None:
+    workers = ThreadWorkers()
+    for token in range(20):
+        workers.start(token, lambda token=token: token * token)  # type: ignore[misc]
+    assert {each.token: each.value for each in taken(workers, 20)} == {
+        token: token * token for token in range(20)
+    }
+
+
+def test_what_work_raises_is_handed_over() -> None:
+    error = KeyError("x")
+
+    def fail() -> None:
+        raise error
+
+    workers = ThreadWorkers()
+    workers.start(7, fail)
+    assert taken(workers, 1) == [Outcome(7, error=error)]
+
+
+def test_a_wait_ends_in_time_or_when_it_is_woken() -> None:
+    workers, hold = ThreadWorkers(), threading.Event()
+    workers.start(1, hold.wait)
+    assert workers.wait(0.0) == []
+    workers.wake()
+    assert workers.wait(None) == []
+    hold.set()
+    assert taken(workers, 1) == [Outcome(1, value=True)]
