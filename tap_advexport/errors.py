@@ -11,11 +11,13 @@ TapAdvexportError
 │   └── IncompleteError      days failed, or the API does not work
 └── ExportError          one export did not work
     ├── RequestError         one HTTP request got no usable answer: try the request again
-    ├── RejectedError        the API refuses the demand (4xx): the window fails at once
-    ├── TaskError            the task failed, vanished or timed out: demand anew, then split
-    ├── FileError            the file is not there, not a CSV, or cut: fresh URL, then demand anew
+    ├── RejectedError        the API refuses a submission (4xx, ERROR): later, or split
+    ├── TaskError            the task failed, vanished or timed out: submit again, then split
+    │   └── TaskNotFoundError    it is unknown: not visible yet, or gone
+    ├── FileError            the file is not a CSV, or cut: fresh URL, then submit again
+    │   ├── FileNotFoundYetError nothing lies there: not visible yet, or expired
     │   └── CutFileError         the file ends before its end
-    └── InvalidFileError     the file is whole and wrong: demand anew once
+    └── InvalidFileError     the file is whole and wrong: submit again once
         ├── InvalidHeaderError   its header: the run fails then
         └── InvalidRowError      one of its rows: the window is split then
 """
@@ -85,11 +87,17 @@ class ExportError(TapAdvexportError):
 
     Attributes:
         advice: what a person can do about it when trying again does not help; may be empty.
+        refusal: how the API itself refuses these days, if it does: `HTTP 400`, `ERROR`, `FAILURE`.
+        said: the API's answer in its own words.
     """
 
-    def __init__(self, message: str, *, advice: str = "") -> None:
+    def __init__(
+        self, message: str, *, advice: str = "", refusal: str = "", said: str = ""
+    ) -> None:
         super().__init__(message)
         self.advice = advice
+        self.refusal = refusal
+        self.said = said
 
     def with_advice(self) -> str:
         """The text, and what a person can do about it."""
@@ -102,31 +110,48 @@ class RequestError(ExportError):
     Attributes:
         retry_after_seconds: the pause the server asked for, if it did.
         is_throttled: the answer was 429, which concerns every request of the tap.
+        has_arrived: whether the API may have got the request all the same.
+        is_setup: the fault lies on this side: a proxy, the trusted certificates.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that decides about trying again
         self,
         message: str,
         *,
         retry_after_seconds: float | None = None,
         is_throttled: bool = False,
+        has_arrived: bool = True,
+        is_setup: bool = False,
         advice: str = "",
+        said: str = "",
     ) -> None:
-        super().__init__(message, advice=advice)
+        super().__init__(message, advice=advice, said=said)
+        # An API that has answered otherwise before tells a quota so.
+        self.refusal = "HTTP 429" if is_throttled else ""
         self.retry_after_seconds = retry_after_seconds
         self.is_throttled = is_throttled
+        self.has_arrived = has_arrived and not is_throttled
+        self.is_setup = is_setup
 
 
 class RejectedError(ExportError):
-    """The API refuses the demand itself (a 4xx other than 401, 403 and 429)."""
+    """The API refuses a submission itself: a 4xx, or the result ERROR."""
 
 
 class TaskError(ExportError):
     """The task failed, was revoked, vanished, or took too long."""
 
 
+class TaskNotFoundError(TaskError):
+    """The API does not know the task (404, or 403 for a token that works)."""
+
+
 class FileError(ExportError):
     """The download URL gives no CSV: expired, missing, an error page, or another format."""
+
+
+class FileNotFoundYetError(FileError):
+    """Nothing lies at the download URL (401, 403, 404, 410): not yet, or not any more."""
 
 
 class CutFileError(FileError):

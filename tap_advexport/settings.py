@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from tap_advexport.errors import ConfigError
-from tap_advexport.redaction import without_secret
+from tap_advexport.redaction import Redactor
 from tap_advexport.windows import last_day_to_have, local_date
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def _parsed(config: Mapping[str, object], settings: Sequence[Setting]) -> dict[s
         problems.append("account: must not hold the token")
     if problems:
         # The token may stand in the wrong place, too.
-        raise ConfigError(without_secret("; ".join(problems), secret))
+        raise ConfigError(Redactor(secret).without_token("; ".join(problems)))
     return values
 
 

@@ -1,4 +1,4 @@
-"""What went wrong below HTTP, in a few words that never hold a URL."""
+"""What went wrong below HTTP, in a few words that never hold a URL, and what mends it."""
 
 from __future__ import annotations
 
@@ -11,16 +11,23 @@ import requests
 import urllib3
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 NOT_TRUSTED: Final = "the host's certificate is not trusted"
 NO_BUNDLE: Final = "the CA bundle that REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names cannot be read"
+NOT_TRUSTED_ADVICE: Final = (
+    "check the machine's certificates (SSL_CERT_FILE, or a bundle in REQUESTS_CA_BUNDLE) and a "
+    "proxy that may stand between"
+)
+_WANTS_PASSWORD: Final = "the proxy wants a user name and a password (HTTP 407)"  # noqa: S105 - words
+_NO_SOCKS: Final = "a SOCKS proxy needs the package PySocks"
+_PROXY: Final = "the proxy does not connect"
 
 # In the order in which they are looked for: the first that is found anywhere in the chain.
 _WORDS: Final = (
+    (urllib3.exceptions.ProxyError, _PROXY),
     (urllib3.exceptions.NameResolutionError, "the host's name cannot be resolved"),
     (socket.gaierror, "the host's name cannot be resolved"),
-    (urllib3.exceptions.ProxyError, "the proxy does not connect"),
     (ConnectionRefusedError, "the connection is refused"),
     (ssl.SSLCertVerificationError, NOT_TRUSTED),
     (urllib3.exceptions.ConnectTimeoutError, "no connection within the time-out"),
@@ -33,9 +40,20 @@ _WORDS: Final = (
     (http.client.RemoteDisconnected, "the connection was closed without an answer"),
     (requests.exceptions.ChunkedEncodingError, "the answer was cut"),
     (requests.TooManyRedirects, "redirected for ever"),
+    (requests.exceptions.InvalidProxyURL, "the proxy's URL is malformed"),
     (requests.exceptions.InvalidURL, "the URL is malformed"),
     (requests.exceptions.InvalidSchema, "the URL's scheme is not one to follow"),
     (UnicodeError, "the URL is malformed"),
+)
+# The request has not left the machine, or not got beyond a proxy.
+_NOT_ARRIVED: Final = (
+    urllib3.exceptions.ProxyError,
+    urllib3.exceptions.NameResolutionError,
+    urllib3.exceptions.ConnectTimeoutError,
+    urllib3.exceptions.NewConnectionError,
+    socket.gaierror,
+    ConnectionRefusedError,
+    ssl.SSLCertVerificationError,
 )
 
 
@@ -43,6 +61,10 @@ def fault_of(fault: BaseException) -> str:
     """Say in a few words what a library's exception means, without what it carries."""
     if is_without_bundle(fault):
         return NO_BUNDLE
+    if _says(fault, "SOCKS support"):
+        return _NO_SOCKS
+    if _says(fault, "Tunnel connection failed: 407"):
+        return _WANTS_PASSWORD
     chain = list(_chain(fault))
     for kind, words in _WORDS:
         if any(_is(link, kind) for link in chain):
@@ -53,9 +75,50 @@ def fault_of(fault: BaseException) -> str:
     return f"the connection failed ({type(fault).__name__})"
 
 
+def setup_advice(fault: BaseException, scheme: str, environment: Mapping[str, str]) -> str:
+    """Say which variable or store mends it, when that is where the fault lies."""
+    words = fault_of(fault)
+    variable = proxy_variable(scheme, environment)
+    if words == _NO_SOCKS:
+        return f"{variable}: install it beside the tap (pip install PySocks)"
+    if words == _WANTS_PASSWORD:
+        return password_advice(scheme, environment)
+    if words in {_PROXY, "the proxy's URL is malformed"}:
+        return f"check {variable}, or name hosts to be reached without it in NO_PROXY"
+    return NOT_TRUSTED_ADVICE if words == NOT_TRUSTED else ""
+
+
+def password_advice(scheme: str, environment: Mapping[str, str]) -> str:
+    """Say where a proxy's password belongs."""
+    return f"set {proxy_variable(scheme, environment)} to http://USER:PASSWORD@HOST:PORT"
+
+
+def proxy_variable(scheme: str, environment: Mapping[str, str]) -> str:
+    """The name of the variable that sends requests of a scheme through a proxy."""
+    for name in (f"{scheme}_proxy", f"{scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY"):
+        if environment.get(name):
+            return name
+    return f"{scheme.upper()}_PROXY"
+
+
+def is_lasting(fault: BaseException) -> bool:
+    """Whether trying again cannot help before a person has mended something."""
+    lasting = {NO_BUNDLE, _NO_SOCKS, _WANTS_PASSWORD, "the proxy's URL is malformed"}
+    return fault_of(fault) in lasting
+
+
+def has_arrived(fault: BaseException) -> bool:
+    """Whether the request may have reached the API all the same."""
+    return not any(isinstance(link, _NOT_ARRIVED) for link in _chain(fault))
+
+
 def is_without_bundle(fault: BaseException) -> bool:
     """Whether the file of trusted certificates is missing, so that no request can work."""
     return type(fault) is OSError and "CA certificate bundle" in str(fault)
+
+
+def _says(fault: BaseException, words: str) -> bool:
+    return any(words in str(link) for link in _chain(fault))
 
 
 def _is(link: BaseException, kind: type[BaseException]) -> bool:

@@ -1,4 +1,6 @@
-"""HTTP answers taken literally where the HTTP library is lenient, so that no cut file looks whole.
+"""HTTP taken literally where the HTTP library is lenient, so that no cut file looks whole.
+
+A request goes to its URL byte for byte as that was given: signatures are over the text.
 
 The library stops reading headers at a line that is none, and a length that stands behind it is
 lost; it takes a chunk size that was cut (`0` of `0000f3a2`) for the end of the file; and it takes
@@ -11,16 +13,22 @@ from __future__ import annotations
 import functools
 import http.client
 import re
+import ssl
+import threading
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
+import requests.utils
 from requests.adapters import HTTPAdapter
 from typing_extensions import override
+from urllib3.util.ssl_ import create_urllib3_context
+
+from tap_advexport.api.origins import request_target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import urllib3
-    from requests import PreparedRequest
+    from requests import PreparedRequest, Response
 
 _LONGEST_LINE: Final = 1 << 16
 _MOST_LINES: Final = 400
@@ -92,7 +100,29 @@ class FramedResponse(http.client.HTTPResponse):
 
 
 class FramedAdapter(HTTPAdapter):
-    """Carries requests as its base does, over connections that answer with FramedResponse."""
+    """Carries requests to their URLs as these are written, and answers with FramedResponse.
+
+    The trusted certificates are those of the system (or SSL_CERT_FILE, SSL_CERT_DIR) and those
+    that come with the HTTP library; a bundle that REQUESTS_CA_BUNDLE names is trusted alone.
+    """
+
+    _context: ssl.SSLContext | None = None
+
+    @override
+    def send(
+        self,
+        request: PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: bool | str = True,
+        cert: Any = None,
+        proxies: Mapping[str, str] | None = None,
+    ) -> Response:
+        url = request.url or ""
+        # Whether a proxy is to get the whole URL is for the library to say.
+        is_whole = not self.request_url(request, dict(proxies or {})).startswith("/")
+        _sending.target = url.partition("#")[0] if is_whole else request_target(url)
+        return super().send(request, stream, timeout, verify, cert, proxies)
 
     @override
     def get_connection_with_tls_context(
@@ -108,6 +138,41 @@ class FramedAdapter(HTTPAdapter):
         pool = cast("urllib3.HTTPConnectionPool", found)
         pool.ConnectionCls = _framed(pool.ConnectionCls)
         return pool
+
+    @override
+    def build_connection_pool_key_attributes(
+        self, request: PreparedRequest, verify: Any, cert: Any = None
+    ) -> tuple[Any, Any]:
+        host, kind = super().build_connection_pool_key_attributes(request, verify, cert)
+        if verify is True and host["scheme"] == "https":
+            if self._context is None:
+                self._context = trusting_context()
+            kind["ssl_context"] = self._context
+        return host, kind
+
+    @override
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        # Else the library's own certificates would be read again for each connection.
+        if verify is not True:
+            super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+
+
+def trusting_context() -> ssl.SSLContext:
+    """A context that trusts the system's certificates and those of the HTTP library."""
+    context = create_urllib3_context()
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_default_certs()
+    context.load_verify_locations(requests.utils.DEFAULT_CA_BUNDLE_PATH)
+    return context
+
+
+class _Sending(threading.local):
+    """What the thread is about to ask for: the library would write it in its own way."""
+
+    target = "/"
+
+
+_sending = _Sending()
 
 
 class _HeadLines:
@@ -151,4 +216,9 @@ def _framed(kind: Any) -> Any:  # noqa: ANN401 - one of the HTTP library's conne
     # The same pool comes with each request, and a class that is derived stays for ever.
     if issubclass(kind.response_class, FramedResponse):
         return kind
-    return type(kind.__name__, (kind,), {"response_class": FramedResponse})
+
+    def request(self: object, method: str, url: str, *args: object, **kwargs: object) -> None:
+        del url
+        kind.request(self, method, _sending.target, *args, **kwargs)
+
+    return type(kind.__name__, (kind,), {"response_class": FramedResponse, "request": request})

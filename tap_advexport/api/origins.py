@@ -1,12 +1,17 @@
-"""Which URLs the tap may follow, and which of them are the API's own."""
+"""Which URLs the tap may follow, which of them are the API's own, and how they are written."""
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 _PORTS: Final = {"http": 80, "https": 443}
+# All that is ASCII and printable stays as the API wrote it: signatures are over the text.
+_AS_WRITTEN: Final = "".join(map(chr, range(0x21, 0x7F)))
+_HEAD: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 
 
 class UrlRefused(Exception):  # noqa: N818 - a verdict; the client turns it into an error
@@ -29,6 +34,47 @@ class Origin:
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}"
+
+
+def literal_url(url: str, base: str) -> str:
+    """A URL as a request can hold it, byte for byte as an answer gave it.
+
+    Only what no request can hold is percent-encoded: blanks and what is not ASCII.
+
+    Args:
+        url: what the answer holds; a path is one on the origin of `base`.
+        base: the URL that was asked for.
+
+    Raises:
+        UrlRefused: it holds control characters.
+    """
+    if any(ord(letter) < 0x20 or ord(letter) == 0x7F for letter in url):  # noqa: PLR2004 - ASCII
+        msg = "the URL holds blanks or control characters"
+        raise UrlRefused(msg)
+    if url.startswith("/") and not url.startswith("//"):
+        url = _head(base) + url
+    head = _head(url)
+    return head + quote(url[len(head) :], safe=_AS_WRITTEN, errors="replace")
+
+
+def redirected_url(url: str, location: str) -> str:
+    """Where a redirect leads, as it is written there.
+
+    Raises:
+        UrlRefused: it holds control characters.
+    """
+    with suppress(UnicodeError):
+        location = location.encode("latin-1").decode()
+    if not _head(location) and not location.startswith("/"):
+        with suppress(ValueError):
+            location = urljoin(url, location)
+    return literal_url(location, url)
+
+
+def request_target(url: str) -> str:
+    """The path and query of a URL, as they are written."""
+    target = url[len(_head(url)) :].partition("#")[0]
+    return target if target.startswith("/") else f"/{target}"
 
 
 def checked_origin(url: str, *, is_http_allowed: bool) -> Origin:
@@ -60,7 +106,13 @@ def checked_origin(url: str, *, is_http_allowed: bool) -> Origin:
     if parts.username is not None or parts.password is not None:
         msg = "the URL holds a user name or password"
         raise UrlRefused(msg)
-    if not host or "\\" in url:
+    if not host or "\\" in parts.netloc:
         msg = "the URL is malformed"
         raise UrlRefused(msg)
     return Origin(parts.scheme, host.lower(), port or _PORTS[parts.scheme])
+
+
+def _head(url: str) -> str:
+    """Scheme and host of a URL, if it has them."""
+    match = _HEAD.match(url)
+    return match[0] if match else ""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from zoneinfo import ZoneInfo
 
-    from tap_advexport.api.client import Downloaded
+    from tap_advexport.api.bodies import Downloaded
     from tap_advexport.reports import Interval
     from tap_advexport.windows import Task
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Protocol
 
-from tap_advexport.api.client import Downloaded, Finished, Unfinished
+from tap_advexport.api.answers import Finished, Unfinished
+from tap_advexport.api.bodies import Downloaded
 from tap_advexport.records.convert import Converted
 from tap_advexport.windows import DateWindow, Task
 
@@ -106,25 +107,44 @@ Convert = Callable[[BinaryIO, Task, Downloaded], tuple[BinaryIO, Converted]]
 
 @dataclass(slots=True)
 class CircuitBreaker:
-    """How the exports of a whole run went, over all its reports."""
+    """How the exports of a whole run went, over all its reports: whether to go on asking.
+
+    Attributes:
+        succeeded: exports that came whole and valid.
+        failed: exports that failed for good, and not because the API refuses their days.
+        setbacks: tasks that came to nothing, whatever followed.
+        is_doubtful: a window was split because its exports failed.
+        is_given_up: the run ended because the API does not work.
+        is_refusing: the API refused days in a row, so that older ones were not asked for.
+        answered_at: when a request was last answered with anything but 429.
+    """
 
     succeeded: int = 0
     failed: int = 0
     setbacks: int = 0
     is_doubtful: bool = False
     is_given_up: bool = False
+    is_refusing: bool = False
+    answered_at: float = float("-inf")
 
     def is_broken(self, limit: int) -> bool:
         """As many exports as may be in flight failed for good, and none worked."""
         return self.succeeded == 0 and self.failed >= limit
 
-    def is_hopeless(self, attempts: int) -> bool:
-        """A few dozen submissions came to nothing, and none worked, however many are in flight.
+    def is_probing(self, limit: int) -> bool:
+        """Nothing worked yet and much did not, so that one task at a time is enough to see."""
+        return self.succeeded == 0 and (
+            self.is_doubtful or self.setbacks >= min(limit, SETBACKS_PER_ATTEMPT)
+        )
+
+    def is_hopeless(self, attempts: int, limit: int) -> bool:
+        """A few dozen tasks came to nothing, and none worked.
 
         Args:
-            attempts: how often each export may be demanded.
+            attempts: how often each export may be submitted.
+            limit: how many may be in flight: each may meet the same misfortune once.
         """
-        return self.succeeded == 0 and self.setbacks >= SETBACKS_PER_ATTEMPT * attempts
+        return self.succeeded == 0 and self.setbacks >= SETBACKS_PER_ATTEMPT * attempts + limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +173,16 @@ AT_THE_API: Final = frozenset({Phase.SUBMIT, Phase.POLL, Phase.DOWNLOAD})
 
 @dataclass(slots=True)
 class ExportJob:
-    """An export in flight: what it is at, and when that is to go on."""
+    """An export in flight: what it is at, and when that is to go on.
+
+    Attributes:
+        began_at: when its task was submitted, by the monotonic clock.
+        waits_since: when this run began to wait for the task.
+        unfinished_age: how old the task was when it was last found unfinished.
+        finished_at: when the task was first found finished.
+        asks: how often the request under way was sent; `asking_since`: when for the first time.
+        work: the number of the piece of work that is under way for it, if any.
+    """
 
     export: Export
     phase: Phase
@@ -161,6 +190,9 @@ class ExportJob:
     began_at: float = 0.0
     waits_since: float = 0.0
     unfinished_age: float = 0.0
+    finished_at: float | None = None
+    asks: int = 0
+    asking_since: float = 0.0
     work: int | None = None
     work_began_at: float = 0.0
     work_alive_at: float = 0.0
@@ -169,6 +201,13 @@ class ExportJob:
     download: Downloaded | None = None
     spool: BinaryIO | None = None
     is_released: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the API has, or may have, an unfinished task of it."""
+        if self.phase is Phase.SUBMIT:
+            return self.work is not None
+        return self.phase is Phase.POLL and self.finished_at is None
 
     def __repr__(self) -> str:
         return f"ExportJob({self.export.window}, {self.phase.name})"

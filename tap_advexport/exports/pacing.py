@@ -43,6 +43,15 @@ def retry_pause(tries: int, *, random: Random, retry_after_seconds: float | None
     return min(retry_after_seconds, LONGEST_RETRY_AFTER_SECONDS) + pause
 
 
+def poll_again_pause(times: int) -> float:
+    """Seconds until what is not visible yet is asked for the next time: each twice as long.
+
+    Args:
+        times: how often that was in vain so far, 1 or more.
+    """
+    return min(MIN_POLL_PAUSE_SECONDS * 2.0 ** (min(times, 64) - 1), LONGEST_RETRY_SECONDS)
+
+
 def _exponential(tries: int) -> float:
     waits = backoff.expo(base=2, factor=FIRST_RETRY_SECONDS, max_value=LONGEST_RETRY_SECONDS)
     next(waits)  # what a `send` starts the generator with, no pause

@@ -1,4 +1,4 @@
-"""The life of an export: what to do after each thing that can go wrong with it."""
+"""What to do after each thing that can go wrong with an export."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from tap_advexport.errors import (
     AuthorizationError,
+    ConfigError,
     ExportError,
     FileError,
+    FileNotFoundYetError,
     InvalidFileError,
     InvalidHeaderError,
     RejectedError,
     RequestError,
     TapAdvexportError,
+    TaskNotFoundError,
 )
 from tap_advexport.windows import halves
 
@@ -21,8 +24,14 @@ if TYPE_CHECKING:
     from tap_advexport.reports import Interval
     from tap_advexport.windows import DateWindow, Task
 
+# A URL is asked for so often when what lies at the one before is no whole CSV file.
 FRESH_URLS_PER_TASK: Final = 2
-POLLS_FOR_A_URL: Final = 5
+# How long a task may be unknown after its submission, or its URL and file missing after SUCCESS.
+VISIBLE_WITHIN_SECONDS: Final = 120.0
+# A proxy or a certificate store that never worked is not waited for.
+SETUP_TRIES: Final = 2
+ERROR_RESULT: Final = "ERROR"
+_FORBIDDEN: Final = 403
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +43,9 @@ class Export:
         task: the task that is under way, if any.
         is_adopted: that task is one of an earlier run.
         submissions: how often it was submitted in this run.
-        tries: how often the request under way was sent.
-        fresh_urls: how often this task was asked for a fresh download URL.
-        polls_without_url: how often this task was found finished without a download URL.
+        tries: how often the request under way was sent, as far as that counts.
+        polls_again: how often in a row the task or its file was not visible.
+        fresh_urls: how often this task was asked for a URL because a file was wrong.
         had_invalid_file: a whole and invalid file was seen before, so the next one is final.
     """
 
@@ -45,15 +54,13 @@ class Export:
     is_adopted: bool = False
     submissions: int = 0
     tries: int = 0
+    polls_again: int = 0
     fresh_urls: int = 0
-    polls_without_url: int = 0
     had_invalid_file: bool = False
 
     def with_task(self, task: Task) -> Export:
         """Go on with a task that the API has just accepted."""
-        return replace(
-            self, task=task, is_adopted=False, tries=0, fresh_urls=0, polls_without_url=0
-        )
+        return replace(self, task=task, is_adopted=False, tries=0, polls_again=0, fresh_urls=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,33 @@ class RetryPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class Situation:
+    """What is known beside the export when something goes wrong with it.
+
+    Attributes:
+        is_crowded: other tasks of ours are unfinished, or submissions under way.
+        is_limited: the API is known to run fewer tasks at once than it was given.
+        has_answered: the API, or a host of files, has answered a request of this run.
+        is_taught: the next newer days were refused in the same way, in all of their parts.
+        seconds_submitted: how long ago its task was accepted.
+        seconds_finished: how long ago its task was first found finished.
+        asks: how often the request under way was sent, whether that counts or not.
+        seconds_asking: since when that goes on.
+        export_timeout_seconds: how long that may go on.
+    """
+
+    is_crowded: bool = False
+    is_limited: bool = False
+    has_answered: bool = True
+    is_taught: bool = False
+    seconds_submitted: float = 0.0
+    seconds_finished: float = 0.0
+    asks: int = 1
+    seconds_asking: float = 0.0
+    export_timeout_seconds: float = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
 class RetryRequest:
     """Send the same request once more, after a pause."""
 
@@ -74,7 +108,14 @@ class RetryRequest:
 
 @dataclass(frozen=True, slots=True)
 class PollAgain:
-    """Poll the task once more, for (another) download URL."""
+    """Poll the task once more, after a pause, until it or its file is visible."""
+
+    export: Export
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitLater:
+    """Submit the window when a task of ours has ended: the API takes no more of them now."""
 
     export: Export
 
@@ -94,6 +135,11 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True)
+class Refuse:
+    """The window's days fail in this run, because the API refuses them in its own words."""
+
+
+@dataclass(frozen=True, slots=True)
 class GiveUp:
     """The window's days fail in this run. `keeps_task`: the next run may adopt its task."""
 
@@ -107,63 +153,130 @@ class EndRun:
     error: TapAdvexportError
 
 
-Step: TypeAlias = RetryRequest | PollAgain | SubmitAgain | Split | GiveUp | EndRun
+Step: TypeAlias = (
+    RetryRequest | PollAgain | SubmitLater | SubmitAgain | Split | Refuse | GiveUp | EndRun
+)
 
 
 def after_failure(  # noqa: PLR0911 - one for each kind of error
-    export: Export, error: TapAdvexportError, retry_policy: RetryPolicy
+    export: Export, error: TapAdvexportError, retry_policy: RetryPolicy, situation: Situation
 ) -> Step:
     """Decide what follows from an error of an export."""
     match error:
         case RequestError():
-            return _after_request(export, retry_policy)
+            return _after_request(export, error, retry_policy, situation)
         case RejectedError():
-            return GiveUp(keeps_task=False)
-        case InvalidHeaderError() if export.had_invalid_file:
-            return EndRun(error)
+            return _after_rejection(export, error, retry_policy, situation)
         case InvalidFileError():
-            return _after_invalid_file(export, retry_policy)
-        case FileError() if export.fresh_urls < FRESH_URLS_PER_TASK:
+            return _after_invalid_file(export, error, retry_policy)
+        case AuthorizationError():
+            return _after_refused_token(export, error, situation)
+        case ExportError() if _may_become_visible(export, error, situation):
+            return poll_again(export)
+        case FileError() if export.fresh_urls < FRESH_URLS_PER_TASK and not isinstance(
+            error, FileNotFoundYetError
+        ):
             return PollAgain(replace(export, tries=0, fresh_urls=export.fresh_urls + 1))
-        case AuthorizationError() if export.is_adopted and error.status == 403:  # noqa: PLR2004
-            return _submit_again(export)
         case ExportError():
-            return _submit_or_split(export, retry_policy)
+            return _submit_or_split(export, error, retry_policy, situation)
         case _:
             return EndRun(error)
 
 
-def after_poll_without_url(export: Export, retry_policy: RetryPolicy) -> Step:
+def after_poll_without_url(
+    export: Export, error: ExportError, retry_policy: RetryPolicy, situation: Situation
+) -> Step:
     """Decide what follows when a task is finished and names no download URL."""
-    if export.polls_without_url < POLLS_FOR_A_URL:
-        return PollAgain(replace(export, tries=0, polls_without_url=export.polls_without_url + 1))
-    return _submit_or_split(export, retry_policy)
+    if situation.seconds_finished < VISIBLE_WITHIN_SECONDS:
+        return poll_again(export)
+    return _submit_or_split(export, error, retry_policy, situation)
 
 
-def _after_request(export: Export, retry_policy: RetryPolicy) -> Step:
-    if export.tries < retry_policy.request_attempts:
+def poll_again(export: Export) -> PollAgain:
+    """Poll again what is not visible yet."""
+    return PollAgain(replace(export, tries=0, polls_again=export.polls_again + 1))
+
+
+def _may_become_visible(export: Export, error: ExportError, situation: Situation) -> bool:
+    if isinstance(error, TaskNotFoundError):
+        return not export.is_adopted and situation.seconds_submitted < VISIBLE_WITHIN_SECONDS
+    if isinstance(error, FileNotFoundYetError):
+        # A URL that has expired meanwhile gets one successor in any case.
+        return export.polls_again == 0 or situation.seconds_finished < VISIBLE_WITHIN_SECONDS
+    return False
+
+
+def _after_refused_token(export: Export, error: AuthorizationError, situation: Situation) -> Step:
+    if error.status == _FORBIDDEN and export.is_adopted:
+        return _submit_again(export)
+    if error.status == _FORBIDDEN and situation.is_crowded:
+        # Until another submission is answered, this may as well be a limit on tasks.
+        return _submit_later(export)
+    return EndRun(error)
+
+
+def _after_request(
+    export: Export, error: RequestError, retry_policy: RetryPolicy, situation: Situation
+) -> Step:
+    is_submission = export.task is None
+    if error.is_setup and not situation.has_answered and export.tries >= SETUP_TRIES:
+        return EndRun(ConfigError(error.with_advice()))
+    if error.is_throttled and is_submission and situation.is_crowded:
+        # Once is a moment's overload; twice, or where a limit is known, it is a limit on tasks.
+        has_asked_twice = situation.asks > 1 and error.retry_after_seconds is None
+        if situation.is_limited or has_asked_twice:
+            return _submit_later(export)
+    is_over = error.is_throttled and (
+        situation.seconds_asking >= situation.export_timeout_seconds
+        or (situation.is_taught and export.tries > 0)
+    )
+    if export.tries < retry_policy.request_attempts and not is_over:
         return RetryRequest(export)
-    return GiveUp(keeps_task=export.task is not None)
+    if error.is_throttled and is_submission and situation.has_answered:
+        return Refuse()
+    return GiveUp(keeps_task=not is_submission)
 
 
-def _after_invalid_file(export: Export, retry_policy: RetryPolicy) -> Step:
+def _after_rejection(
+    export: Export, error: RejectedError, retry_policy: RetryPolicy, situation: Situation
+) -> Step:
+    if situation.is_crowded:
+        return _submit_later(export)
+    if error.refusal == ERROR_RESULT:
+        return _submit_or_split(export, error, retry_policy, situation)
+    return _split(export, error, retry_policy, situation)
+
+
+def _after_invalid_file(export: Export, error: InvalidFileError, retry_policy: RetryPolicy) -> Step:
     if not export.had_invalid_file:
         return _submit_again(replace(export, had_invalid_file=True))
-    return _split(export, retry_policy)
+    if isinstance(error, InvalidHeaderError):
+        return EndRun(error)
+    return _split(export, error, retry_policy, Situation())
 
 
-def _submit_or_split(export: Export, retry_policy: RetryPolicy) -> Step:
-    if export.submissions < retry_policy.export_attempts:
+def _submit_or_split(
+    export: Export, error: ExportError, retry_policy: RetryPolicy, situation: Situation
+) -> Step:
+    is_known_refusal = bool(error.refusal) and situation.is_taught
+    if export.submissions < retry_policy.export_attempts and not is_known_refusal:
         return _submit_again(export)
-    return _split(export, retry_policy)
+    return _split(export, error, retry_policy, situation)
 
 
 def _submit_again(export: Export) -> SubmitAgain:
-    return SubmitAgain(replace(export, task=None, is_adopted=False, tries=0))
+    return SubmitAgain(replace(export, task=None, is_adopted=False, tries=0, polls_again=0))
 
 
-def _split(export: Export, retry_policy: RetryPolicy) -> Step:
+def _submit_later(export: Export) -> SubmitLater:
+    return SubmitLater(replace(export, tries=0, submissions=export.submissions - 1))
+
+
+def _split(
+    export: Export, error: ExportError, retry_policy: RetryPolicy, situation: Situation
+) -> Step:
+    is_refused = bool(error.refusal)
     parts = halves(export.window, interval=retry_policy.interval)
-    if parts is None:
-        return GiveUp(keeps_task=False)
+    if parts is None or (is_refused and situation.is_taught):
+        return Refuse() if is_refused else GiveUp(keeps_task=False)
     return Split(tuple(Export(window=part) for part in parts))

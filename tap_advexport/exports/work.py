@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class WorkFactory:
     """Makes the work that workers do.
 
     Attributes:

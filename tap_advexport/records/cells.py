@@ -8,14 +8,12 @@ from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from tap_advexport.redaction import without_queries
 from tap_advexport.reports import Interval
 from tap_advexport.windows import first_of_month
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-_EXCERPT_LENGTH: Final = 60
 
 _INTEGER: Final = re.compile(r"(-?)0*([0-9]{1,4300})(?:\.0)?")
 _INTEGER_DIGITS: Final = 4300
@@ -29,15 +27,6 @@ _TIME: Final = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2}) ([0-9]{2}):([0-9]{2
 
 class InvalidCellError(Exception):
     """A cell breaks its column's grammar; the text says how, without the cell itself."""
-
-
-def excerpt(text: str) -> str:
-    """Quote a text for a message: one line, no control characters, cut if it is long."""
-    # Cut generously first: a cell can be as long as a book.
-    text = without_queries(text[: 100 * _EXCERPT_LENGTH])
-    quoted = repr(text[:_EXCERPT_LENGTH])
-    is_cut = len(text) > _EXCERPT_LENGTH or len(quoted) > 2 * _EXCERPT_LENGTH
-    return f"{quoted[: 2 * _EXCERPT_LENGTH]}..." if is_cut else quoted
 
 
 def integer_text(cell: str) -> str:

@@ -10,7 +10,6 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from tap_advexport.errors import CutFileError, FileError, InvalidHeaderError, InvalidRowError
-from tap_advexport.records.cells import excerpt
 from tap_advexport.records.csv_split import split_columns
 from tap_advexport.records.source import (
     BYTE_ORDER_MARK,
@@ -20,6 +19,7 @@ from tap_advexport.records.source import (
     TextLines,
     open_feed,
 )
+from tap_advexport.redaction import quoted
 from tap_advexport.reports import COLUMN_NAMES
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ class Table:
         self._refuse_cut_end(Block(1, [header]))
         if self._feed.is_line_open and not set(COLUMN_NAMES) <= set(header):
             raise CutFileError(
-                f"the file is cut in its header, which ends with {excerpt(header[-1])}"
+                f"the file is cut in its header, which ends with {quoted(header[-1])}"
             )
         _refuse_invalid_header(header)
         return header
@@ -173,7 +173,7 @@ class Table:
         if self._feed.is_line_open and not self._is_end_proven:
             raise CutFileError(
                 f"the file is cut: line {self._lines.line_count}, its last, has no line end, and "
-                f"nothing proves that it ends there: {excerpt(','.join(block.rows[-1]))}"
+                f"nothing proves that it ends there: {quoted(','.join(block.rows[-1]))}"
             )
 
     @contextmanager
@@ -197,7 +197,7 @@ class Table:
 def _csv_error(text: str, line: int) -> FileError | InvalidRowError:
     if text == _OPEN_QUOTE:
         return CutFileError(f"the file is cut: a quote is still open at its end, line {line}")
-    return _invalid(line, f"the quoting is no valid CSV ({excerpt(text)})")
+    return _invalid(line, f"the quoting is no valid CSV ({quoted(text)})")
 
 
 def _invalid(line: int, text: str) -> FileError | InvalidRowError:
@@ -229,13 +229,13 @@ def _transposed(rows: Sequence[Sequence[str]], width: int) -> Sequence[Sequence[
 def _refuse_other_text(header: Sequence[str]) -> None:
     """Tell a message or a page from a header that is wrong."""
     if len(header) < len(COLUMN_NAMES) and not any(name in COLUMN_NAMES for name in header):
-        shown = excerpt(",".join(header))
+        shown = quoted(",".join(header))
         raise FileError(f"the file is not the report's CSV: its first line is {shown}")
 
 
 def _refuse_invalid_header(header: Sequence[str]) -> None:
     missing = [name for name in COLUMN_NAMES if name not in header]
-    shown = excerpt(",".join(header))
+    shown = quoted(",".join(header))
     if len(missing) > len(COLUMN_NAMES) / 2:
         raise InvalidHeaderError(
             f"the header is missing: the first line, {shown}, looks like data, "

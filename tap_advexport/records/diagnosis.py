@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tap_advexport.errors import CutFileError, FileError, InvalidRowError
-from tap_advexport.records.cells import InvalidCellError, excerpt, integer_text, number_text
+from tap_advexport.records.cells import InvalidCellError, integer_text, number_text
 from tap_advexport.records.csv_table import begins_with_mark
+from tap_advexport.redaction import quoted
 from tap_advexport.reports import COLUMNS, Kind
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def row_error(table: Table, block: Block, calendar: Calendar) -> FileError | Inv
         if row and begins_with_mark(row[0]):
             return InvalidRowError(
                 f"line {line}: a byte order mark within the file, as if files had been joined, "
-                f"before {excerpt(row[0][1:])}"
+                f"before {quoted(row[0][1:])}"
             )
         if row and len(row) != len(table.header):
             is_last = not any(block.rows[index + 1 :]) and table.is_exhausted()
@@ -38,10 +39,8 @@ def _width_error(
 ) -> FileError | InvalidRowError:
     last, width = row[-1], len(table.header)
     if is_last and len(row) == 1 and (" " in last.strip() or not table.is_line_open):
-        return FileError(f"the file says {excerpt(last)} in line {line}, where a row should be")
-    text = (
-        f"line {line}: {len(row)} cells where the header has {width}; the last is {excerpt(last)}"
-    )
+        return FileError(f"the file says {quoted(last)} in line {line}, where a row should be")
+    text = f"line {line}: {len(row)} cells where the header has {width}; the last is {quoted(last)}"
     if "" in {last, table.header[-1]}:
         text += f" (column {max(len(row), width)} has no name)"
     if is_last and len(row) < width:
@@ -62,5 +61,5 @@ def _complaint(table: Table, row: Sequence[str], calendar: Calendar) -> str:
         try:
             checks[column.kind](cell)
         except InvalidCellError as error:
-            return f"column {column.name}: {excerpt(cell)} {error}"
+            return f"column {column.name}: {quoted(cell)} {error}"
     return ""

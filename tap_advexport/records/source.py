@@ -11,7 +11,7 @@ import zlib
 from typing import TYPE_CHECKING, Final
 
 from tap_advexport.errors import CutFileError, FileError
-from tap_advexport.records.cells import excerpt
+from tap_advexport.redaction import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -189,7 +189,7 @@ def _refuse_other_formats(start: bytes) -> None:
 
 
 def _shown(start: bytes) -> str:
-    return excerpt(start.decode("utf-8", "backslashreplace"))
+    return quoted(start.decode("utf-8", "backslashreplace"))
 
 
 def _read(source: BinaryIO) -> Iterator[bytes]:
@@ -241,5 +241,5 @@ def _inflate(member: zlib._Decompress, data: bytes) -> Iterator[bytes]:
             data = member.unconsumed_tail
     except zlib.error as error:
         raise FileError(
-            f"the file is damaged: its gzip stream is invalid ({excerpt(str(error))})"
+            f"the file is damaged: its gzip stream is invalid ({quoted(str(error))})"
         ) from None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, cast
 from uuid import uuid4
 
 from tap_advexport.errors import ConfigError, OutputError, TapAdvexportError
-from tap_advexport.records.cells import excerpt
+from tap_advexport.redaction import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -74,7 +74,7 @@ def _check_keys(
         raise ConfigError(f"{path}: lacks {', '.join(missing)}")
     if unknown:
         raise ConfigError(
-            f"{path}: has no {excerpt(unknown[0])}, but {', '.join([*needed, *others])}"
+            f"{path}: has no {quoted(unknown[0])}, but {', '.join([*needed, *others])}"
         )
 
 
@@ -164,7 +164,5 @@ def _storage_errors(export_id: str) -> Iterator[None]:
         raise
     except Exception as error:
         reason = getattr(error, "strerror", None) or f"{type(error).__name__} {error}".strip()
-        msg = (
-            f"batch_config: export {export_id} cannot be written to the storage: {excerpt(reason)}"
-        )
+        msg = f"batch_config: export {export_id} cannot be written to the storage: {quoted(reason)}"
         raise OutputError(msg) from error

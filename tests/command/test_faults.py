@@ -23,30 +23,23 @@ if TYPE_CHECKING:
 FIRST, LAST = date(2024, 2, 1), date(2024, 2, 6)
 DAYS = {f"2024-02-0{day}" for day in range(1, 7)}
 
-# These wait for the tap's side (issue 12).
-AWAITED = {
-    "firewall-403", "late-task-403", "task-failure-object", "retention-400",
-    "limit-400", "limit-403", "limit-409", "limit-429", "limit-error", "quota-403", "quota-429",
-    "same-task-id",
-}  # fmt: skip
+# These strike when the API has more to do than it takes: see below.
+LIMITS = {"limit-400", "limit-403", "limit-409", "limit-429", "limit-error"}
+LOADED = {*LIMITS, "quota-403", "quota-429"}
+# A task that is unknown may become visible within two minutes (test_runner.py, in virtual time).
+LASTING = {"task-404"}
 CASES = [
     (fault.name, str(endpoint))
     for fault in FAULTS.values()
     for endpoint in sorted(fault.endpoints)
-    if fault.name not in AWAITED
+    if fault.name not in LOADED | LASTING | {"same-task-id"}
 ]
 # One line, exit code 1, nothing else is asked for.
 ENDS = {
-    *itertools.product(["status-401", "status-403"], ["submit", "poll"]),
+    *itertools.product(["status-401"], ["submit", "poll"]),
     *itertools.product(["redirect", "redirect-loop"], ["submit"]),
     *itertools.product(["redirect-away"], ["submit", "poll"]),
 }
-# The days of the window fail, all others are kept, and the next run asks for just these.
-FAILS = {
-    *itertools.product(["status-400", "status-404", "status-409", "status-410"], ["submit"]),
-}
-
-
 # The file has one row of the fault's own making.
 MADE_UP = {"quoted", "nul"}
 # Most of a run is waiting, so that many go side by side.
@@ -55,10 +48,12 @@ CHUNKS = 10
 
 
 @contextmanager
-def place(folder: Path) -> Iterator[tuple[Sandbox, Tap]]:
+def place(folder: Path, latency: float = 0.0) -> Iterator[tuple[Sandbox, Tap]]:
     """A sandbox and a tap of their own."""
     folder.mkdir()
-    config = SandboxConfig(now=datetime(2025, 1, 1, tzinfo=UTC), rows_per_day=6, repeat_share=0.1)
+    config = SandboxConfig(
+        now=datetime(2025, 1, 1, tzinfo=UTC), rows_per_day=6, repeat_share=0.1, latency=latency
+    )
     with Sandbox(config) as sandbox:
         settings = {
             "auth_token": sandbox.token,
@@ -77,14 +72,17 @@ Case = TypeVar("Case")
 
 
 def check_all(
-    cases: Sequence[Case], folder: Path, check: Callable[[Sandbox, Tap, Case], None]
+    cases: Sequence[Case],
+    folder: Path,
+    check: Callable[[Sandbox, Tap, Case], None],
+    latency: float = 0.0,
 ) -> None:
     """Check cases side by side; the error names the case."""
 
     def check_one(numbered: tuple[int, Case]) -> None:
         number, case = numbered
         try:
-            with place(folder / str(number)) as (sandbox, tap):
+            with place(folder / str(number), latency) as (sandbox, tap):
                 check(sandbox, tap, case)
         except AssertionError as error:
             error.add_note(f"the case {case}")
@@ -130,13 +128,6 @@ def check_once(sandbox: Sandbox, tap: Tap, case: tuple[str, str]) -> None:
         assert told.code == 1
         assert len(told.errors) == 1, told.log
         assert "auth_token" in told.errors[0] or "api_url" in told.errors[0]
-    elif case in FAILS:
-        assert told.code == 1
-        assert len(DAYS - covered_days(told.state)) == 2
-        assert "Failed days: report daily, 2024-02-0" in told.log
-        again = tap.run_forked(told.state)
-        assert again.code == 0
-        assert_is_truth(Told(0, told.out + again.out, ""), sandbox)
     else:
         assert told.code == 0, told.log
         assert_is_truth(told, sandbox, name)
@@ -148,7 +139,6 @@ FOR_EVER = [
     "status-500",
     "status-404",
     "task-failure",
-    "task-404",
     "stuck",
     "html-body",
     "cut",
@@ -182,11 +172,52 @@ def check_for_ever(sandbox: Sandbox, tap: Tap, name: str) -> None:
     assert sandbox.submissions <= 24
     assert len(sandbox.requests) <= 150
     lasting = [line for line in told.errors if "these days fail in this run" not in line]
-    assert lasting
-    is_given_up = any("the API does not work" in line for line in lasting)
-    assert len([line for line in lasting if is_given_up or "Failed days" not in line]) == 1, (
-        told.log
+    assert len(lasting) == 1, told.log
+
+
+def test_one_task_at_a_time_brings_all_days_with_few_submissions_in_vain(tmp_path: Path) -> None:
+    check_all(sorted(LIMITS), tmp_path, check_limit, latency=0.4)
+
+
+def check_limit(sandbox: Sandbox, tap: Tap, name: str) -> None:
+    injected = sandbox.inject(name, None, options=Options(limit=1))
+    told = tap.run_forked(start_date="2023-12-20", window_days=7, export_timeout_seconds=30)
+    assert told.code == 0, told.log
+    assert len(covered_days(told.state)) == 49
+    assert injected.hits > 0
+    assert sandbox.submissions <= 3 * 7
+
+
+def test_a_quota_fails_older_days_and_says_so(tmp_path: Path) -> None:
+    check_all(["quota-403", "quota-429"], tmp_path, check_quota)
+
+
+def check_quota(sandbox: Sandbox, tap: Tap, name: str) -> None:
+    sandbox.inject(name, None, options=Options(limit=2))
+    told = tap.run_forked(
+        window_days=1, export_timeout_seconds=3, request_attempts=2, max_concurrent_exports=1
     )
+    assert told.code == 1
+    assert covered_days(told.state) == {"2024-02-05", "2024-02-06"}
+    [line] = told.errors
+    assert "Failed days: report daily, 2024-02-01..2024-02-04: the API refuses these days" in line
+    assert "The daily number of reports is used up" in line
+    assert "auth_token" not in told.log
+
+
+def test_a_start_three_years_before_what_is_kept_brings_all_there_is(tmp_path: Path) -> None:
+    with place(tmp_path / "one") as (sandbox, tap):
+        # The sandbox lives on the first day of 2025.
+        injected = sandbox.inject("retention-400", None, options=Options(days=60))
+        told = tap.run_forked(start_date="2021-11-02", end_date="2024-12-31", window_days=7)
+        assert told.code == 1
+        assert min(covered_days(told.state)) == "2024-11-02"
+        assert len(covered_days(told.state)) == 60
+        assert 5 < injected.hits <= 30
+        [line] = told.errors
+        assert "Failed days: report daily, 2021-11-02..2024-11-01: the API refuses" in line
+        assert "no data is kept before 2024-11-02" in line
+        assert "newer days work: set start_date to 2024-11-02" in line
 
 
 def pairs(count: int) -> list[tuple[tuple[str, str], tuple[str, str]]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tap_advexport.api.client import Unfinished
+from tap_advexport.api.answers import Unfinished
 from tap_advexport.exports.policy import Export
 from tap_advexport.windows import DateWindow
 from tests.support import runner_fakes

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, BinaryIO
 
-from tap_advexport.api.client import Downloaded, Finished, Unfinished
+from tap_advexport.api.answers import Finished, Unfinished
+from tap_advexport.api.bodies import Downloaded
 from tap_advexport.exports.job import (
     Abandoned,
     CircuitBreaker,

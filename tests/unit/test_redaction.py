@@ -11,12 +11,10 @@ from hypothesis import strategies as st
 from tap_advexport.api.log_filter import guard_logs
 from tap_advexport.api.origins import Origin, UrlRefused, checked_origin
 from tap_advexport.redaction import (
-    LONGEST_EXCERPT,
+    MAX_EXCERPT,
+    Redactor,
     excerpt,
-    place_of,
-    redact,
-    without_queries,
-    without_secret,
+    quoted,
 )
 
 
@@ -39,19 +37,19 @@ from tap_advexport.redaction import (
     ],
 )
 def test_secrets_are_taken_out_and_one_printable_line_is_left(text: str, shown: str) -> None:
-    assert redact(text) == shown
+    assert Redactor().redact(text) == shown
 
 
 def test_the_token_is_taken_out_wherever_it_stands() -> None:
-    assert redact("a tok b tok", "tok") == "a *** b ***"
-    assert redact("a b", "") == "a b"
+    assert Redactor("tok").redact("a tok b tok") == "a *** b ***"
+    assert Redactor("").redact("a b") == "a b"
 
 
 @given(st.text(), st.text(min_size=3))
 def test_whatever_is_redacted_is_one_printable_line(text: str, secret: str) -> None:
-    assert redact(text).isprintable()
+    assert Redactor(secret).redact(text).isprintable()
     assert excerpt(text).isprintable()
-    assert len(excerpt(text, secret)) <= LONGEST_EXCERPT
+    assert len(Redactor(secret).excerpt(text)) <= MAX_EXCERPT
 
 
 @pytest.mark.parametrize(
@@ -72,7 +70,7 @@ def test_an_excerpt_is_short_and_without_queries(text: str, shown: str) -> None:
 
 
 def test_a_token_is_not_in_an_excerpt() -> None:
-    assert excerpt("no tok", "tok") == "no ***"
+    assert Redactor("tok").excerpt("no tok") == "no ***"
 
 
 @pytest.mark.parametrize(
@@ -88,7 +86,7 @@ def test_a_token_is_not_in_an_excerpt() -> None:
     ],
 )
 def test_a_text_of_a_file_loses_queries_and_keeps_questions(text: str, shown: str) -> None:
-    assert without_queries(text) == shown
+    assert quoted(text) == repr(shown)
 
 
 @pytest.mark.parametrize(
@@ -106,9 +104,8 @@ def test_a_text_of_a_file_loses_queries_and_keeps_questions(text: str, shown: st
     ],
 )
 def test_the_token_is_taken_out_also_where_it_is_cut(text: str, shown: str) -> None:
-    assert without_secret(text, "abcdefgh") == shown
-    assert without_secret(text, "") == text
-    assert without_secret(text, "abc") == text
+    assert Redactor("abcdefgh").without_token(text) == shown
+    assert Redactor("").without_token(text) == text
 
 
 @pytest.mark.parametrize(
@@ -128,7 +125,7 @@ def test_the_token_is_taken_out_also_where_it_is_cut(text: str, shown: str) -> N
     ],
 )
 def test_a_place_is_scheme_host_and_path(url: str, place: str) -> None:
-    assert place_of(url) == place
+    assert Redactor().place_of(url) == place
 
 
 @pytest.mark.parametrize(

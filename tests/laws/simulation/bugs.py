@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from tap_advexport import windows
-from tap_advexport.api.client import ApiClient
+from tap_advexport.api.bodies import BodyReader
 from tap_advexport.coverage import plan
 from tap_advexport.coverage import transitions as coverage
 from tap_advexport.coverage.state import Coverage, Rules
@@ -124,7 +124,7 @@ def length_not_checked() -> AbstractContextManager[None]:
         del args
         return True
 
-    return swapped(ApiClient, "_is_end_proven", is_end_proven)
+    return swapped(BodyReader, "_is_end_proven", is_end_proven)
 
 
 Plant = Callable[[], "AbstractContextManager[None]"]

@@ -429,7 +429,8 @@ class Life:
         elif faults.error_results and not self._adopted:
             # One that was adopted and works lets the run go on to its end.
             levels = settings.window_days.bit_length() + 1
-            bound = settings.export_attempts * most * (2 + levels)
+            # Once two days in a row are refused, a handful of windows more are asked for once.
+            bound = settings.export_attempts * most * (2 + levels) + 6
         else:
             return
         bound *= len(settings.reports)

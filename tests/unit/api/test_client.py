@@ -20,7 +20,9 @@ from urllib.parse import urlsplit
 import pytest
 import trustme
 
-from tap_advexport.api.client import ApiClient, Downloaded, Finished, Unfinished
+from tap_advexport.api.answers import Finished, Unfinished
+from tap_advexport.api.bodies import Downloaded
+from tap_advexport.api.client import ApiClient
 from tap_advexport.api.log_filter import guard_logs
 from tap_advexport.clock import SystemClock
 from tap_advexport.errors import (
@@ -28,10 +30,12 @@ from tap_advexport.errors import (
     ConfigError,
     CutFileError,
     FileError,
+    FileNotFoundYetError,
     RejectedError,
     RequestError,
     TapAdvexportError,
     TaskError,
+    TaskNotFoundError,
 )
 from tap_advexport.reports import Interval
 from tap_advexport.windows import DateWindow
@@ -282,6 +286,54 @@ def test_cookies_are_neither_kept_nor_sent() -> None:
     assert all("cookie" not in asked.headers for asked in [*server.requests, *other.requests])
 
 
+ODD_TARGETS = [
+    "/f?X-Signature=a%7Eb%2dc%2Fd",
+    "/f/[1]|^{2}?a=[b]&c=|",
+    "/a/../b/./c//d?",
+    "/f?a=1&&b=?c=/d",
+    "/f;p=1?q='\"<>`\\",
+]
+
+
+@pytest.mark.parametrize("target", ODD_TARGETS)
+def test_a_url_is_asked_for_byte_for_byte(target: str) -> None:
+    with serving(reply(CSV)) as (server, client):
+        assert fetch(client, f"{server.origin}{target}#part")[0] == CSV
+        assert [asked.target for asked in server.requests] == [target]
+
+
+@pytest.mark.parametrize("target", ODD_TARGETS)
+def test_so_is_the_url_of_a_redirect(target: str) -> None:
+    locations = [target]
+
+    def answer(asked: Asked) -> bytes:
+        is_first = asked.target == "/first"
+        return reply(code=302, Location=locations.pop()) if is_first else reply(CSV)
+
+    with serving(answer) as (server, client):
+        fetch(client, f"{server.origin}/first")
+        locations.append(f"{server.origin}{target}")
+        fetch(client, f"{server.origin}/first")
+        assert [asked.target for asked in server.requests][1::2] == [target, target]
+
+
+@pytest.mark.parametrize(
+    ("target", "sent"), [("/a b?c d", "/a%20b?c%20d"), ("/\u00e9?\u20ac", "/%C3%A9?%E2%82%AC")]
+)
+def test_only_what_no_request_holds_is_encoded(target: str, sent: str) -> None:
+    with serving(reply(CSV)) as (server, client):
+        fetch(client, f" {server.origin}{target} ".strip())
+        assert server.requests[0].target == sent
+
+
+def test_a_url_that_is_a_path_is_on_the_origin_of_the_api() -> None:
+    with serving(reply(CSV)) as (server, client):
+        assert fetch(client, "/files/1.csv?sig=%7E")[0] == CSV
+        [asked] = server.requests
+    assert asked.target == "/files/1.csv?sig=%7E"
+    assert asked.headers["authorization"] == f"Token {TOKEN}"
+
+
 # --- What is not followed ---------------------------------------------------------------------
 
 REFUSED_URLS = [
@@ -290,7 +342,6 @@ REFUSED_URLS = [
     "data:text/csv,a",
     "javascript:1",
     "//127.0.0.1/f",
-    "/relative",
     "",
     " ",
     "http://",
@@ -299,7 +350,6 @@ REFUSED_URLS = [
     "http://127.0.0.1:99999/f",
     "http://127.0.0.1:port/f",
     f"http://user:{SIGNATURE}@127.0.0.1/f",
-    "http://127.0.0.1/a b",
     "http://127.0.0.1/a\nHost: b",
     "http://127.0.0.1\\@evil/f",
     "http://\u2024/f",
@@ -462,11 +512,11 @@ def test_a_short_token_may_stand_in_a_task_id() -> None:
     ("code", "kinds"),
     [
         (400, (RejectedError, TaskError, FileError)),
-        (401, (AuthorizationError, AuthorizationError, FileError)),
-        (403, (AuthorizationError, AuthorizationError, FileError)),
-        (404, (RejectedError, TaskError, FileError)),
+        (401, (AuthorizationError, AuthorizationError, FileNotFoundYetError)),
+        (403, (AuthorizationError, AuthorizationError, FileNotFoundYetError)),
+        (404, (RejectedError, TaskNotFoundError, FileNotFoundYetError)),
         (408, (RequestError, RequestError, RequestError)),
-        (410, (RejectedError, TaskError, FileError)),
+        (410, (RejectedError, TaskError, FileNotFoundYetError)),
         (425, (RequestError, RequestError, RequestError)),
         (429, (RequestError, RequestError, RequestError)),
         (500, (RequestError, RequestError, RequestError)),
@@ -494,6 +544,67 @@ def test_each_status_is_an_error_by_what_is_to_be_done(
         assert type(error) is kinds[list(calls).index(call)]
         if body:
             assert f"HTTP {code} No, ***" in str(error)
+
+
+PAGE = b"<!DOCTYPE html><html><title>Blocked by policy</title></html>"
+
+
+@pytest.mark.parametrize("call", ["submit", "poll"])
+@pytest.mark.parametrize("code", [401, 403])
+def test_a_page_that_answers_403_is_told_as_a_page(call: str, code: int) -> None:
+    with serving(reply(PAGE, code=code)) as (_, client):
+        error = error_of(lambda: submit(client) if call == "submit" else client.poll("t"))
+    assert isinstance(error, AuthorizationError)
+    assert "a page answers and not the API" in str(error)
+    assert "Blocked by policy" in str(error)
+    assert "take the token" not in str(error)
+
+
+def test_a_403_blames_the_token_only_where_nothing_has_worked_with_it() -> None:
+    answers = [reply(b"no", code=403), queued(), reply(b"quota", code=403), reply(code=404)]
+    with serving(lambda _: answers.pop(0)) as (_, client):
+        assert "take the token" in str(error_of(lambda: submit(client)))
+        submit(client)
+        error = error_of(lambda: submit(client))
+        assert isinstance(error, RejectedError)
+        assert (error.refusal, error.said) == ("HTTP 403", "HTTP 403 quota")
+        missing = error_of(lambda: submit(client))
+        assert isinstance(missing, RejectedError)
+        assert not missing.advice
+
+
+def test_the_words_of_the_api_reach_the_person() -> None:
+    failure = {"state": "FAILURE", "result": {"exc_type": "E", "exc_message": "a shorter range"}}
+    answers = [
+        reply(b'{"result": "ERROR", "message": "quota of 5 exports a day"}'),
+        reply(json.dumps(failure).encode()),
+        reply(b""),
+        reply(CSV, Content_Encoding="br"),
+        reply(b"{}", Content_Encoding="br"),
+    ]
+    with serving(lambda _: answers.pop(0)) as (server, client):
+        said = [
+            str(error_of(call))
+            for call in (
+                lambda: submit(client),
+                lambda: client.poll("t"),
+                lambda: client.poll("t"),
+                lambda: fetch(client, f"{server.origin}/f"),
+                lambda: client.poll("t"),
+            )
+        ]
+    for text, words in zip(
+        said,
+        (
+            "the API answers ERROR: quota of 5 exports a day",
+            "its state is FAILURE: E: a shorter range",
+            "the answer (HTTP 200) is empty",
+            "its Content-Encoding is br, which was not asked for",
+            "the answer's Content-Encoding is br, which was not asked for",
+        ),
+        strict=True,
+    ):
+        assert text.endswith(words)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from tap_advexport.errors import (
     ConfigError,
     CutFileError,
     FileError,
+    FileNotFoundYetError,
     InvalidHeaderError,
     InvalidRowError,
     OutputError,
@@ -21,19 +22,24 @@ from tap_advexport.errors import (
     RequestError,
     TapAdvexportError,
     TaskError,
+    TaskNotFoundError,
 )
 from tap_advexport.exports.policy import (
     FRESH_URLS_PER_TASK,
-    POLLS_FOR_A_URL,
+    SETUP_TRIES,
+    VISIBLE_WITHIN_SECONDS,
     EndRun,
     Export,
     GiveUp,
     PollAgain,
+    Refuse,
     RetryPolicy,
     RetryRequest,
+    Situation,
     Split,
     Step,
     SubmitAgain,
+    SubmitLater,
     after_failure,
     after_poll_without_url,
 )
@@ -60,8 +66,12 @@ ERRORS: list[TapAdvexportError] = [
 ]
 
 
-def after(export: Export, error: TapAdvexportError) -> Step:
-    return after_failure(export, error, RETRY_POLICY)
+ALONE = Situation()
+CROWDED = Situation(is_crowded=True)
+
+
+def after(export: Export, error: TapAdvexportError, situation: Situation = ALONE) -> Step:
+    return after_failure(export, error, RETRY_POLICY, situation)
 
 
 def parts(step: Step) -> list[str]:
@@ -87,8 +97,81 @@ def test_a_demand_out_of_tries_has_no_task_to_keep() -> None:
     assert after(Export(WEEK, tries=4), RequestError("no answer")) == GiveUp(keeps_task=False)
 
 
-def test_a_refused_demand_fails_at_once_and_is_not_split() -> None:
-    assert after(Export(WEEK, tries=1), RejectedError("HTTP 400")) == GiveUp(keeps_task=False)
+@pytest.mark.parametrize("retry_after", [None, 5.0])
+def test_a_429_is_sent_again_then_tasks_of_ours_are_awaited(retry_after: float | None) -> None:
+    export = Export(WEEK, submissions=1, tries=1)
+    error = RequestError("429", is_throttled=True, retry_after_seconds=retry_after)
+    assert after(export, error, CROWDED) == RetryRequest(export)
+    step = after(export, error, replace(CROWDED, asks=2))
+    # A server that says how long to wait is overloaded; it has no limit on tasks.
+    later: Step = SubmitLater(Export(WEEK))
+    assert step == (later if retry_after is None else RetryRequest(export))
+    assert after(export, error, replace(CROWDED, is_limited=True)) == later
+    assert after(export, error, replace(ALONE, asks=2)) == RetryRequest(export)
+
+
+def test_a_429_that_lasts_as_long_as_an_export_may_fails_the_window() -> None:
+    error = RequestError("429", is_throttled=True)
+    lasting = Situation(seconds_asking=100, export_timeout_seconds=100)
+    assert after(UNDER_WAY, error, lasting) == GiveUp(keeps_task=True)
+    window = Export(WEEK, submissions=1, tries=1)
+    assert after(window, error, lasting) == Refuse()
+    assert after(window, error, replace(lasting, has_answered=False)) == GiveUp(keeps_task=False)
+    assert after(window, error, Situation(is_taught=True)) == Refuse()
+    unused = replace(window, tries=0)
+    assert after(unused, error, Situation(is_taught=True)) == RetryRequest(unused)
+    assert after(UNDER_WAY, RequestError("500"), lasting) == RetryRequest(UNDER_WAY)
+
+
+def test_a_proxy_that_never_worked_ends_the_run_at_the_second_try() -> None:
+    error = RequestError("the proxy does not connect", is_setup=True, advice="check HTTPS_PROXY")
+    mute = Situation(has_answered=False)
+    export = replace(UNDER_WAY, tries=SETUP_TRIES - 1)
+    assert after(export, error, mute) == RetryRequest(export)
+    export = replace(UNDER_WAY, tries=SETUP_TRIES)
+    assert after(export, error) == RetryRequest(export)
+    step = after(export, error, mute)
+    assert isinstance(step, EndRun)
+    assert str(step.error) == "the proxy does not connect; check HTTPS_PROXY"
+
+
+# --- Refusals ---------------------------------------------------------------------------------
+
+BAD_REQUEST = RejectedError("HTTP 400", refusal="HTTP 400")
+ERROR = RejectedError("ERROR", refusal="ERROR")
+FORBIDDEN = AuthorizationError("HTTP 403", status=403)
+
+
+@pytest.mark.parametrize("error", [BAD_REQUEST, ERROR, FORBIDDEN], ids=["400", "ERROR", "403"])
+def test_a_refusal_while_tasks_of_ours_are_unfinished_means_later(error: TapAdvexportError) -> None:
+    export = Export(WEEK, submissions=3, tries=1)
+    assert after(export, error, CROWDED) == SubmitLater(Export(WEEK, submissions=2))
+
+
+def test_a_401_ends_the_run_whatever_is_unfinished() -> None:
+    error = AuthorizationError("HTTP 401", status=401)
+    assert after(Export(WEEK, tries=1), error, CROWDED) == EndRun(error)
+
+
+def test_a_refused_range_is_split_down_to_the_period() -> None:
+    step = after(Export(WEEK, submissions=1, tries=1), BAD_REQUEST)
+    assert parts(step) == ["2024-03-01..2024-03-03", "2024-03-04..2024-03-07"]
+    assert after(Export(DAY, submissions=1, tries=1), BAD_REQUEST) == Refuse()
+
+
+def test_one_more_of_a_row_of_refusals_is_neither_split_nor_tried_again() -> None:
+    taught = Situation(is_taught=True)
+    for error in (BAD_REQUEST, ERROR):
+        assert after(Export(WEEK, submissions=1, tries=1), error, taught) == Refuse()
+    failed = TaskError("FAILURE", refusal="FAILURE")
+    assert after(UNDER_WAY, failed, taught) == Refuse()
+    assert isinstance(after(UNDER_WAY, TaskError("stuck"), taught), SubmitAgain)
+
+
+def test_an_error_result_is_tried_again_before_the_window_is_split() -> None:
+    assert after(Export(WEEK, submissions=2), ERROR) == SubmitAgain(Export(WEEK, submissions=2))
+    assert isinstance(after(Export(WEEK, submissions=3), ERROR), Split)
+    assert after(Export(DAY, submissions=3), ERROR) == Refuse()
 
 
 # --- Tasks ------------------------------------------------------------------------------------
@@ -114,7 +197,7 @@ def test_a_single_period_is_given_up_with_its_task() -> None:
     assert after(day, TaskError("FAILURE")) == GiveUp(keeps_task=False)
     monthly = replace(RETRY_POLICY, interval=Interval.MONTHLY)
     month = replace(UNDER_WAY, submissions=3)
-    assert after_failure(month, TaskError("FAILURE"), monthly) == GiveUp(keeps_task=False)
+    assert after_failure(month, TaskError("FAILURE"), monthly, ALONE) == GiveUp(keeps_task=False)
 
 
 @pytest.mark.parametrize(
@@ -136,17 +219,33 @@ def test_a_refused_token_ends_the_run(is_adopted: bool, status: int) -> None:  #
     assert after(export, error) == EndRun(error)
 
 
-def test_a_task_without_a_url_is_looked_at_a_few_times_then_demanded_anew() -> None:
-    export, looks = UNDER_WAY, 0
-    while isinstance(step := after_poll_without_url(export, RETRY_POLICY), PollAgain):
-        export, looks = step.export, looks + 1
-        assert (export.polls_without_url, export.tries) == (looks, 0)
-    assert looks == POLLS_FOR_A_URL
-    assert isinstance(step, SubmitAgain)
+@pytest.mark.parametrize(
+    ("export", "seconds", "is_awaited"),
+    [
+        (UNDER_WAY, 0, True),
+        (UNDER_WAY, VISIBLE_WITHIN_SECONDS - 1, True),
+        (UNDER_WAY, VISIBLE_WITHIN_SECONDS, False),
+        (replace(UNDER_WAY, is_adopted=True), 0, False),
+    ],
+)
+def test_a_task_that_is_unknown_is_awaited_for_two_minutes_if_it_is_ours(
+    export: Export, seconds: float, *, is_awaited: bool
+) -> None:
+    step = after(export, TaskNotFoundError("404"), Situation(seconds_submitted=seconds))
+    expected = PollAgain(replace(export, tries=0, polls_again=1))
+    assert step == expected if is_awaited else isinstance(step, SubmitAgain)
+
+
+def test_a_task_without_a_url_is_polled_for_two_minutes_then_submitted_again() -> None:
+    error = TaskError("no URL")
+    young, old = Situation(seconds_finished=119), Situation(seconds_finished=120)
+    step = after_poll_without_url(UNDER_WAY, error, RETRY_POLICY, young)
+    assert step == PollAgain(replace(UNDER_WAY, tries=0, polls_again=1))
+    assert isinstance(after_poll_without_url(UNDER_WAY, error, RETRY_POLICY, old), SubmitAgain)
 
 
 def test_another_task_begins_with_a_clean_record() -> None:
-    tried = replace(UNDER_WAY, tries=3, fresh_urls=1, polls_without_url=2, had_invalid_file=True)
+    tried = replace(UNDER_WAY, tries=3, fresh_urls=1, polls_again=2, had_invalid_file=True)
     assert tried.with_task(TASK) == Export(WEEK, submissions=1, task=TASK, had_invalid_file=True)
 
 
@@ -162,6 +261,15 @@ def test_a_file_that_is_none_gets_fresh_urls_then_another_task(error: FileError)
     assert looks == FRESH_URLS_PER_TASK
     assert isinstance(step, SubmitAgain)
     assert step.export.with_task(TASK).fresh_urls == 0
+
+
+def test_a_file_that_is_not_there_is_awaited_for_two_minutes_and_at_least_once() -> None:
+    error = FileNotFoundYetError("403")
+    young, old = Situation(seconds_finished=119), Situation(seconds_finished=120)
+    once = replace(UNDER_WAY, tries=0, polls_again=1)
+    assert after(UNDER_WAY, error, old) == PollAgain(once)
+    assert after(once, error, young) == PollAgain(replace(once, polls_again=2))
+    assert isinstance(after(once, error, old), SubmitAgain)
 
 
 def test_an_invalid_row_is_demanded_anew_once_and_then_split_down_to_the_period() -> None:
@@ -213,7 +321,9 @@ def test_whatever_goes_wrong_ends_and_loses_no_day(
                 waiting.append(same)
             case Split(found):
                 waiting += found
-            case GiveUp():
+            case SubmitLater():
+                raise AssertionError("nothing else is unfinished")
+            case GiveUp() | Refuse():
                 failed.append(export.window)
             case EndRun():
                 return

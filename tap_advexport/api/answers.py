@@ -1,0 +1,111 @@
+"""What the API's JSON answers say, read as documented and not one bit more strictly."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+# Task states (API, "Ask for its state"). SUCCESS and PENDING are documented; the others are what a
+# task queue of this shape can answer.
+UNFINISHED_STATES: Final = frozenset({"PENDING", "STARTED", "RETRY"})
+FAILED_STATES: Final = frozenset({"FAILURE", "REVOKED"})
+
+
+class AnswerError(ValueError):
+    """An answer is not as documented."""
+
+
+class SubmitAnswer(msgspec.Struct):
+    """Answer to a submission (API, "Demand an export")."""
+
+    result: str
+    task_id: str | None = None
+
+    @property
+    def is_queued(self) -> bool:
+        """Whether the API took the window."""
+        return self.result.upper() == "QUEUED"
+
+
+class PollAnswer(msgspec.Struct):
+    """Answer to a poll (API, "Ask for its state"). While a task runs, `result` can be anything."""
+
+    state: str
+    result: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """The task goes on. `is_known`: its state is one that a task queue goes through."""
+
+    state: str
+    is_known: bool
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Finished:
+    """The task is done; `url` is where its file lies, if the answer named one. A secret."""
+
+    url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FailedTask:
+    """The task failed; `reason` is what the API says of it, if anything."""
+
+    state: str
+    reason: str
+
+
+def parse_submit_answer(body: bytes) -> tuple[SubmitAnswer, str]:
+    """Give the answer to a submission, and what it says beside what is documented.
+
+    Raises:
+        AnswerError: it is not as documented.
+    """
+    try:
+        answer = msgspec.json.decode(body, type=SubmitAnswer)
+        rest = {} if answer.is_queued else msgspec.json.decode(body, type=dict[str, object])
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        raise AnswerError from None
+    return answer, reason_of({key: rest[key] for key in rest if key not in {"result", "task_id"}})
+
+
+def parse_poll_answer(body: bytes) -> Unfinished | Finished | FailedTask:
+    """Give the state of a task.
+
+    Raises:
+        AnswerError: it is not as documented.
+    """
+    try:
+        answer = msgspec.json.decode(body, type=PollAnswer)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        raise AnswerError from None
+    state = answer.state.upper()
+    if state in FAILED_STATES:
+        return FailedTask(state, reason_of(answer.result))
+    if state != "SUCCESS":
+        return Unfinished(answer.state, is_known=state in UNFINISHED_STATES)
+    if answer.result is None or isinstance(answer.result, str):
+        return Finished((answer.result or "").strip() or None)
+    return FailedTask(state, f"its result is no URL: {reason_of(answer.result)}")
+
+
+def reason_of(said: object) -> str:
+    """Give what an answer says of a failure in one text; task queues answer objects."""
+    if not said:
+        return ""
+    match said:
+        case str():
+            return said
+        case {"exc_type": str(kind), **rest}:
+            return ": ".join(part for part in (kind, reason_of(rest.get("exc_message"))) if part)
+        case [only]:
+            return reason_of(only)
+        case {"detail": str(text)} | {"message": str(text)} | {"error": str(text)}:
+            return text
+        case _:
+            return json.dumps(said, ensure_ascii=False, default=str)

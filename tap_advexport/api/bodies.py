@@ -1,0 +1,167 @@
+"""Reads the bodies of answers: bounded in memory and time, and proven whole or cut."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+import requests
+import urllib3
+
+from tap_advexport.api.faults import fault_of
+from tap_advexport.errors import CutFileError, FileError, RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tap_advexport.clock import Clock
+    from tap_advexport.redaction import Redactor
+
+MAX_ANSWER_BYTES: Final = 1 << 20
+CHUNK_BYTES: Final = 1 << 16
+# A download that brings less than this in a whole request time-out is one that drips for ever.
+MIN_PROGRESS_BYTES: Final = 1024
+
+_GZIP: Final = frozenset({"gzip", "x-gzip"})
+_GZIP_WBITS: Final = 31
+_RANGE: Final = re.compile(r"bytes +([0-9]+)-[0-9]+/([0-9]{1,18})")
+
+
+@dataclass(frozen=True, slots=True)
+class Downloaded:
+    """A file in a spool. `is_end_proven`: its length or its last chunk says that it is whole."""
+
+    byte_count: int
+    is_end_proven: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BodyReader:
+    """Reads bodies. `timeout_seconds` bounds an answer, and each stretch of a file."""
+
+    clock: Clock
+    timeout_seconds: float
+    redactor: Redactor
+
+    def answer(
+        self, what: str, response: requests.Response, max_bytes: int = MAX_ANSWER_BYTES
+    ) -> Iterator[bytes]:
+        """An answer of the API, at most one chunk over the limit and one time-out long.
+
+        Raises:
+            RequestError: it is cut, damaged, or comes too slowly.
+        """
+        deadline = self.clock.monotonic() + self.timeout_seconds
+        byte_count = 0
+        unpack = self._unpacking(what, response)
+        for wire in self._chunks(what, response, RequestError):
+            chunk = unpack(wire)
+            yield chunk
+            byte_count += max(len(chunk), len(wire))
+            if byte_count > max_bytes:
+                return
+            if self.clock.monotonic() > deadline:
+                msg = f"{what}: the answer was not complete after {self.timeout_seconds:g} s"
+                raise RequestError(msg)
+
+    def spool(
+        self,
+        what: str,
+        response: requests.Response,
+        spool: BinaryIO,
+        is_cancelled: Callable[[], bool],
+    ) -> Downloaded:
+        """A file, byte for byte, into a spool.
+
+        Raises:
+            CutFileError: it ended before its end.
+            FileError: it is coded in a way that was not asked for.
+        """
+        coding = _coding(response)
+        if coding not in {"", "identity", *_GZIP}:
+            shown = self.redactor.excerpt(coding)
+            raise FileError(f"{what}: its Content-Encoding is {shown}, which was not asked for")
+        byte_count = 0
+        mark, marked_at = 0, self.clock.monotonic()
+        for chunk in self._chunks(what, response, CutFileError):
+            if is_cancelled():
+                raise CutFileError(f"{what}: given up")
+            spool.write(chunk)
+            byte_count += len(chunk)
+            if byte_count - mark >= MIN_PROGRESS_BYTES:
+                mark, marked_at = byte_count, self.clock.monotonic()
+            elif self.clock.monotonic() - marked_at > self.timeout_seconds:
+                seconds = f"{self.timeout_seconds:g} s"
+                raise CutFileError(f"{what}: fewer than {MIN_PROGRESS_BYTES} bytes in {seconds}")
+        spool.flush()
+        is_end_proven = self._is_end_proven(what, response, byte_count)
+        _refuse_part(what, response, byte_count)
+        return Downloaded(byte_count, is_end_proven)
+
+    def _is_end_proven(self, what: str, response: requests.Response, byte_count: int) -> bool:
+        coding = response.headers.get("Transfer-Encoding", "identity").strip().lower()
+        if coding == "chunked":
+            return True
+        if coding != "identity":
+            shown = self.redactor.excerpt(coding)
+            raise FileError(f"{what}: the transfer encoding {shown} is none to be read")
+        lengths = {part.strip() for part in response.headers.get("Content-Length", "").split(",")}
+        length = lengths.pop()
+        if not length and "Content-Length" not in response.headers:
+            return False
+        if lengths or not (length.isascii() and length.isdigit()):
+            shown = self.redactor.excerpt(length) or "nothing"
+            raise CutFileError(f"{what}: its length is given as {shown}")
+        if byte_count != int(length[:18]):
+            raise CutFileError(f"{what}: {byte_count} bytes came of {length[:18]}")
+        return True
+
+    def _chunks(
+        self,
+        what: str,
+        response: requests.Response,
+        error_type: type[RequestError | CutFileError],
+    ) -> Iterator[bytes]:
+        """The body as it comes over the wire: each piece at once, still compressed if it is."""
+        try:
+            while chunk := response.raw.read1(CHUNK_BYTES, decode_content=False):
+                yield chunk
+        except (urllib3.exceptions.HTTPError, requests.RequestException, OSError) as fault:
+            error = error_type(f"{what}: {self.redactor.redact(fault_of(fault))}")
+        else:
+            return
+        raise error
+
+    def _unpacking(self, what: str, response: requests.Response) -> Callable[[bytes], bytes]:
+        """What unpacks an answer that came packed although that was not asked for."""
+        coding = _coding(response)
+        if coding in {"", "identity"}:
+            return lambda wire: wire
+        if coding not in _GZIP:
+            shown = self.redactor.excerpt(coding)
+            raise RequestError(
+                f"{what}: the answer's Content-Encoding is {shown}, which was not asked for"
+            )
+        unpacker = zlib.decompressobj(_GZIP_WBITS)
+
+        def unpack(wire: bytes) -> bytes:
+            try:
+                return unpacker.decompress(wire, MAX_ANSWER_BYTES + 1)
+            except zlib.error:
+                msg = f"{what}: the answer is damaged: its gzip stream is invalid"
+                raise RequestError(msg) from None
+
+        return unpack
+
+
+def _coding(response: requests.Response) -> str:
+    return response.headers.get("Content-Encoding", "").strip().lower()
+
+
+def _refuse_part(what: str, response: requests.Response, byte_count: int) -> None:
+    """A whole file has no range, or one of all its bytes."""
+    match = _RANGE.match(response.headers.get("Content-Range", ""))
+    if match and (match[1].lstrip("0") or int(match[2]) != byte_count):
+        raise CutFileError(f"{what}: it is a part of a file of {match[2]} bytes")

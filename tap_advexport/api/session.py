@@ -1,0 +1,185 @@
+"""One HTTP request at a time: who sees the token, what is followed, and which errors come of it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+import requests
+import urllib3
+from requests.structures import CaseInsensitiveDict
+
+from tap_advexport.api import faults
+from tap_advexport.api.framing import FramedAdapter
+from tap_advexport.api.origins import Origin, UrlRefused, checked_origin, redirected_url
+from tap_advexport.errors import ConfigError, FileError, RequestError, TapAdvexportError
+
+if TYPE_CHECKING:
+    from requests.adapters import BaseAdapter
+
+    from tap_advexport.redaction import Redactor
+
+MAX_REDIRECTS: Final = 5
+REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+
+# What a person can do when the API cannot even be asked for an export.
+NOTHING_ANSWERS: Final = (
+    "nothing answers there: check api_url and the network (proxy, firewall), or try again later"
+)
+CANNOT_BE_REACHED: Final = (
+    "the host of the files cannot be reached: check the network (proxy, firewall), or try again "
+    "later"
+)
+NOT_THE_API: Final = "what answers there is not the API: check api_url"
+
+
+class Session:
+    """Sends requests in one account's name. Safe to use from several threads."""
+
+    def __init__(  # noqa: PLR0913 - what it needs to know of one account
+        self,
+        *,
+        api_url: str,
+        auth_token: str,
+        user_agent: str,
+        timeout_seconds: float,
+        pool_size: int,
+        redactor: Redactor,
+        adapter: BaseAdapter | None = None,
+    ) -> None:
+        self.origin = checked_origin(api_url, is_http_allowed=True)
+        self._token = auth_token
+        self._user_agent = user_agent
+        self._timeout = (timeout_seconds, timeout_seconds)
+        self._redactor = redactor
+        self._adapter = adapter or FramedAdapter(
+            pool_connections=pool_size, pool_maxsize=pool_size, max_retries=0
+        )
+        self._routes: dict[Origin, tuple[dict[str, str], bool | str]] = {}
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self._adapter.close()
+
+    def send(
+        self,
+        what: str,
+        method: str,
+        url: str,
+        *,
+        body: bytes | None = None,
+        encoding: str = "identity",
+    ) -> requests.Response:
+        """Send one request.
+
+        Raises:
+            ConfigError: no request can work before a setting or a variable is mended.
+            FileError: the URL is one that is not to be followed.
+            RequestError: no answer.
+        """
+        is_ours = False
+        proxies: dict[str, str] = {}
+        try:
+            origin = checked_origin(url, is_http_allowed=self.origin.is_plain)
+            is_ours = origin == self.origin
+            proxies, verify = self._route(origin, url)
+            request = self._request(method, url, body, encoding, is_ours=is_ours)
+            return self._adapter.send(
+                request, stream=True, timeout=self._timeout, verify=verify, proxies=proxies
+            )
+        except UrlRefused as refused:
+            error: TapAdvexportError = FileError(f"{what}: {refused}")
+        except (
+            requests.RequestException,
+            urllib3.exceptions.HTTPError,
+            ValueError,
+            OSError,
+        ) as fault:
+            error = self._error_of(what, fault, url, is_ours=is_ours)
+        # Raised here, so that nothing of the library's exception, which carries the URL, is left.
+        raise error
+
+    def follow(self, what: str, url: str, *, is_api: bool) -> requests.Response:
+        """GET, following redirects by hand: the token goes to the API's origin and nowhere else.
+
+        Raises:
+            ConfigError, FileError, RequestError: as `send`, or redirected elsewhere or for ever.
+        """
+        for _ in range(MAX_REDIRECTS + 1):
+            # Packed, a file comes sooner; it is spooled as it comes, and unpacked when it is read.
+            encoding = "identity" if is_api else "gzip"
+            response = self.send(what, "GET", url, encoding=encoding)
+            if response.status_code not in REDIRECTS:
+                return response
+            response.close()
+            url = self.redirected(what, url, response, is_api=is_api)
+            if is_api and not self._is_own(url):
+                place = self._redactor.place_of(url)
+                msg = f"api_url: {what} is redirected to {place}: set api_url to where the API is"
+                raise ConfigError(msg)
+        place = self._redactor.place_of(url)
+        msg = f"{what}: redirected more than {MAX_REDIRECTS} times, at last to {place}"
+        raise RequestError(msg) if is_api else FileError(msg)
+
+    def redirected(self, what: str, url: str, response: requests.Response, *, is_api: bool) -> str:
+        """Where a redirect leads.
+
+        Raises:
+            RequestError, FileError: nowhere.
+        """
+        location = response.headers.get("Location", "")
+        try:
+            if location:
+                return redirected_url(url, location)
+            problem = "redirects and does not say where to"
+        except UrlRefused as refused:
+            problem = f"redirects, and {refused}"
+        msg = f"{what}: HTTP {response.status_code} {problem}"
+        raise RequestError(msg, advice=NOT_THE_API) if is_api else FileError(msg)
+
+    def _is_own(self, url: str) -> bool:
+        try:
+            return checked_origin(url, is_http_allowed=True) == self.origin
+        except UrlRefused:
+            return False
+
+    def _request(
+        self, method: str, url: str, body: bytes | None, encoding: str, *, is_ours: bool
+    ) -> requests.PreparedRequest:
+        """A request as it is to be sent: prepared by hand, the library would rewrite its URL."""
+        headers = {
+            "User-Agent": self._user_agent,
+            "Accept": "*/*",
+            "Accept-Encoding": encoding,
+        }
+        if body is not None:
+            headers |= {"Content-Type": "application/json", "Content-Length": str(len(body))}
+        if is_ours:
+            headers["Authorization"] = f"Token {self._token}"
+        request = requests.PreparedRequest()
+        request.method, request.url, request.body = method, url, body
+        request.headers = CaseInsensitiveDict(headers)
+        return request
+
+    def _route(self, origin: Origin, url: str) -> tuple[dict[str, str], bool | str]:
+        """The proxies of the environment for a host, and the certificates to trust."""
+        if origin not in self._routes:
+            proxies = requests.utils.get_environ_proxies(url)
+            bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+            self._routes[origin] = (proxies, bundle or True)
+        return self._routes[origin]
+
+    def _error_of(
+        self, what: str, fault: Exception, url: str, *, is_ours: bool
+    ) -> TapAdvexportError:
+        said = faults.fault_of(fault)
+        setup = faults.setup_advice(fault, url.partition(":")[0].lower(), os.environ)
+        words = f"{what}: {self._redactor.redact(said)}"
+        if faults.is_lasting(fault):
+            return ConfigError(f"{words}; {setup}" if setup else words)
+        if isinstance(fault, ValueError) and not is_ours:
+            return FileError(words)
+        advice = setup or (NOTHING_ANSWERS if is_ours else CANNOT_BE_REACHED)
+        return RequestError(
+            words, advice=advice, has_arrived=faults.has_arrived(fault), is_setup=bool(setup)
+        )

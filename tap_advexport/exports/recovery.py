@@ -1,0 +1,244 @@
+"""Does what the policy decides when something goes wrong: pauses, queue, events and log lines."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, assert_never
+
+from tap_advexport.errors import ExportError, RequestError, TapAdvexportError
+from tap_advexport.exports.job import AT_THE_API, Abandoned, ExportJob, Failed, Phase
+from tap_advexport.exports.pacing import Random, poll_again_pause, retry_pause
+from tap_advexport.exports.policy import (
+    VISIBLE_WITHIN_SECONDS,
+    EndRun,
+    Export,
+    GiveUp,
+    PollAgain,
+    Refuse,
+    RetryPolicy,
+    RetryRequest,
+    Situation,
+    Split,
+    Step,
+    SubmitAgain,
+    SubmitLater,
+    after_failure,
+    after_poll_without_url,
+)
+from tap_advexport.exports.refusals import Refusals
+
+if TYPE_CHECKING:
+    from collections import deque
+
+    from tap_advexport.exports.job import CircuitBreaker, Event, Limits
+    from tap_advexport.exports.schedule import Schedule
+    from tap_advexport.windows import DateWindow
+
+logger = logging.getLogger(__name__)
+
+# An API that answered anything but 429 so short a time ago is slow, and not down.
+SLOW_IS_NOT_DOWN_SECONDS: Final = 600.0
+
+
+class Recovery:
+    """What follows from errors of exports in flight."""
+
+    def __init__(  # noqa: PLR0913 - all that errors change
+        self,
+        *,
+        schedule: Schedule,
+        events: deque[Event],
+        limits: Limits,
+        retry_policy: RetryPolicy,
+        breaker: CircuitBreaker,
+        random: Random,
+    ) -> None:
+        self.refusals = Refusals(breaker.is_refusing and not breaker.succeeded)
+        self.ended_by: TapAdvexportError | None = None
+        self.last_reason = ""
+        self._schedule = schedule
+        self._events = events
+        self._limits = limits
+        self._retry_policy = retry_policy
+        self._breaker = breaker
+        self._random = random
+
+    def take(self, job: ExportJob, error: TapAdvexportError, now: float) -> None:
+        """Go on after an error of a job."""
+        situation = self._situation(job, error, now)
+        if isinstance(error, RequestError):
+            if error.is_throttled:
+                self._throttled(job, error, situation, now)
+        elif job.phase in AT_THE_API:
+            self._breaker.answered_at = now
+        step = after_failure(job.export, error, self._retry_policy, situation)
+        if isinstance(step, RetryRequest) and isinstance(error, RequestError):
+            self._send_again(job, error, now)
+            return
+        self._follow(job, step, error, now)
+
+    def take_missing_url(self, job: ExportJob, error: ExportError, now: float) -> None:
+        """Go on after a task that is finished without a URL."""
+        situation = self._situation(job, error, now)
+        step = after_poll_without_url(job.export, error, self._retry_policy, situation)
+        self._follow(job, step, error, now)
+
+    def _situation(self, job: ExportJob, error: TapAdvexportError, now: float) -> Situation:
+        refusal = error.refusal if isinstance(error, ExportError) else ""
+        return Situation(
+            is_crowded=self._schedule.open_beside(job) > 0,
+            is_limited=self._schedule.tasks.is_learned,
+            has_answered=self._breaker.answered_at > float("-inf"),
+            is_taught=bool(refusal) and self.refusals.is_taught(job.export.window, refusal),
+            seconds_submitted=now - job.began_at,
+            seconds_finished=0.0 if job.finished_at is None else now - job.finished_at,
+            asks=job.asks,
+            seconds_asking=now - job.asking_since,
+            export_timeout_seconds=self._limits.export_timeout_seconds,
+        )
+
+    def _throttled(
+        self, job: ExportJob, error: RequestError, situation: Situation, now: float
+    ) -> None:
+        self._schedule.throttle.refused(
+            now,
+            sent_at=job.work_began_at,
+            retry_after_seconds=error.retry_after_seconds,
+            random=self._random,
+        )
+        if job.phase is Phase.SUBMIT and not situation.is_crowded:
+            self._schedule.pace.refused()
+        patience = min(SLOW_IS_NOT_DOWN_SECONDS, self._limits.export_timeout_seconds)
+        if now - self._breaker.answered_at < patience:
+            job.export = replace(job.export, tries=job.export.tries - 1)
+
+    def _send_again(self, job: ExportJob, error: RequestError, now: float) -> None:
+        pause = 0.0
+        if not error.is_throttled:
+            pause = retry_pause(
+                job.export.tries,
+                random=self._random,
+                retry_after_seconds=error.retry_after_seconds,
+            )
+        may_exist = job.phase is Phase.SUBMIT and error.has_arrived
+        logger.log(
+            logging.INFO if error.is_setup else logging.WARNING,
+            "%s; trying again in %.1f s, try %d of %d%s",
+            error,
+            max(pause, self._schedule.throttle.seconds_until_open(now)),
+            job.export.tries + 1,
+            self._retry_policy.request_attempts,
+            " (a task may exist there all the same)" if may_exist else "",
+        )
+        job.due_at = now + pause
+
+    def _follow(self, job: ExportJob, step: Step, error: TapAdvexportError, now: float) -> None:
+        task, window = job.export.task, job.export.window
+        # An answer to a submission says how the API is; a task that comes to nothing does not.
+        is_setback = task is not None or not _is_refusal(error)
+        if isinstance(step, SubmitAgain | Split) and is_setback:
+            self._breaker.setbacks += 1
+            self._breaker.is_doubtful |= isinstance(step, Split)
+            if self._schedule.is_hopeless():
+                step = GiveUp(keeps_task=False)
+        self.last_reason = reason = _reason(step, error)
+        match step:
+            case RetryRequest(export):
+                job.export = export
+            case PollAgain(export):
+                self._poll_again(job, export, reason, now)
+            case SubmitAgain(export):
+                logger.warning("%s: %s; submitting it again", window, reason)
+                pause = retry_pause(max(export.submissions, 1), random=self._random)
+                self._go_on(job, export, Phase.SUBMIT, now + pause)
+            case SubmitLater() | Split() | Refuse() | GiveUp() | EndRun():
+                self._schedule.jobs.remove(job)
+                self._leave(job, step, error, now)
+            case _:
+                assert_never(step)
+        is_kept = isinstance(step, RetryRequest | PollAgain | EndRun) or (
+            isinstance(step, GiveUp) and step.keeps_task
+        )
+        if task and not is_kept:
+            self._events.append(Abandoned(task))
+
+    def _leave(
+        self,
+        job: ExportJob,
+        step: SubmitLater | Split | Refuse | GiveUp | EndRun,
+        error: TapAdvexportError,
+        now: float,
+    ) -> None:
+        """Go on without a job."""
+        window = job.export.window
+        match step:
+            case SubmitLater(export):
+                self._submit_later(job, export, error, now)
+            case Split(parts):
+                shown = " and ".join(str(part.window) for part in parts)
+                logger.warning("%s: %s; splitting it into %s", window, error, shown)
+                self._schedule.put_back(parts)
+            case Refuse():
+                self._refuse(window, error)
+            case GiveUp():
+                # No error yet: the run ends with one line for all that failed.
+                reason = self.last_reason
+                logger.warning("%s: %s; these days fail in this run", window, reason)
+                self._breaker.failed += 1
+                self._events.append(Failed(window, reason))
+            case EndRun(last):
+                # Raised when all that is known beside it has been told.
+                self.ended_by = self.ended_by or last
+            case _:
+                assert_never(step)
+
+    def _poll_again(self, job: ExportJob, export: Export, reason: str, now: float) -> None:
+        window = job.export.window
+        if export.fresh_urls > job.export.fresh_urls:
+            logger.warning("%s: %s; asking the task for a download URL again", window, reason)
+            pause = retry_pause(export.fresh_urls, random=self._random)
+        else:
+            logger.info("%s: %s; it may not be visible yet", window, reason)
+            pause = poll_again_pause(export.polls_again)
+            since = job.began_at if job.finished_at is None else job.finished_at
+            ends_at = since + VISIBLE_WITHIN_SECONDS
+            if now < ends_at:
+                pause = min(pause, ends_at - now)
+        self._go_on(job, export, Phase.POLL, now + pause)
+
+    def _submit_later(
+        self, job: ExportJob, export: Export, error: TapAdvexportError, now: float
+    ) -> None:
+        open_tasks = self._schedule.open_beside(job)
+        may_be_rate = isinstance(error, RequestError)
+        logger.info(
+            "%s: %s; later: %d other tasks are unfinished", job.export.window, error, open_tasks
+        )
+        self._schedule.tasks.refused(open_tasks, now, may_be_rate=may_be_rate)
+        self._schedule.put_back([export])
+
+    def _refuse(self, window: DateWindow, error: TapAdvexportError) -> None:
+        if not isinstance(error, ExportError):
+            return
+        logger.info("%s: %s; these days fail in this run", window, error)
+        self.refusals.add(window, error)
+        if self.refusals.has_ended and self.refusals.oldest:
+            older = self._schedule.drop_older(self.refusals.oldest)
+            self._breaker.is_refusing = True
+            logger.info("%d older windows are not asked for in this run", len(older))
+            self.refusals.add_unasked(older)
+
+    def _go_on(self, job: ExportJob, export: Export, phase: Phase, due_at: float) -> None:
+        job.export, job.phase, job.due_at = export, phase, due_at
+        job.spool = job.download = None
+        job.asks = 0
+
+
+def _is_refusal(error: TapAdvexportError) -> bool:
+    return isinstance(error, ExportError) and bool(error.refusal)
+
+
+def _reason(step: Step, error: TapAdvexportError) -> str:
+    is_last = isinstance(step, GiveUp) and isinstance(error, ExportError)
+    return error.with_advice() if is_last and isinstance(error, ExportError) else str(error)

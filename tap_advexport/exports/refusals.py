@@ -1,0 +1,124 @@
+"""The days that the API refuses in its own words, and when older ones are not asked for any more.
+
+Windows are submitted newest first. What an API does not keep any more is refused from some day on
+backwards, so refusals in a row teach; and one refused day among good ones costs that day alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from tap_advexport.windows import DateWindow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import date
+
+    from tap_advexport.errors import ExportError
+
+# So many refusals in a row, each of a window that nothing was split for, end the asking.
+HANDFUL: Final = 5
+# These may be a quota, which later days have used up, and no matter of age.
+QUOTAS: Final = frozenset({"HTTP 402", "HTTP 403", "HTTP 429"})
+_DAY: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Days that the API refuses, and its words."""
+
+    window: DateWindow
+    kind: str
+    said: str
+    advice: str
+
+
+@dataclass(slots=True)
+class Refusals:
+    """What the refusals of one report's windows teach.
+
+    Attributes:
+        _is_taught: refusals are in a row, be it in this report or in one before it, which had
+            nothing else.
+    """
+
+    _is_taught: bool = False
+    _refused: list[Refused] = field(default_factory=list)
+    _in_a_row: int = 0
+    _since_taught: int = 0
+    _oldest_success: date | None = None
+    _newest_success: date | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether days older than those that were refused last are not to be asked for."""
+        return self._since_taught >= HANDFUL
+
+    @property
+    def oldest(self) -> DateWindow | None:
+        """The oldest days that were refused."""
+        return min((each.window for each in self._refused), default=None)
+
+    def is_taught(self, window: DateWindow, kind: str) -> bool:
+        """Whether a window is one more of a row of refusals, so that splitting it is in vain."""
+        last = self._refused[-1] if self._refused else None
+        is_next = last is None or (last.kind == kind and window < last.window)
+        return self._is_taught and is_next
+
+    def add(self, window: DateWindow, error: ExportError) -> None:
+        """Note that the API refuses a window, in all of its parts."""
+        last = self._refused[-1] if self._refused else None
+        self._refused.append(Refused(window, error.refusal, error.said, error.advice))
+        if last is not None and last.kind != error.refusal:
+            self._forget()
+        self._since_taught += self._is_taught
+        self._in_a_row += 1
+        is_next = last is not None and _touch(window, last.window)
+        if (self._in_a_row > 1 and is_next) or self._in_a_row >= HANDFUL:
+            self._is_taught = True
+
+    def add_unasked(self, windows: Iterable[DateWindow]) -> None:
+        """Count older windows, which are not asked for, to those that were refused last."""
+        last = self._refused[-1]
+        self._refused += [Refused(window, last.kind, last.said, last.advice) for window in windows]
+
+    def succeeded(self, window: DateWindow) -> None:
+        """Note that a window came. An older one than those refused shows that age was no reason."""
+        self._oldest_success = min(self._oldest_success or window.first, window.first)
+        self._newest_success = max(self._newest_success or window.last, window.last)
+        if not self._refused or window < self._refused[-1].window:
+            self._forget()
+
+    def ranges(self) -> Iterator[tuple[DateWindow, str]]:
+        """Give each range of refused days with its reason, oldest first, and forget them."""
+        found: list[Refused] = []
+        for each in sorted(self._refused, key=lambda refused: refused.window):
+            if found and found[-1].kind == each.kind and _touch(found[-1].window, each.window):
+                before = found.pop()
+                window = DateWindow(before.window.first, each.window.last)
+                found.append(Refused(window, before.kind, before.said, before.advice))
+            else:
+                found.append(each)
+        self._refused.clear()
+        for each in found:
+            yield each.window, self._reason(each)
+
+    def _reason(self, refused: Refused) -> str:
+        reason = f"the API refuses these days: {refused.said}"
+        window, newest, oldest = refused.window, self._newest_success, self._oldest_success
+        is_older = oldest is None or window.last < oldest
+        if refused.kind in QUOTAS:
+            return f"{reason}; run again later"
+        if newest is not None and window.last < newest and is_older:
+            return f"{reason}; newer days work: set start_date to {window.last + _DAY}"
+        return f"{reason}; {refused.advice}" if refused.advice else reason
+
+    def _forget(self) -> None:
+        self._in_a_row = self._since_taught = 0
+        self._is_taught = False
+
+
+def _touch(one: DateWindow, other: DateWindow) -> bool:
+    return _DAY in {one.first - other.last, other.first - one.last}

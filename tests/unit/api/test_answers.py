@@ -1,0 +1,94 @@
+"""What the API's JSON answers say, in all the shapes that a task queue gives them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tap_advexport.api.answers import (
+    AnswerError,
+    FailedTask,
+    Finished,
+    Unfinished,
+    parse_poll_answer,
+    parse_submit_answer,
+)
+
+
+def poll(state: object, result: object = None) -> Unfinished | Finished | FailedTask:
+    return parse_poll_answer(json.dumps({"state": state, "result": result}).encode())
+
+
+@pytest.mark.parametrize("result", [None, "", {"pid": 7, "hostname": "w1"}, {"current": 3}, [1], 5])
+def test_a_result_counts_only_where_the_state_is_success(result: object) -> None:
+    assert poll("STARTED", result) == Unfinished("STARTED", is_known=True)
+    assert poll("PROGRESS", result) == Unfinished("PROGRESS", is_known=False)
+
+
+@pytest.mark.parametrize("state", ["SUCCESS", "success", "Success"])
+def test_words_count_in_any_letters(state: str) -> None:
+    found = poll(state, " https://h/f ")
+    assert isinstance(found, Finished)
+    assert found.url == "https://h/f"
+    for result in ("QUEUED", "queued", "Queued"):
+        answer, _ = parse_submit_answer(b'{"result": "%b", "task_id": "t"}' % result.encode())
+        assert answer.is_queued
+
+
+@pytest.mark.parametrize("result", [None, "", "  "])
+def test_success_may_come_before_its_url(result: object) -> None:
+    found = poll("SUCCESS", result)
+    assert isinstance(found, Finished)
+    assert found.url is None
+
+
+@pytest.mark.parametrize(
+    ("result", "reason"),
+    [
+        (None, ""),
+        ("choose a shorter range", "choose a shorter range"),
+        ({"exc_type": "ValueError", "exc_message": ["too long"]}, "ValueError: too long"),
+        ({"exc_type": "Oops", "exc_message": "no", "exc_module": "m"}, "Oops: no"),
+        ({"exc_type": "Oops"}, "Oops"),
+        ({"exc_type": "Oops", "exc_message": ["a", 1]}, 'Oops: ["a", 1]'),
+        ({"detail": "quota"}, "quota"),
+        ({"code": 7}, '{"code": 7}'),
+        ([], ""),
+    ],
+)
+def test_a_failure_is_told_with_its_reason(result: object, reason: str) -> None:
+    assert poll("FAILURE", result) == FailedTask("FAILURE", reason)
+    assert poll("revoked", result) == FailedTask("REVOKED", reason)
+
+
+def test_success_with_anything_but_a_url_is_no_file() -> None:
+    found = poll("SUCCESS", {"url": 5})
+    assert found == FailedTask("SUCCESS", 'its result is no URL: {"url": 5}')
+
+
+@pytest.mark.parametrize(
+    ("rest", "reason"),
+    [
+        ({}, ""),
+        ({"message": "quota of 5 exports a day"}, "quota of 5 exports a day"),
+        ({"code": 7, "why": "no"}, '{"code": 7, "why": "no"}'),
+    ],
+)
+def test_an_error_result_is_told_with_what_stands_beside_it(
+    rest: dict[str, object], reason: str
+) -> None:
+    body = json.dumps({"result": "ERROR", "task_id": None, **rest}).encode()
+    answer, said = parse_submit_answer(body)
+    assert not answer.is_queued
+    assert said == reason
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"OK", b"[]", b"{}", b'{"state": 5}', b'{"state": null}', b'{"result": {}}']
+)
+def test_another_shape_is_none(body: bytes) -> None:
+    with pytest.raises(AnswerError):
+        parse_poll_answer(body)
+    with pytest.raises(AnswerError):
+        parse_submit_answer(body)
