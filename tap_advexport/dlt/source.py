@@ -15,13 +15,14 @@ from tap_advexport.dlt.destination import PipelineDestination
 from tap_advexport.dlt.load import current_load
 from tap_advexport.dlt.state import SOURCE, bookmarks_of, forget, is_refreshed, is_replaced
 from tap_advexport.dlt.tables import (
-    LINE_COLUMNS,
     MERGE_STRATEGY,
+    REPORT_COLUMNS,
     ReportTables,
     period_hints,
     report_hints,
 )
 from tap_advexport.errors import ConfigError, IncompleteError
+from tap_advexport.records.convert import SpoolFormat
 from tap_advexport.reports import REPORTS
 from tap_advexport.settings import parse_settings
 from tap_advexport.sync.engine import ReportSync, coverage_of_bookmark
@@ -176,7 +177,8 @@ class Extraction:
             forget(state, report.stream)
         bookmarks = bookmarks_of(state, self.settings.account)
         before = coverage_of_bookmark(bookmarks.get(report.stream), report, run)
-        shape = Shape(LINE_COLUMNS, {"dlt": 1, "timezone": self.settings.timezone.key})
+        how = {"dlt": 1, "timezone": self.settings.timezone.key}
+        shape = Shape(REPORT_COLUMNS, how, SpoolFormat.ARROW)
         told, key = current_load(), (report.stream, self.settings.account)
         portion = Portion(self._max_days, told.done.get(key, ()))
         sync: ReportSync[Any] = ReportSync(run, report, before, shape, portion)

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time
+from datetime import datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
-from tap_advexport.records.arrow import DECIMALS, ParquetLines, parquet_schema
-from tap_advexport.reports import COLUMN_NAMES, PERIODS_STREAM
+from tap_advexport.records.arrow import DECIMALS, arrow_schema, arrow_tables
+from tap_advexport.records.lines import ExportConstants
+from tap_advexport.reports import ACCOUNT_COLUMN, ADDED_COLUMNS, COLUMN_NAMES, PERIODS_STREAM
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import BinaryIO
     from zoneinfo import ZoneInfo
 
     from tap_advexport.exports.job import Ready
     from tap_advexport.records.convert import Period
     from tap_advexport.sync.destination import PeriodRow
 
-# The columns of the lines; what is the same in all rows of a period is added here.
-LINE_COLUMNS: Final = (*COLUMN_NAMES, "report_date", "row_key")
+REPORT_COLUMNS: Final = (*COLUMN_NAMES, *ADDED_COLUMNS)
 # Marks the one row that empties a day. dlt stores none such: in the table it is always null.
 DELETED: Final = "is_deleted"
 MERGE_STRATEGY: Final = "delete-insert"
@@ -60,53 +59,43 @@ class ReportTables:
     def __init__(self, timezone: ZoneInfo, account: str | None) -> None:
         self._timezone = timezone
         self._account = account
-        self._lines = ParquetLines(LINE_COLUMNS, timezone.key)
-        fields = [*parquet_schema(LINE_COLUMNS, timezone.key), *_constant_fields(account)]
+        self._columns = (*REPORT_COLUMNS, *([ACCOUNT_COLUMN] if account else []))
+        fields = [*arrow_schema(self._columns, timezone.key), pa.field(DELETED, pa.bool_())]
         self.schema = pa.schema([field.with_nullable(field.name in _NULLABLE) for field in fields])
 
     def tables(self, ready: Ready, periods: Iterable[Period]) -> Iterator[pa.Table]:
-        """Give the rows of some periods of an export; of one without rows, the row that empties it.
-
-        Raises:
-            OutputError: a number fits into no column.
-        """
-        batches: list[pa.RecordBatch] = []
+        """Give the rows of some periods; for one without rows, the row that empties it."""
+        pending: list[pa.Table] = []
         row_count = 0
         for period in periods:
-            for batch in self._batches(ready, period):
-                batches.append(batch)
-                row_count += batch.num_rows
+            for table in self._tables(ready, period):
+                pending.append(table)
+                row_count += table.num_rows
                 if row_count >= TABLE_ROWS:
-                    yield pa.Table.from_batches(batches, self.schema)
-                    batches, row_count = [], 0
-        if batches:
-            yield pa.Table.from_batches(batches, self.schema)
+                    yield pa.concat_tables(pending)
+                    pending, row_count = [], 0
+        if pending:
+            yield pa.concat_tables(pending)
 
-    def _batches(self, ready: Ready, period: Period) -> Iterator[pa.RecordBatch]:
-        constants = {
-            "export_id": ready.task.task_id,
-            "period_version": period.version,
-            "exported_at": ready.task.submitted_at,
-            "account": self._account,
-        }
+    def _tables(self, ready: Ready, period: Period) -> Iterator[pa.Table]:
+        task = ready.task
+        constants = ExportConstants(self._columns, task.task_id, task.submitted_at, self._account)
         if not period.row_count:
-            yield self._emptying(period.first, constants)
-            return
-        for batch in self._lines.batches(_lines(ready.lines, period.spans)):
-            columns = [
-                *batch.columns,
-                *(
-                    pa.repeat(pa.scalar(constants.get(field.name), field.type), batch.num_rows)
-                    for field in _constant_fields(self._account)
-                ),
-            ]
-            yield pa.RecordBatch.from_arrays(columns, schema=self.schema)
+            yield self._emptying(period, constants)
+        for table in arrow_tables(ready.lines, [period], constants, self._timezone.key):
+            nulls = pa.nulls(table.num_rows, pa.bool_())
+            yield pa.Table.from_arrays([*table.columns, nulls], schema=self.schema)
 
-    def _emptying(self, first: date, constants: dict[str, Any]) -> pa.RecordBatch:
+    def _emptying(self, period: Period, constants: ExportConstants) -> pa.Table:
         """The row of an empty period: it deletes, and is not stored, so that any values do."""
-        at = datetime.combine(first, time(), self._timezone)
-        values = {"report_date": first, "time": at, **constants, DELETED: True}
-        return pa.RecordBatch.from_arrays(
+        values: dict[str, Any] = {
+            **constants.of(period),
+            "exported_at": constants.exported_at,
+            "report_date": period.first,
+            "time": datetime.combine(period.first, time(), self._timezone),
+            DELETED: True,
+        }
+        return pa.Table.from_arrays(
             [
                 pa.array([values.get(field.name, None if field.nullable else "")], field.type)
                 for field in self.schema
@@ -169,24 +158,3 @@ def period_hints(account: str | None) -> dict[str, Any]:
 def _column_hints(schema: pa.Schema) -> dict[str, dict[str, Any]]:
     """Whether a column can be null: dlt warns where a table of Arrow says otherwise."""
     return {field.name: {"name": field.name, "nullable": field.nullable} for field in schema}
-
-
-def _constant_fields(account: str | None) -> list[pa.Field]:
-    return [
-        pa.field("export_id", pa.string()),
-        pa.field("period_version", pa.string()),
-        pa.field("exported_at", _MOMENT),
-        *([pa.field("account", pa.string())] if account else []),
-        pa.field(DELETED, pa.bool_()),
-    ]
-
-
-def _lines(spool: BinaryIO, spans: Iterable[tuple[int, int]]) -> Iterator[bytes]:
-    for start, stop in spans:
-        spool.seek(start)
-        left = stop - start
-        while left:
-            line = spool.readline(left)
-            left -= len(line)
-            # What its period adds comes behind it, and so does the brace.
-            yield line[:-1] + b"}\n"

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from tap_advexport.api.bodies import Downloaded
+    from tap_advexport.records.convert import SpoolFormat
     from tap_advexport.reports import Interval
     from tap_advexport.windows import Task
 
@@ -80,8 +81,9 @@ def converter(
     interval: Interval,
     zone: ZoneInfo,
     columns: tuple[str, ...],
+    spool_format: SpoolFormat,
 ) -> Callable[[BinaryIO, Task, Downloaded], tuple[BinaryIO, Converted]]:
-    """Give what converts one report's files; `columns` are those that are emitted."""
+    """Give what converts one report's files; `columns` are those that are written."""
 
     def convert_file(
         source: BinaryIO, task: Task, downloaded: Downloaded
@@ -93,6 +95,7 @@ def converter(
             timezone=zone.key,
             columns=columns,
             is_end_proven=downloaded.is_end_proven,
+            spool_format=spool_format,
         )
         lines = open_spool()
         try:

@@ -1,61 +1,136 @@
-"""Record lines as Parquet: typed columns, decimals exact, one row group at a time.
+"""Verified rows as Arrow: encoded into a spool, and read back as tables.
 
-Everything here needs the extra `parquet`.
+    Conversion(..., spool_format=SpoolFormat.ARROW)  ->  convert  ->  arrow_tables
+
+`arrow_tables(spool, periods, constants, timezone)` gives the rows of some periods as
+`pyarrow.Table`s of `arrow_schema(columns, timezone)`, some ten thousand rows each, with the columns
+in canonical order and the constants of export and period in them. Every digit is kept: costs and
+rates are decimals, and a number that does not fit ends the conversion. Only BATCH Parquet and dlt
+import this module; it needs pyarrow.
 """
 
 from __future__ import annotations
 
-from datetime import date, datetime
-from decimal import Decimal
-from functools import partial
-from itertools import chain, islice
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
 
-import msgspec
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tap_advexport.errors import OutputError
-from tap_advexport.reports import COLUMNS, Kind
+from tap_advexport.records.caches import Cache
+from tap_advexport.records.cells import integer_value, number_value
+from tap_advexport.redaction import quoted
+from tap_advexport.reports import COLUMN_NAMES, COLUMNS, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from typing import BinaryIO
 
-# Rows at a time as objects of Python, and as columns of Arrow until they are written.
-DECODED_ROWS: Final = 4096
-GROUP_ROWS: Final = 65_536
+    from tap_advexport.records.cells import TimeGrid
+    from tap_advexport.records.convert import Period
+    from tap_advexport.records.lines import ExportConstants
 
 # The widest decimals that warehouses read exactly, with as many decimal places as the digits of a
 # binary float may have: costs below 10^16, rates below 10^8.
 DECIMALS: Final = {"cost_aggr": pa.decimal128(38, 22), "cr": pa.decimal128(38, 30)}
 
-_VALUES: Final[dict[Kind, Any]] = {
-    Kind.TEXT: str,
-    Kind.TIME: datetime,
-    Kind.INTEGER: int | None,
-    Kind.NUMBER: Decimal | None,
+_KINDS: Final = {column.name: column.kind for column in COLUMNS}
+_ADDED: Final = {
+    "report_date": pa.date32(),
+    "row_key": pa.string(),
+    "export_id": pa.string(),
+    "period_version": pa.string(),
+    "exported_at": pa.timestamp("us", "UTC"),
+    "account": pa.string(),
 }
-_ADDED: Final[dict[str, tuple[Any, pa.DataType]]] = {
-    "report_date": (date, pa.date32()),
-    "row_key": (str, pa.string()),
-    "export_id": (str, pa.string()),
-    "period_version": (str, pa.string()),
-    "account": (str, pa.string()),
-    "exported_at": (datetime, pa.timestamp("us", "UTC")),
-}
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
-def parquet_schema(columns: Sequence[str], timezone: str) -> pa.Schema:
-    """The columns as Parquet types them."""
-    types = {column.name: _type(column.name, column.kind, timezone) for column in COLUMNS}
-    types |= {name: kind for name, (_, kind) in _ADDED.items()}
-    return pa.schema([(name, types[name]) for name in columns])
+def arrow_schema(columns: Collection[str], timezone: str) -> pa.Schema:
+    """Give the types of some columns, in canonical order (docs/batch.md)."""
+    types = {name: _type(name, timezone) for name in COLUMN_NAMES} | _ADDED
+    return pa.schema([(name, kind) for name, kind in types.items() if name in columns])
 
 
-def _type(name: str, kind: Kind, timezone: str) -> pa.DataType:
-    match kind:
+def arrow_tables(
+    spool: BinaryIO, periods: Iterable[Period], constants: ExportConstants, timezone: str
+) -> Iterator[pa.Table]:
+    """Give the rows of some periods, a part of one period at a time.
+
+    Args:
+        spool: what `convert` wrote; it must be open until the last table is taken.
+        periods: those whose rows are wanted.
+        constants: of the export, with the columns that are wanted.
+        timezone: of `time`.
+    """
+    schema = arrow_schema(constants.columns, timezone)
+    stored = _stored_schema(constants.columns, timezone)
+    file = pa.PythonFile(spool, mode="r")
+    for period in periods:
+        added = constants.of(period) | {"report_date": str(period.first)}
+        for start, stop in period.spans:
+            spool.seek(start)
+            while spool.tell() < stop:
+                batch = pa.ipc.read_record_batch(pa.ipc.read_message(file), stored)
+                yield pa.table(
+                    [
+                        _repeated(added[field.name], field.type, len(batch))
+                        if field.name in added
+                        else batch.column(field.name)
+                        for field in schema
+                    ],
+                    schema=schema,
+                )
+
+
+class ArrowMessages:
+    """Makes Arrow messages of the selected columns, without what all rows of a period share.
+
+    Attributes:
+        block_bytes: bytes of the file to encode at a time; each block costs some calls a column.
+    """
+
+    block_bytes = 1 << 16
+
+    def __init__(self, grid: TimeGrid, columns: Collection[str]) -> None:
+        self._schema = _stored_schema(columns, grid.zone.key)
+        self._arrays = {
+            field.name: _arrays(field, grid) for field in self._schema if field.name in _KINDS
+        }
+
+    def encode(
+        self, columns: Mapping[str, Sequence[str]], row_keys: Sequence[bytes]
+    ) -> pa.RecordBatch:
+        """Give a block of rows.
+
+        Raises:
+            OutputError: a number does not fit into its column.
+        """
+        arrays = [make(columns[name]) for name, make in self._arrays.items()]
+        arrays.append(pa.array(row_keys, pa.string()))
+        return pa.record_batch(arrays, schema=self._schema)
+
+    def part(self, rows: pa.RecordBatch, start: int, stop: int) -> pa.RecordBatch:
+        """Give some rows of a block."""
+        return rows.slice(start, stop - start)
+
+    def size(self, part: pa.RecordBatch) -> int:
+        """Give the bytes of a part."""
+        return int(part.nbytes)
+
+    def joined(self, parts: Sequence[pa.RecordBatch]) -> pa.Buffer:
+        """Give parts as one message."""
+        [batch] = pa.Table.from_batches(parts).combine_chunks().to_batches()
+        return batch.serialize()
+
+
+def _stored_schema(columns: Collection[str], timezone: str) -> pa.Schema:
+    return arrow_schema({"row_key", *(set(columns) & set(COLUMN_NAMES))}, timezone)
+
+
+def _type(name: str, timezone: str) -> pa.DataType:
+    match _KINDS[name]:
         case Kind.TEXT:
             return pa.string()
         case Kind.TIME:
@@ -66,54 +141,44 @@ def _type(name: str, kind: Kind, timezone: str) -> pa.DataType:
             return DECIMALS[name]
 
 
-class ParquetLines:
-    """Turns record lines into Parquet files."""
-
-    def __init__(self, columns: Sequence[str], timezone: str) -> None:
-        values = {column.name: _VALUES[column.kind] for column in COLUMNS}
-        values |= {name: value for name, (value, _) in _ADDED.items()}
-        self.schema = parquet_schema(columns, timezone)
-        row = msgspec.defstruct("Row", [(name, values[name]) for name in columns], gc=False)
-        self._decode = msgspec.json.Decoder(row).decode_lines
-        self._getters = [attrgetter(name) for name in columns]
-
-    def write(self, file: BinaryIO, lines: Iterable[bytes], compression: str) -> None:
-        """Write lines as one file.
-
-        Raises:
-            OutputError: a number has more digits than its column.
-        """
-        lines = iter(lines)
-        with pq.ParquetWriter(file, self.schema, compression=compression) as writer:
-            while batches := list(self.batches(islice(lines, GROUP_ROWS))):
-                writer.write_table(pa.Table.from_batches(batches, self.schema), GROUP_ROWS)
-
-    def batches(self, lines: Iterator[bytes]) -> Iterator[pa.RecordBatch]:
-        """Give the rows of some lines, a few thousand at a time."""
-        for first in lines:
-            rows = self._decode(b"".join(chain((first,), islice(lines, DECODED_ROWS - 1))))
-            arrays = [
-                self._array(field, list(map(getter, rows)))
-                for field, getter in zip(self.schema, self._getters, strict=True)
-            ]
-            yield pa.RecordBatch.from_arrays(arrays, schema=self.schema)
-
-    def _array(self, field: pa.Field, values: list[Any]) -> pa.Array:
-        make = partial(pa.array, type=field.type)
-        try:
-            return make(values)
-        except (pa.ArrowInvalid, OverflowError):
-            wrong = next(value for value in values if not _fits(make, value))
-            msg = (
-                f"batch_config: {field.name} {str(wrong)[:60]} does not fit into Parquet's "
-                f"{field.type}; write jsonl"
+def _arrays(field: pa.Field, grid: TimeGrid) -> Callable[[Sequence[str]], pa.Array]:
+    """Give what makes arrays of a column's cells."""
+    match _KINDS[field.name]:
+        case Kind.TEXT:
+            return lambda cells: pa.array(cells, pa.string())
+        case Kind.TIME:
+            moments = Cache(lambda cell: (grid.zoned(cell) - _EPOCH) // _MICROSECOND)
+            return lambda cells: pa.array(moments.read(cells), field.type)
+        case Kind.INTEGER:
+            values = Cache(lambda cell: integer_value(cell) if cell else None)
+            return lambda cells: _exact(
+                field, cells, lambda some: pa.array(values.read(some), pa.int64())
             )
-            raise OutputError(msg) from None
+        case Kind.NUMBER:
+            return lambda cells: _exact(field, cells, lambda some: _decimals(some, field.type))
 
 
-def _fits(make: partial[pa.Array], value: object) -> bool:
+def _decimals(cells: Sequence[str], kind: pa.DataType) -> pa.Array:
+    texts = [cell or None for cell in cells] if "" in cells else cells
+    return pa.array(texts, pa.string()).cast(kind)
+
+
+def _exact(
+    field: pa.Field, cells: Sequence[str], make: Callable[[Sequence[str]], pa.Array]
+) -> pa.Array:
     try:
-        make([value])
+        return make(cells)
     except (pa.ArrowInvalid, OverflowError):
-        return False
-    return True
+        if len(cells) > 1:
+            return pa.concat_arrays([_exact(field, [cell], make) for cell in cells])
+        if number_value(cells[0]) == 0:  # a zero whose exponent is too much for Arrow
+            return make(["0"])
+        raise OutputError(
+            f"column {field.name}: {quoted(cells[0])} does not fit into {field.type}, the type of "
+            "Arrow and Parquet, and is not rounded; a Singer target takes it, as RECORD messages "
+            "or with batch_config and the format jsonl"
+        ) from None
+
+
+def _repeated(text: str, kind: pa.DataType, count: int) -> pa.Array:
+    return pa.repeat(pa.array([text]).cast(kind)[0], count)

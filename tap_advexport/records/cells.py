@@ -75,7 +75,7 @@ def number_value(cell: str) -> Decimal:
 
 
 @dataclass(frozen=True, slots=True)
-class Calendar:
+class TimeGrid:
     """What a `time` may be in one export, both ends of its window included, and what it means."""
 
     interval: Interval
@@ -96,8 +96,8 @@ class Calendar:
         """
         return self._period(self._parse(cell).date())
 
-    def zoned(self, cell: str) -> str:
-        """Give a `time` with the zone's offset, as RFC 3339; a repeated hour has its first one.
+    def zoned(self, cell: str) -> datetime:
+        """Give a `time` with the zone's offset in whole minutes; a repeated hour has its first.
 
         Raises:
             InvalidCellError: it is no time of this window and its interval.
@@ -106,7 +106,7 @@ class Calendar:
         offset = moment.replace(tzinfo=self.zone).utcoffset() or timedelta(0)
         # RFC 3339 has no seconds in an offset, and only zones before about 1970 do.
         minutes = timedelta(minutes=offset // timedelta(minutes=1))
-        return moment.replace(tzinfo=timezone(minutes)).isoformat(timespec="seconds")
+        return moment.replace(tzinfo=timezone(minutes))
 
     @property
     def _is_monthly(self) -> bool:

@@ -1,4 +1,4 @@
-"""CSV file -> verified, typed rows as lines of JSON, with the totals and version of each period.
+"""CSV file -> verified, typed rows in a spool, with the totals and version of each period.
 
 All of a file is converted before anything of it may be used: `convert` gives the file's whole truth
 or raises. A file is taken to be in order of time; one that turns out not to be is converted once
@@ -11,14 +11,16 @@ import decimal
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date  # noqa: TC003 - Conversion and Converted are read from JSON by their types
-from typing import TYPE_CHECKING, Final
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final, assert_never
 from zoneinfo import ZoneInfo
 
 from tap_advexport.errors import FileError
-from tap_advexport.records.cells import Calendar, InvalidCellError
+from tap_advexport.records.cells import InvalidCellError, TimeGrid
 from tap_advexport.records.csv_table import OddRowsError, Table
 from tap_advexport.records.diagnosis import row_error
 from tap_advexport.records.encoder import Encoder
+from tap_advexport.records.json_lines import JsonLines
 from tap_advexport.records.period_version import period_version
 from tap_advexport.records.repetitions import Repetitions
 from tap_advexport.records.totals import Ledger, NotTimeOrderedError
@@ -29,12 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import BinaryIO
 
-    from tap_advexport.records.totals import Tally
+    from tap_advexport.records.encoder import RowFormat
+    from tap_advexport.records.totals import PeriodTally
 
-# Some hundred rows at a time: few enough for a processor's cache, many enough for the cost of a
-# block.
-_BLOCK_BYTES: Final = 1 << 14
-# More of them where a block is sorted by period, so that a period's rows in it are not few.
+# More rows at a time where a block is sorted by period, so that a period's rows in it are not few.
 _UNORDERED_BLOCK_BYTES: Final = 1 << 18
 
 _EXACT: Final = decimal.Context(
@@ -43,6 +43,16 @@ _EXACT: Final = decimal.Context(
     Emin=decimal.MIN_EMIN,
     traps=[decimal.Inexact, decimal.InvalidOperation],
 )
+
+
+class SpoolFormat(StrEnum):
+    """How rows lie in a spool."""
+
+    LINES = "lines"
+    """As lines of JSON: `records.lines` reads them back."""
+
+    ARROW = "arrow"
+    """As Arrow messages: `records.arrow` reads them back. Needs pyarrow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +73,7 @@ class Conversion:
     timezone: str
     columns: tuple[str, ...]
     is_end_proven: bool
+    spool_format: SpoolFormat = SpoolFormat.LINES
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +83,7 @@ class Period:
     Attributes:
         cost_aggr: the exact total, as digits without an exponent.
         version: the `period_version` of its rows.
-        spans: where the period's lines are, as ranges of bytes: start included, stop not.
+        spans: where the period's rows are, as ranges of bytes: start included, stop not.
     """
 
     first: date
@@ -95,7 +106,7 @@ class Converted:
 
 
 def convert(source: BinaryIO, out: BinaryIO, conversion: Conversion) -> Converted:
-    """Verify a downloaded file and write its rows to `out`, a line each (`records.lines`).
+    """Verify a downloaded file and write its rows to `out`.
 
     Args:
         source: the file as it came, seekable.
@@ -107,6 +118,7 @@ def convert(source: BinaryIO, out: BinaryIO, conversion: Conversion) -> Converte
         CutFileError: the file ends before its end.
         InvalidHeaderError: a column is missing or stands there twice.
         InvalidRowError: a row is invalid.
+        OutputError: a number does not fit into its column of Arrow.
     """
     with decimal.localcontext(_EXACT), _memory_errors():
         is_time_ordered = True
@@ -140,17 +152,19 @@ def _convert_once(
     """Convert the file under an assumption about its order, as far as that holds."""
     _start_over(source, out)
     zone = ZoneInfo(conversion.timezone)
-    calendar = Calendar(conversion.interval, conversion.first, conversion.last, zone)
+    grid = TimeGrid(conversion.interval, conversion.first, conversion.last, zone)
     table = Table(source, is_end_proven=conversion.is_end_proven)
-    encoder = Encoder(calendar, conversion.columns)
-    ledger = Ledger(out, calendar.periods(), is_time_ordered=is_time_ordered)
-    for block in table.blocks(_BLOCK_BYTES if is_time_ordered else _UNORDERED_BLOCK_BYTES):
+    row_format = _row_format(conversion, grid)
+    encoder = Encoder(grid, row_format)
+    ledger = Ledger(out, grid.periods(), row_format, is_time_ordered=is_time_ordered)
+    block_bytes = row_format.block_bytes if is_time_ordered else _UNORDERED_BLOCK_BYTES
+    for block in table.blocks(block_bytes):
         try:
             cells = table.columns(block, sort_key=None if is_time_ordered else _day)
             for run in encoder.runs(cells, repetitions) if cells else ():
                 ledger.add(run)
         except (InvalidCellError, OddRowsError):
-            raise row_error(table, block, calendar) from None
+            raise row_error(table, block, grid) from None
     ledger.flush()
     return Converted(
         periods=tuple(_period(first, tally) for first, tally in ledger.tallies.items()),
@@ -158,6 +172,19 @@ def _convert_once(
         unknown_columns=table.unknown_columns,
         is_time_ordered=is_time_ordered,
     )
+
+
+def _row_format(conversion: Conversion, grid: TimeGrid) -> RowFormat[Any, Any]:
+    match conversion.spool_format:
+        case SpoolFormat.LINES:
+            return JsonLines(grid, conversion.columns)
+        case SpoolFormat.ARROW:
+            # An extra, and not small: imported where it is used.
+            from tap_advexport.records.arrow import ArrowMessages  # noqa: PLC0415
+
+            return ArrowMessages(grid, conversion.columns)
+        case _:
+            assert_never(conversion.spool_format)
 
 
 def _start_over(source: BinaryIO, out: BinaryIO) -> None:
@@ -170,7 +197,7 @@ def _day(time: str) -> str:
     return time[:10]
 
 
-def _period(first: date, tally: Tally) -> Period:
+def _period(first: date, tally: PeriodTally[Any]) -> Period:
     return Period(
         first=first,
         row_count=tally.row_count,

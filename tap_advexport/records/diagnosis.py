@@ -13,11 +13,11 @@ from tap_advexport.reports import COLUMNS, Kind
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tap_advexport.records.cells import Calendar
+    from tap_advexport.records.cells import TimeGrid
     from tap_advexport.records.csv_table import Block, Table
 
 
-def row_error(table: Table, block: Block, calendar: Calendar) -> FileError | InvalidRowError:
+def row_error(table: Table, block: Block, grid: TimeGrid) -> FileError | InvalidRowError:
     """Give the error of the first invalid row of a block that has one."""
     for index, row in enumerate(block.rows):
         line = block.line(index)
@@ -29,7 +29,7 @@ def row_error(table: Table, block: Block, calendar: Calendar) -> FileError | Inv
         if row and len(row) != len(table.header):
             is_last = not any(block.rows[index + 1 :]) and table.is_exhausted()
             return _width_error(table, row, line, is_last=is_last)
-        if row and (complaint := _complaint(table, row, calendar)):
+        if row and (complaint := _complaint(table, row, grid)):
             return InvalidRowError(f"line {line}, {complaint}")
     raise AssertionError
 
@@ -49,10 +49,10 @@ def _width_error(
     return InvalidRowError(text)
 
 
-def _complaint(table: Table, row: Sequence[str], calendar: Calendar) -> str:
+def _complaint(table: Table, row: Sequence[str], grid: TimeGrid) -> str:
     checks: dict[Kind, Callable[[str], object]] = {
         Kind.TEXT: str,
-        Kind.TIME: calendar.period,
+        Kind.TIME: grid.period,
         Kind.INTEGER: integer_text,
         Kind.NUMBER: number_text,
     }

@@ -1,19 +1,23 @@
-"""What is known of each period of an export while its rows stream by, and where its lines went."""
+"""What is known of each period of an export while its rows stream by, and where they went."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Generic
+
+from tap_advexport.records.encoder import Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date
     from typing import BinaryIO
 
-    from tap_advexport.records.encoder import Run
+    from typing_extensions import Buffer
 
-# Lines wait until there are this many bytes of them, so that a file in no order of time leaves few
+    from tap_advexport.records.encoder import EncodedRun, RowFormat
+
+# Rows wait until there are this many bytes of them, so that a file in no order of time leaves few
 # spans behind.
 _PENDING_BYTES: Final = 1 << 22
 
@@ -23,7 +27,7 @@ class NotTimeOrderedError(Exception):
 
 
 @dataclass(slots=True)
-class Tally:
+class PeriodTally(Generic[Part]):
     """One period so far."""
 
     row_count: int = 0
@@ -31,37 +35,45 @@ class Tally:
     conversions: int = 0
     cost: Decimal = field(default_factory=Decimal)
     content_sum: int = 0
-    pending: list[bytes] = field(default_factory=list)
+    pending: list[Part] = field(default_factory=list)
     spans: list[tuple[int, int]] = field(default_factory=list)
 
-    def add(self, run: Run) -> None:
+    def add(self, run: EncodedRun[Part]) -> None:
         """Count a run's rows."""
         self.row_count += run.row_count
         self.clicks += run.clicks
         self.conversions += run.conversions
         self.cost += run.cost
         self.content_sum += run.content_sum
-        self.pending.append(run.lines)
+        self.pending.append(run.rows)
 
     def add_span(self, start: int, stop: int) -> None:
-        """Note where lines went; ranges that touch become one."""
+        """Note where rows went; ranges that touch become one."""
         if self.spans and self.spans[-1][1] == start:
             start, _ = self.spans.pop()
         self.spans.append((start, stop))
 
 
-class Ledger:
-    """The periods of one export, and the spool that their lines go to."""
+class Ledger(Generic[Part]):
+    """The periods of one export, and the spool that their rows go to."""
 
-    def __init__(self, out: BinaryIO, periods: Iterable[date], *, is_time_ordered: bool) -> None:
-        self.tallies = {period: Tally() for period in periods}
-        self.byte_count = 0
+    def __init__(
+        self,
+        out: BinaryIO,
+        periods: Iterable[date],
+        row_format: RowFormat[Any, Part],
+        *,
+        is_time_ordered: bool,
+    ) -> None:
+        self.tallies = {period: PeriodTally[Part]() for period in periods}
         self._out = out
+        self._format = row_format
         self._is_time_ordered = is_time_ordered
         self._current: date | None = None
         self._pending_bytes = 0
+        self._written_bytes = 0
 
-    def add(self, run: Run) -> None:
+    def add(self, run: EncodedRun[Part]) -> None:
         """Take the next rows of the file.
 
         Raises:
@@ -70,18 +82,18 @@ class Ledger:
         if self._is_time_ordered and run.period != self._current:
             self._turn_to(run.period)
         self.tallies[run.period].add(run)
-        self._pending_bytes += len(run.lines)
+        self._pending_bytes += self._format.size(run.rows)
         if self._pending_bytes > _PENDING_BYTES:
             self.flush()
 
     def flush(self) -> None:
-        """Write the lines that wait."""
+        """Write the rows that wait."""
         for tally in self.tallies.values():
             if tally.pending:
-                start = self.byte_count
-                self._write_whole(b"".join(tally.pending))
+                start = self._written_bytes
+                self._write_whole(self._format.joined(tally.pending))
                 tally.pending.clear()
-                tally.add_span(start, self.byte_count)
+                tally.add_span(start, self._written_bytes)
         self._pending_bytes = 0
 
     def _turn_to(self, period: date) -> None:
@@ -89,10 +101,10 @@ class Ledger:
             raise NotTimeOrderedError
         self._current = period
 
-    def _write_whole(self, lines: bytes) -> None:
-        view = memoryview(lines)
+    def _write_whole(self, rows: Buffer) -> None:
+        view = memoryview(rows)
         while view:
             # A raw file writes what it likes.
             written = self._out.write(view)
             view = view[written:]
-            self.byte_count += written
+            self._written_bytes += written

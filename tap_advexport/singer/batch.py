@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, cast
 from uuid import uuid4
 
 from tap_advexport.errors import ConfigError, OutputError, TapAdvexportError
+from tap_advexport.records.lines import record_lines
 from tap_advexport.redaction import quoted
 
 if TYPE_CHECKING:
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from singer_sdk.helpers._batch import BatchConfig
+
+    from tap_advexport.exports.job import Ready
+    from tap_advexport.records.convert import Period
+    from tap_advexport.records.lines import ExportConstants
 
     # Writes some record lines as one file.
     WriteFile = Callable[[BinaryIO, Iterable[bytes]], None]
@@ -101,46 +106,38 @@ def check_batch_config(config: BatchConfig) -> None:
 def write_batch_files(  # noqa: PLR0913 - what is written, where to, and what it is
     config: BatchConfig,
     stream: str,
-    export_id: str,
-    pieces: Iterable[bytes],
+    ready: Ready,
+    periods: Iterable[Period],
+    constants: ExportConstants,
     *,
-    columns: Sequence[str],
     timezone: str,
 ) -> list[str]:
-    """Write an export's record lines into files of at most `batch_size` lines; return their URLs.
-
-    Args:
-        pieces: whole record lines, any number at a time.
-        columns: those that the lines have.
-        timezone: of `time`.
+    """Write the rows of some periods into files of at most `batch_size` rows; return their URLs.
 
     Raises:
-        OutputError: the storage cannot be written, or a number fits into no column.
+        OutputError: the storage cannot be written.
     """
-    lines = (line for piece in pieces for line in piece.splitlines(keepends=True))
     name = f"{config.storage.prefix or ''}{stream}-{uuid4().hex}"
-    suffix, write = _writer(config, columns, timezone)
-    with _storage_errors(export_id):
-        return list(_files(config, name, suffix, lines, write))
-
-
-def _writer(config: BatchConfig, columns: Sequence[str], timezone: str) -> tuple[str, WriteFile]:
-    """The ending of a file's name, and what writes it."""
     compression = COMPRESSIONS[config.encoding.format][config.encoding.compression]
-    if config.encoding.format == "jsonl":
-        return f".json{compression}", _write_packed if compression else _write_plain
-    # An extra, and not small: imported by whoever uses it.
-    from tap_advexport.records.arrow import ParquetLines  # noqa: PLC0415
+    with _storage_errors(constants.export_id):
+        if config.encoding.format == "jsonl":
+            pieces = record_lines(ready.lines, periods, constants)
+            return list(_jsonl_files(config, name, compression, pieces))
+        # An extra, and not small: imported by whoever uses it.
+        from tap_advexport.records.arrow import arrow_tables  # noqa: PLC0415
+        from tap_advexport.singer.parquet import parquet_files  # noqa: PLC0415
 
-    rows = ParquetLines(columns, timezone)
-    return ".parquet", lambda file, lines: rows.write(file, lines, compression)
+        tables = arrow_tables(ready.lines, periods, constants, timezone)
+        return list(parquet_files(config, name, compression, tables))
 
 
-def _files(
-    config: BatchConfig, name: str, suffix: str, lines: Iterator[bytes], write: WriteFile
+def _jsonl_files(
+    config: BatchConfig, name: str, compression: str, pieces: Iterable[bytes]
 ) -> Iterator[str]:
+    write = _write_packed if compression else _write_plain
+    lines = (line for piece in pieces for line in piece.splitlines(keepends=True))
     for number, first in enumerate(lines, start=1):
-        filename = f"{name}-{number}{suffix}"
+        filename = f"{name}-{number}.json{compression}"
         with config.storage.open(filename, "wb") as file:
             write(cast("BinaryIO", file), chain((first,), islice(lines, config.batch_size - 1)))
         yield config.storage.get_url(filename)

@@ -103,9 +103,9 @@ class BatchFiles(SingerDestination["Batch"]):
         files = write_batch_files(
             self._config,
             self._stream.name,
-            ready.task.task_id,
-            record_lines(ready.lines, periods, constants_of(self._run, ready, self._shape)),
-            columns=self._shape.columns,
+            ready,
+            periods,
+            constants_of(self._run, ready, self._shape),
             timezone=self._run.settings.timezone.key,
         )
         if files:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from typing_extensions import override
 
 from tap_advexport.errors import ConfigError, MachineError, TapAdvexportError
+from tap_advexport.records.convert import SpoolFormat
 from tap_advexport.reports import ACCOUNT_COLUMN, ADDED_COLUMNS, COLUMN_NAMES
 from tap_advexport.singer.batch import check_batch_config
 from tap_advexport.singer.destinations import (
@@ -139,9 +141,10 @@ class ReportStream(OwnStateStream):
         """Give at most so many records of one period, and remember nothing."""
         self._run.hurry()
         self.has_answered = False
-        for ready in latest_export(self._run, self.report, self._shape()):
+        shape = replace(self._shape(), spool_format=SpoolFormat.LINES)
+        for ready in latest_export(self._run, self.report, shape):
             self.has_answered = True
-            constants = constants_of(self._run, ready, self._shape())
+            constants = constants_of(self._run, ready, shape)
             records = records_of(ready, ready.converted.periods, constants)
             for _, record in zip(range(most), records, strict=False):
                 yield record
@@ -163,7 +166,9 @@ class ReportStream(OwnStateStream):
         settings["timezone"] = self._run.settings.timezone.key
         settings["account"] = self._run.settings.account
         settings["schema"] = _kinds(self.effective_schema)
-        return Shape(columns, settings)
+        batch_config = self.config.get("batch_config") or {}
+        is_arrow = batch_config.get("encoding", {}).get("format") == "parquet"
+        return Shape(columns, settings, SpoolFormat.ARROW if is_arrow else SpoolFormat.LINES)
 
 
 @contextmanager

@@ -33,6 +33,7 @@ def runner_of(run: Run, report: Report, shape: Shape) -> Runner:
             interval=report.interval,
             zone=settings.timezone,
             columns=shape.columns,
+            spool_format=shape.spool_format,
         ),
         workers=run.machine.new_workers(),
         clock=run.machine.clock,

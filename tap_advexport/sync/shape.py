@@ -7,6 +7,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from tap_advexport.records.convert import SpoolFormat
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -23,10 +25,12 @@ class Shape:
         columns: those that are written, in canonical order, `row_key` always among them.
         settings: whatever else makes another output of equal figures (stream maps, the time
             zone), as JSON values.
+        spool_format: what the destination reads. The rows are the same.
     """
 
     columns: tuple[str, ...]
     settings: Mapping[str, object]
+    spool_format: SpoolFormat = SpoolFormat.LINES
 
     @property
     def digest(self) -> str:

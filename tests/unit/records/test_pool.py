@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import select
 import signal
@@ -25,6 +26,7 @@ from tap_advexport.errors import (
     OutputError,
 )
 from tap_advexport.exports.conversion import PACKED_FACTOR, Conversions
+from tap_advexport.records.convert import SpoolFormat, convert
 from tap_advexport.records.pool import CHILD_COMMAND, ConversionProcesses
 from tests.support.paths import ROOT
 from tests.support.records_reference import COLUMNS, conversion, csv_bytes, row, run
@@ -79,6 +81,27 @@ def test_totals_and_spans_of_any_size_come_back(processes: ConversionProcesses) 
     data = csv_bytes(rows)
     expected = run(data)
     assert convert_all(processes, data) == (expected.converted, expected.spool)
+
+
+def test_a_process_writes_arrow_as_well(processes: ConversionProcesses) -> None:
+    wanted = conversion(spool_format=SpoolFormat.ARROW)
+    data = csv_bytes(ROWS)
+    here = io.BytesIO()
+    converted = convert(io.BytesIO(data), here, wanted)
+    with spool(data) as source, spool() as out:
+        assert processes.convert(source, out, wanted) == converted
+        out.seek(0)
+        assert out.read() == here.getvalue()
+
+
+def test_a_number_that_does_not_fit_comes_back_as_its_error(processes: ConversionProcesses) -> None:
+    wanted = conversion(spool_format=SpoolFormat.ARROW)
+    with (
+        spool(csv_bytes([row(cost_aggr="1e16")])) as source,
+        spool() as out,
+        pytest.raises(OutputError, match="column cost_aggr: '1e16' does not fit"),
+    ):
+        processes.convert(source, out, wanted)
 
 
 @pytest.mark.parametrize(

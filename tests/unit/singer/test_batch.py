@@ -18,11 +18,9 @@ import pytest
 from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig, StorageTarget
 
 from advexport_sandbox import Sandbox, SandboxConfig
-from tap_advexport.errors import ConfigError, OutputError
-from tap_advexport.records.arrow import ParquetLines
+from tap_advexport.errors import ConfigError
 from tap_advexport.singer.batch import check_batch_config
 from tests.support.api_rows import emitted
-from tests.support.records_reference import ADDED, COLUMNS, row, run_rows
 from tests.support.tap_process import SandboxTap, Told, tap_on
 from tests.support.warehouses import RUN_SQL, dbt_environment, environment, postgres, run
 
@@ -72,47 +70,6 @@ def comparable(record: dict[str, Any]) -> tuple[Any, ...]:
 
 
 # --- Parquet -----------------------------------------------------------------------------------
-
-
-def parquet_of(lines: bytes, timezone: str = "UTC") -> io.BytesIO:
-    file = io.BytesIO()
-    rows = ParquetLines((*COLUMNS, *ADDED), timezone)
-    rows.write(file, lines.splitlines(keepends=True), "zstd")
-    return file
-
-
-def test_parquet_holds_every_digit_and_every_text() -> None:
-    rows = [
-        row(cost_aggr=cost, cr=rate, campaign='a"b\nc', clicks_aggr=str(2**63 - 1))
-        for cost, rate in zip(NASTY_COSTS, NASTY_RATES, strict=True)
-    ]
-    found = pq.read_table(parquet_of(run_rows(rows).lines)).to_pylist()
-    assert [record["cost_aggr"] for record in found] == [Decimal(cost) for cost in NASTY_COSTS]
-    assert [record["cr"] for record in found] == [
-        Decimal(rate) if rate else None for rate in NASTY_RATES
-    ]
-    assert {record["campaign"] for record in found} == {'a"b\nc'}
-    assert {record["clicks_aggr"] for record in found} == {2**63 - 1}
-
-
-def test_times_of_parquet_are_moments_in_the_zone_of_the_account() -> None:
-    lines = run_rows([row()], timezone="America/New_York").lines
-    [record] = pq.read_table(parquet_of(lines, "America/New_York")).to_pylist()
-    assert record["time"].isoformat() == "2017-10-01T00:00:00-04:00"
-    assert record["exported_at"].isoformat() == "2017-10-05T03:00:00+00:00"
-    assert record["report_date"].isoformat() == "2017-10-01"
-
-
-@pytest.mark.parametrize(
-    ("column", "cell"),
-    [("cost_aggr", "1e16"), ("cr", "1e-31"), ("clicks_aggr", str(2**63))],
-)
-def test_a_number_that_fits_into_no_column_is_named_and_never_rounded(
-    column: str, cell: str
-) -> None:
-    lines = run_rows([row(), row(**{column: cell})]).lines
-    with pytest.raises(OutputError, match=f"batch_config: {column} .* does not fit .* write jsonl"):
-        parquet_of(lines)
 
 
 def test_parquet_has_the_rows_of_the_run_without_batches(

@@ -1,0 +1,118 @@
+"""Verified rows as lines of JSON, as `records.lines` reads them back.
+
+A block's columns go through caches with `map`, and its rows through `zip` and `join`: so little is
+done for each row in Python itself.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from tap_advexport.records.caches import Cache
+from tap_advexport.records.cells import integer_text
+from tap_advexport.reports import COLUMN_NAMES, COLUMNS, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+    from tap_advexport.records.cells import TimeGrid
+
+# The first column has about as many values as there are rows: no cache.
+_UNCACHED: Final = COLUMN_NAMES[0]
+# The end of every line, behind the last digit of `row_key`.
+_TAIL: Final = b'"\n'
+_KINDS: Final = {column.name: column.kind for column in COLUMNS}
+_encode_text: Final = msgspec.json.Encoder().encode
+
+
+class JsonLines:
+    """Makes lines of the selected columns.
+
+    Attributes:
+        block_bytes: bytes of the file to encode at a time: some hundred rows, few enough for a
+            processor's cache, many enough for the cost of a block.
+    """
+
+    block_bytes = 1 << 14
+
+    def __init__(self, grid: TimeGrid, columns: Collection[str]) -> None:
+        """Build the caches.
+
+        Args:
+            grid: what `time` means.
+            columns: those that are written; `row_key` always is.
+        """
+        selected = [name for name in COLUMN_NAMES if name in columns]
+        self._fragments = {
+            name: _fragments(name, grid, is_first=name == selected[0])
+            for name in selected
+            if name != _UNCACHED
+        }
+        self._is_uncached_out = _UNCACHED in columns
+        self._to_row_key = Cache(
+            _to_row_key(grid, is_first=not selected, is_dated="report_date" in columns)
+        )
+        self._head = b"{" + (_prefix(_UNCACHED, is_first=True) if self._is_uncached_out else b"")
+        self._between = _TAIL + self._head
+
+    def encode(
+        self, columns: Mapping[str, Sequence[str]], row_keys: Sequence[bytes]
+    ) -> list[bytes]:
+        """Give each line from behind `self._head` to the last digit of its key."""
+        uncached = [map(_encode_text, columns[_UNCACHED])] if self._is_uncached_out else []
+        fragments = [fragment(columns[name]) for name, fragment in self._fragments.items()]
+        to_row_key = self._to_row_key.read(columns["time"])
+        pieces = zip(*uncached, *fragments, to_row_key, row_keys, strict=True)
+        return list(map(b"".join, pieces))
+
+    def part(self, rows: list[bytes], start: int, stop: int) -> bytes:
+        """Give some rows as whole lines."""
+        return b"".join((self._head, self._between.join(rows[start:stop]), _TAIL))
+
+    def size(self, part: bytes) -> int:
+        """Give the bytes of a part."""
+        return len(part)
+
+    def joined(self, parts: Iterable[bytes]) -> bytes:
+        """Give parts as they lie in the spool."""
+        return b"".join(parts)
+
+
+def _prefix(name: str, *, is_first: bool) -> bytes:
+    return f'{"" if is_first else ","}"{name}":'.encode()
+
+
+def _fragments(
+    name: str, grid: TimeGrid, *, is_first: bool
+) -> Callable[[Sequence[str]], Sequence[bytes]]:
+    """Give what makes the parts of lines for the cells of a column."""
+    prefix = _prefix(name, is_first=is_first)
+    match _KINDS[name]:
+        case Kind.TEXT:
+            return Cache(lambda cell: prefix + _encode_text(cell)).read
+        case Kind.TIME:
+            return Cache(lambda cell: prefix + _encode_text(grid.zoned(cell).isoformat())).read
+        case Kind.INTEGER:
+            return Cache(lambda cell: prefix + (integer_text(cell) or "null").encode()).read
+        case Kind.NUMBER:
+            return lambda cells: _number_fragments(prefix.decode(), cells)
+
+
+def _number_fragments(prefix: str, cells: Sequence[str]) -> list[bytes]:
+    """Put the prefix before each number, all at once: numbers have many values, caches few hits.
+
+    The cells are numbers: no line feed is in them.
+    """
+    texts = [cell or "null" for cell in cells] if "" in cells else cells
+    return f"\n{prefix}".join(("", *texts)).encode().split(b"\n")[1:]
+
+
+def _to_row_key(grid: TimeGrid, *, is_first: bool, is_dated: bool) -> Callable[[str], bytes]:
+    """Give what makes the part of a line from `report_date` to before `row_key`'s digits."""
+    to_digits = _prefix("row_key", is_first=is_first and not is_dated) + b'"'
+    if not is_dated:
+        return lambda _: to_digits
+    to_date = _prefix("report_date", is_first=is_first)
+    return lambda time: b'%b"%b"%b' % (to_date, str(grid.period(time)).encode(), to_digits)
