@@ -46,7 +46,7 @@ json.dump([dict(zip(names, row)) for row in rows], sys.stdout)
 TRUE_ROWS: Final = """
     select r.* from {schema}.report_{report} r
     join {schema}.report_periods p
-      on p.report = '{report}' and p.period = r.report_date and p.export_id = r.export_id
+      on p.report = '{report}' and p.period = r.report_date and p.period_version = r.period_version
 """
 
 Rows = list[dict[str, Any]]
@@ -86,8 +86,10 @@ class Database:
     def rows(self, stream: str) -> Rows:
         return self.query(f"select * from {self.schema}.{stream}")  # noqa: S608  # ours
 
-    def true_rows(self, report: str = "daily") -> Rows:
-        return self.query(TRUE_ROWS.format(schema=self.schema, report=report))
+    def true_rows(self, report: str = "daily", account: str | None = None) -> Rows:
+        query = TRUE_ROWS.format(schema=self.schema, report=report)
+        of = f" and p.account = r.account where r.account = '{account}'" if account else ""
+        return self.query(query + of)
 
     def query(self, query: str) -> Rows:
         python = str(programs_of(self.target) / "python")
@@ -106,11 +108,11 @@ class Appended:
         """Of each period the version confirmed last, and each of its rows once."""
         periods = [row for row in self.rows("report_periods") if row["report"] == "daily"]
         ordered = sorted(periods, key=lambda row: (row["confirmed_at"], row["exported_at"]))
-        holds = {row["period"]: row["export_id"] for row in ordered}
+        holds = {row["period"]: row["period_version"] for row in ordered}
         held = {
             row["row_key"]: row
             for row in self.rows("report_daily")
-            if holds.get(row["report_date"]) == row["export_id"]
+            if holds.get(row["report_date"]) == row["period_version"]
         }
         return list(held.values())
 
