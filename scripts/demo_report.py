@@ -18,13 +18,13 @@ from urllib.request import ProxyHandler, build_opener
 import duckdb
 
 # The query of the README: rows that have vanished from the API stay in any warehouse, but their
-# export is no longer that of their day.
+# version is no longer that of their day.
 TRUE_ROWS = """
     create view true_rows as
     select r.*
     from report_daily r
     join report_periods p
-      on p.report = 'daily' and p.period = r.report_date and p.export_id = r.export_id
+      on p.report = 'daily' and p.period = r.report_date and p.period_version = r.period_version
 """
 
 BY_MONTH = """
@@ -35,11 +35,6 @@ BY_MONTH = """
     from report_periods where report = 'daily' group by month order by month
 """
 
-SETTLED = """
-    select is_settled, min(period), max(period), count(*)
-    from report_periods where report = 'daily' group by is_settled order by is_settled desc
-"""
-
 # What became of the rows of the days that both runs exported. The target keeps doubles, and the
 # API's amounts have fewer digits than a double.
 RESTATED = """
@@ -47,7 +42,7 @@ RESTATED = """
     now as (select * from true_rows),
     earlier as (select * from before.report_daily),
     again as (
-        select p.period, p.export_id <> b.export_id as is_restated
+        select p.period, p.period_version <> b.period_version as is_restated
         from report_periods p join before.report_periods b using (report, period)
         where p.report = 'daily' and p.confirmed_at <> b.confirmed_at
     ),
@@ -64,6 +59,21 @@ RESTATED = """
            count(*) filter (old_key is null),
            count(*) filter (new_key is null)
     from pairs
+"""
+
+# The row whose conversions rose most, as it was and as it is.
+MOST_RESTATED = """
+    select b.report_date, b.campaign, b.country, b.name_os,
+           b.conversions_aggr, n.conversions_aggr, b.cost_aggr, n.cost_aggr
+    from before.report_daily b join true_rows n using (row_key)
+    order by n.conversions_aggr - b.conversions_aggr desc, row_key limit 1
+"""
+
+# A row that the API no longer has: the table still holds it, the true rows do not.
+VANISHED = """
+    select r.report_date, r.campaign, r.country, r.name_os, r.clicks_aggr, r.conversions_aggr
+    from report_daily r anti join true_rows t using (row_key)
+    order by r.conversions_aggr desc, row_key limit 1
 """
 
 DIFFERENT_PERIODS = """
@@ -121,45 +131,45 @@ def main(arguments: list[str]) -> int:
     connection.execute("drop view if exists true_rows")
     connection.execute(TRUE_ROWS)
     _print_months(connection)
-    _print_settled(connection)
     _print_restated(connection)
     days = _days(date.fromisoformat(first), date.fromisoformat(last))
     checks = [
         _every_day_has_a_period(connection, days),
         _periods_agree(connection),
-        _rows_agree(connection, _truth(api_url, first, last)),
+        _rows_agree(connection, truth_of(api_url, first, last)),
     ]
     print()
     for check in checks:
-        print("ok    " if not check.contradictions else "WRONG ", check.claim)
+        print("  ok    " if not check.contradictions else "  WRONG ", check.claim)
         for line in check.contradictions[:10]:
             print("         ", line)
     return 1 if any(check.contradictions for check in checks) else 0
 
 
 def _print_months(connection: duckdb.DuckDBPyConnection) -> None:
-    print(
-        f"{'month':8}{'days':>6}{'settled':>9}{'rows':>10}{'clicks':>12}{'conv.':>10}{'cost':>14}"
-    )
+    head = f"{'month':9}{'days':>5}{'final':>7}{'rows':>9}{'clicks':>12}{'conversions':>13}"
+    print(f"  {head}{'cost':>14}")
     for month, days, settled, rows, clicks, conversions, cost in _all(connection, BY_MONTH):
-        print(f"{month:8}{days:6}{settled:9}{rows:10,}{clicks:12,}{conversions:10,}{cost:14,.2f}")
-
-
-def _print_settled(connection: duckdb.DuckDBPyConnection) -> None:
-    print()
-    for is_settled, first, last, days in _all(connection, SETTLED):
-        word = "settled" if is_settled else "provisional"
-        print(f"{word:12} {first} to {last}, {days} days")
+        counts = f"{month:9}{days:5}{settled:7}{rows:9,}{clicks:12,}{conversions:13,}"
+        print(f"  {counts}{cost:14,.2f}")
 
 
 def _print_restated(connection: duckdb.DuckDBPyConnection) -> None:
     [(days, restated, changed, appeared, vanished)] = _all(connection, RESTATED)
-    print(f"\nThe second run exported {days} days again, {restated} of them restated. Of the rows,")
-    print(f"{changed:8,} have other figures,")
-    print(f"{appeared:8,} are new,")
-    print(
-        f"{vanished:8,} have vanished: still in report_daily, left out by the query of the README"
-    )
+    print(f"\n  The second run exported {days} days again; the figures of {restated} had moved:")
+    print(f"  {changed:,} rows were restated, {appeared:,} are new, {vanished:,} have vanished.")
+    for day, campaign, country, system, then, now, cost_then, cost_now in _all(
+        connection, MOST_RESTATED
+    ):
+        print(f"  A restated row   {day}  {campaign}, {country}, {system}")
+        print(f"                   before  {then:4} conversions  cost {cost_then:9.2f}")
+        print(f"                   now     {now:4} conversions  cost {cost_now:9.2f}")
+    for day, campaign, country, system, clicks, conversions in _all(connection, VANISHED):
+        print(f"  A vanished row   {day}  {campaign}, {country}, {system}")
+        print(
+            f"                   {clicks} clicks, {conversions} conversions; still in report_daily,"
+        )
+        print("                   and left out by the join with report_periods")
 
 
 def _every_day_has_a_period(connection: duckdb.DuckDBPyConnection, days: list[str]) -> Check:
@@ -175,7 +185,7 @@ def _periods_agree(connection: duckdb.DuckDBPyConnection) -> Check:
         for period, *figures in _all(connection, DIFFERENT_PERIODS)
         for said, held in [([str(f) for f in figures[:4]], [str(f) for f in figures[4:]])]
     ]
-    claim = "each day has the rows, clicks, conversions and cost that report_periods says"
+    claim = "each day has the rows, clicks, conversions and cost of its period"
     return Check(claim, different)
 
 
@@ -183,24 +193,25 @@ def _rows_agree(connection: duckdb.DuckDBPyConnection, truth: list[dict[str, str
     cursor = connection.execute("select * from true_rows")
     names = [column[0] for column in cursor.description]
     rows = cursor.fetchall()
-    held = Counter(_canonical(dict(zip(names, row, strict=True))) for row in rows)
-    wanted = Counter(_canonical(row | {"report_date": row["time"][:10]}) for row in truth)
+    held = Counter(canonical(dict(zip(names, row, strict=True))) for row in rows)
+    wanted = Counter(map(canonical, truth))
     contradictions = [f"missing: {row}" for row in sorted(wanted - held)]
     contradictions += [f"too many: {row}" for row in sorted(held - wanted)]
     return Check(f"the {len(rows):,} rows are the API's, cell by cell", contradictions)
 
 
-def _canonical(row: dict[str, Any]) -> tuple[str, ...]:
-    """Make cells comparable: the target keeps an empty text as null, and numbers as numbers."""
-    texts = (row["report_date"], *(row[name] or "" for name in TEXTS))
-    return *texts, *(_canonical_number(row[name]) for name in NUMBERS)
+def canonical(row: dict[str, Any]) -> tuple[str, ...]:
+    """Make cells comparable: a target may keep an empty text as null, and numbers as numbers."""
+    day = str(row.get("report_date") or row["time"][:10])
+    texts = (day, *(row[name] or "" for name in TEXTS))
+    return *texts, *(_number(row[name]) for name in NUMBERS)
 
 
-def _canonical_number(value: object) -> str:
+def _number(value: object) -> str:
     return "" if value in {None, ""} else f"{Decimal(str(value)).normalize():f}"
 
 
-def _truth(api_url: str, first: str, last: str) -> list[dict[str, str]]:
+def truth_of(api_url: str, first: str, last: str) -> list[dict[str, str]]:
     """What the stand-in says outside of the API that the tap uses."""
     url = urljoin(api_url, f"/sandbox/truth?interval=daily&first={first}&last={last}")
     with build_opener(ProxyHandler({})).open(url) as answer:

@@ -123,7 +123,7 @@ class ApiClient:
             "interval": interval.value,
         }
         wire = json.dumps(body).encode()
-        with self._session.send(what, "POST", self._api_url, body=wire) as response:
+        with self._post(what, wire) as response:
             self._refuse_redirected_submission(what, response)
             self._refuse_status(what, response, RejectedError)
             content = self._content(what, response)
@@ -208,6 +208,26 @@ class ApiClient:
     def close(self) -> None:
         """Close idle connections."""
         self._session.close()
+
+    def _post(self, what: str, body: bytes) -> requests.Response:
+        """Send a submission; to `api_url` with a slash where there is nothing without one."""
+        url = self._api_url
+        response = self._session.send(what, "POST", url, body=body)
+        is_proven = self._has_answered and url == self._api_url
+        if is_proven or not self._lacks_slash(what, url, response):
+            return response
+        response.close()
+        response = self._session.send(what, "POST", f"{url}/", body=body)
+        if response.status_code == HTTPStatus.OK:
+            self._api_url = f"{url}/"
+        return response
+
+    def _lacks_slash(self, what: str, url: str, response: requests.Response) -> bool:
+        if url.endswith("/"):
+            return False
+        if response.status_code in REDIRECTS:
+            return self._session.redirected(what, url, response, is_api=True) == f"{url}/"
+        return response.status_code in {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}
 
     def _refuse_redirected_submission(self, what: str, response: requests.Response) -> None:
         if response.status_code in REDIRECTS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from tap_advexport.commands.audit_connection import AuditError
 from tap_advexport.reports import PERIODS_STREAM, Report
@@ -24,26 +24,6 @@ _VERSION: Final = "period_version"
 
 # Tables to their columns' types.
 _Types = dict[str, dict[str, str]]
-
-
-class Finding(Protocol):
-    """Periods that are not as the API said, by the first days of the first and the last."""
-
-    @property
-    def report(self) -> Report:
-        """The report that they are of."""
-
-    @property
-    def account(self) -> str:
-        """The account that they are of, empty where the tables tell none apart."""
-
-    @property
-    def first(self) -> date:
-        """The first period."""
-
-    @property
-    def last(self) -> date:
-        """The last period."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +81,10 @@ class Gap:
         """Name the periods."""
         span = str(self.first) if self.first == self.last else f"{self.first} to {self.last}"
         return f"{_heading(self)} {span} (missing): neither rows nor a period row"
+
+
+# Periods that are not as the API said, by the first days of the first and the last.
+Finding: TypeAlias = ComparedPeriod | Gap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

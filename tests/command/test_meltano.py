@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import subprocess
-import sys
 import time
-from datetime import UTC, date, datetime
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 import yaml
 
-from advexport_sandbox import Interval, Sandbox, SandboxConfig
+from advexport_sandbox import Sandbox, SandboxConfig
 from scripts.render_hub import DEFINITION
-from tests.support.paths import ROOT
 from tests.support.pipelines import Meltano, meltano_program, uv_program
 from tests.support.places import Database, Files, read_json_lines
-from tests.support.warehouses import postgres, run
+from tests.support.warehouses import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.targets
 # Meltano itself takes some, more on a busy machine, and its commands wait for one another here.
@@ -125,44 +121,3 @@ def test_plugin_is_added_to_a_project_from_its_definition(tmp_path: Path) -> Non
         cwd=tmp_path,
     )
     assert "TAP_ADVEXPORT_LOOKBACK_DAYS" in shown.stdout
-
-
-def test_start_page_leads_from_a_fresh_machine_to_rows_in_postgresql(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
-    page = (ROOT / "docs/start.md").read_text("utf-8")
-    blocks = re.findall(r"```bash title=\"(?:Meltano|Install)\"\n(.*?)```", page, re.DOTALL)
-    assert len(blocks) == 7
-    with postgres() as url:
-        port = url.rpartition(":")[2].partition("/")[0]
-        variables = {
-            "REPOSITORY": str(ROOT),
-            "YOUR_TOKEN": sandbox.token,
-            "TAP_ADVEXPORT_API_URL": sandbox.url,
-            "TAP_ADVEXPORT_END_DATE": "2024-01-20",
-            "PGHOST": "127.0.0.1",
-            "PGPORT": port,
-            "PGUSER": "postgres",
-            "PGDATABASE": "postgres",
-            "UV_TOOL_DIR": str(tmp_path / "tools"),
-            "UV_TOOL_BIN_DIR": str(tmp_path / "bin"),
-            "XDG_STATE_HOME": str(tmp_path / "home"),
-            "MELTANO_CLI_DISABLE_VERSION_CHECK": "true",
-            "PATH": os.pathsep.join(
-                [str(tmp_path / "bin"), str(Path(uv_program()).parent), "/usr/bin", "/bin"]
-            ),
-        }
-        python = {"UV_PYTHON": sys.executable}
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", "\n".join(blocks)],
-            env=os.environ | variables | python,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    assert done.returncode == 0, done.stdout + done.stderr
-    [month] = re.findall(r"^ 2024-01-01 \|\s+(\d+) \|", done.stdout, re.MULTILINE)
-    truth = sandbox.truth(Interval.DAILY, date(2024, 1, 1), date(2024, 1, 20))
-    assert int(month) == sum(int(row["clicks_aggr"] or 0) for row in truth)
-    assert (tmp_path / "bin/tap-advexport").exists()

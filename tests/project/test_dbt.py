@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import nullcontext
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -99,7 +100,7 @@ TRUTH: Final = {
 ALL_REPORTS: Final = ("daily", "hourly", "monthly")
 VARIABLES: Final = {"advexport_reports": list(ALL_REPORTS), "advexport_start_date": "2024-01-01"}
 KINDS: Final = ["duckdb", "postgres"]
-VARIANTS: Final = [(kind, how) for kind in KINDS for how in ("upsert", "append", "dlt")]
+VARIANTS: Final = [(kind, how) for kind in KINDS for how in ("upsert", "append")]
 UPSERTING: Final = pytest.mark.parametrize(
     "outcome", [(kind, "upsert") for kind in KINDS], indirect=True, ids="-".join
 )
@@ -152,7 +153,6 @@ def outcome(
                 url or str(folder / "w.duckdb"),
                 append_only=how == "append",
                 reports=ALL_REPORTS,
-                filled_by="dlt" if how == "dlt" else "target",
             )
             return _simulate(warehouse, folder)
 
@@ -167,7 +167,7 @@ def _simulate(warehouse: Warehouse, folder: Path) -> dict[str, Any]:
     warehouse.flush()
     outcome: dict[str, Any] = {"audit of the first load": run_audit(warehouse.url)}
     dbt = Dbt(warehouse.url, folder, variables=VARIABLES)
-    if _upserts(warehouse):
+    if not warehouse.append_only:
         outcome["first build"] = dbt("build")
 
     warehouse.load(SETTLING)
@@ -185,6 +185,14 @@ def _simulate(warehouse: Warehouse, folder: Path) -> dict[str, Any]:
     *reads, delete = documented_queries()
     use = "search_path to" if warehouse.kind == "postgres" else "schema ="
     outcome["documented"] = [warehouse.query(f"set {use} {SCHEMA}", sql) for sql in reads]
+    warehouse.query(*views_of(warehouse), "select 1")
+    outcome["views"] = [
+        warehouse.query(f"select {columns} from {SCHEMA}.{view} order by 1")  # noqa: S608  # ours
+        for view, columns in {
+            "daily_rows": "row_key, export_id, cast(report_date as date)",
+            "daily_days": "period, row_count, is_settled",
+        }.items()
+    ]
     warehouse.query(f"set {use} {SCHEMA}", delete, "select 1")
     outcome["left after the documented delete"] = warehouse.query(
         f"select row_key, export_id from {SCHEMA}.report_daily order by row_key, export_id"  # noqa: S608  # ours
@@ -195,19 +203,14 @@ def _simulate(warehouse: Warehouse, folder: Path) -> dict[str, Any]:
     warehouse.run("delete from tap_advexport.report_daily where row_key = 'k24'")
     warehouse.run("update tap_advexport.report_daily set cost_aggr = 0.31 where row_key = 'k41'")
     warehouse.run("delete from tap_advexport.report_periods where report = 'hourly'")
-    if _upserts(warehouse):
+    if not warehouse.append_only:
         warehouse.load(KILLED, with_periods=False)
     warehouse.flush()
     outcome["audit of the damage"] = run_audit(warehouse.url)
-    if _upserts(warehouse):
+    if not warehouse.append_only:
         outcome["test of the damage"] = dbt("test", ok=(1,))
         outcome["freshness"] = dbt("source", "freshness", ok=(1,))
     return outcome
-
-
-def _upserts(warehouse: Warehouse) -> bool:
-    """Whether a target fills it row by row; dlt replaces days together with their period rows."""
-    return not warehouse.append_only and warehouse.filled_by == "target"
 
 
 def test_every_model_and_test_of_the_package_passes(outcome: dict[str, Any]) -> None:
@@ -220,8 +223,7 @@ def test_every_model_and_test_of_the_package_passes(outcome: dict[str, Any]) -> 
 def test_current_models_are_the_api_s_truth_row_for_row(
     outcome: dict[str, Any], model: str
 ) -> None:
-    is_double = outcome["kind"] == "duckdb" and outcome["how"] != "dlt"
-    number = float if is_double else Decimal
+    number = float if outcome["kind"] == "duckdb" else Decimal
 
     def cost(digits: str | None) -> float | Decimal | None:
         return None if digits is None else number(digits)
@@ -248,7 +250,7 @@ def test_each_period_has_one_row_that_names_the_export_in_force(outcome: dict[st
 
 
 def test_history_keeps_every_look_once_also_over_upserts(outcome: dict[str, Any]) -> None:
-    looks = [
+    assert outcome["models"]["history"] == [
         ["2024-01-01", "2024-01-06 03:00:00", "a", 2, 1],
         ["2024-01-01", "2024-01-07 03:00:00", "s", 2, 1],
         ["2024-01-02", "2024-01-06 03:00:00", "a", 3, 3],
@@ -261,17 +263,9 @@ def test_history_keeps_every_look_once_also_over_upserts(outcome: dict[str, Any]
         ["2024-01-05", "2024-01-07 03:00:01", "c", 0, 0],
         ["2024-01-06", "2024-01-07 03:00:01", "c", 1, 0],
     ]
-    if outcome["how"] == "dlt":
-        # dbt ran once: what was replaced before is not seen.
-        looks = [look for look in looks if "2024-01-07" in str(look[1])]
-    assert outcome["models"]["history"] == looks
 
 
 def test_maturation_tells_age_change_and_share(outcome: dict[str, Any]) -> None:
-    if outcome["how"] == "dlt":
-        [only] = outcome["models"]["maturation"]
-        assert only[:6] == [1, 5, True, 4, None, None]
-        return
     first, second = outcome["models"]["maturation"]
     assert first[:6] == [1, 4, True, 3, None, None]
     assert first[6] is None
@@ -308,8 +302,15 @@ def test_the_documented_queries_give_the_true_rows(outcome: dict[str, Any]) -> N
     assert outcome["how"] == "append" or [row[0] for row in periods] == [
         f"2024-01-0{day}" for day in range(1, 7)
     ]
-    ages = [[6, 1]] if outcome["how"] == "dlt" else [[5, 1], [6, 1]]
-    assert [row[:2] for row in maturation] == ages
+    assert [row[:2] for row in maturation] == [[5, 1], [6, 1]]
+
+
+def test_the_views_for_those_without_dbt_give_the_true_rows_and_days(
+    outcome: dict[str, Any],
+) -> None:
+    rows, days = outcome["views"]
+    assert rows == sorted([row.key, export.id, row.day] for export, row in TRUTH["advexport_daily"])
+    assert days == [row[1:2] + row[3:] for row in outcome["models"]["periods"] if row[0] == "daily"]
 
 
 def test_the_documented_delete_takes_what_was_replaced_and_nothing_else(
@@ -355,6 +356,97 @@ def test_dbt_finds_the_same_damage(outcome: dict[str, Any]) -> None:
 @UPSERTING
 def test_freshness_is_that_of_the_latest_look(outcome: dict[str, Any]) -> None:
     assert outcome["freshness"] == {"report_periods": "error"}
+
+
+# --- Tables of dlt, with several accounts --------------------------------------------------------
+
+
+@pytest.fixture(scope="session", params=KINDS)
+def accounts(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    def build(folder: Path) -> dict[str, Any]:
+        with postgres() if request.param == "postgres" else nullcontext() as url:
+            warehouse = Warehouse(
+                request.param,
+                url or str(folder / "w.duckdb"),
+                append_only=False,
+                reports=("daily",),
+                filled_by="dlt",
+                has_account=True,
+            )
+            return _load_two_accounts(warehouse, folder)
+
+    result: dict[str, Any] = once(tmp_path_factory, f"accounts-{request.param}", build)
+    return {**result, "kind": request.param}
+
+
+def _load_two_accounts(warehouse: Warehouse, folder: Path) -> dict[str, Any]:
+    """Both have the same first load; then one is restated."""
+    warehouse.create()
+    for account in ("north", "south"):
+        for export in (A, B):
+            warehouse.load(replace(export, account=account))
+    warehouse.load(replace(C, account="north"))
+    warehouse.flush()
+    results = Dbt(warehouse.url, folder, variables={"advexport_start_date": "2024-01-01"})("build")
+    models = {
+        "daily": "account, row_key, export_id, time, cost_aggr",
+        "periods": "account, period, export_id, confirmed_at",
+        "period_history": "account, count(*)",
+        "maturation": "account, max(look)",
+        "audit": "account, count(*), count(differs)",
+    }
+    for name, columns in models.items():
+        grouped = " group by 1" if "(" in columns else ""
+        models[name] = f"select {columns} from advexport.advexport_{name}{grouped} order by 1, 2"  # noqa: S608  # ours
+    warehouse.query(*views_of(warehouse, has_accounts=True), "select 1")
+    return {
+        "results": results,
+        "audit": run_audit(warehouse.url),
+        "views": warehouse.query(
+            f"select account, row_key, export_id from {SCHEMA}.daily_rows order by 1, 2"  # noqa: S608  # ours
+        ),
+        "column types": warehouse.query(READS["column types"]),
+        **{f"model {name}": warehouse.query(sql) for name, sql in models.items()},
+    }
+
+
+def test_models_tell_accounts_apart(accounts: dict[str, Any]) -> None:
+    assert set(accounts["results"].values()) == {"success", "pass"}
+    north = [(C, C.rows[0]), (C, C.rows[1]), (C, C.rows[2]), (C, C.rows[3]), (B, B.rows[0])]
+    north += [(A, A.rows[0]), (A, A.rows[1])]
+    south = [(export, row) for export in (A, B) for row in export.rows]
+    wanted = [("north", export, row) for export, row in north]
+    wanted += [("south", export, row) for export, row in south]
+    assert accounts["views"] == sorted([name, row.key, export.id] for name, export, row in wanted)
+    assert [[*row[:4], exact(row[4])] for row in accounts["model daily"]] == sorted(
+        [name, row.key, export.id, f"{row.day} 00:00:00", exact(row.cost)]
+        for name, export, row in wanted
+    )
+    held = {(account, period): export for account, period, export, _ in accounts["model periods"]}
+    assert [held["north", f"2024-01-0{day}"] for day in range(1, 7)] == list("acabcc")
+    assert [held["south", f"2024-01-0{day}"] for day in range(1, 6)] == list("aaabb")
+    assert accounts["model period_history"] == [["north", 6], ["south", 5]]
+    assert accounts["model maturation"] == [["north", 1], ["south", 1]]
+
+
+def test_moments_of_dlt_are_told_in_utc_whatever_the_session_says(accounts: dict[str, Any]) -> None:
+    moments = {(account, period): at for account, period, _, at in accounts["model periods"]}
+    assert moments["south", "2024-01-05"] == "2024-01-06 03:00:00"
+    types = dict(accounts["column types"])
+    timestamp = "timestamp" if accounts["kind"] == "duckdb" else "timestamp without time zone"
+    assert {types[column] for column in ("time", "confirmed_at")} == {timestamp}
+    assert {types[column] for column in ("report_date", "period")} == {"date"}
+
+
+def exact(digits: str | None) -> Decimal | None:
+    return None if digits is None else Decimal(digits)
+
+
+def test_the_audit_tells_accounts_apart(accounts: dict[str, Any]) -> None:
+    assert accounts["audit"] == [0, "11 periods compared, 0 differ\n", ""]
+    assert accounts["model audit"] == [["north", 6, 0], ["south", 5, 0]]
 
 
 @pytest.fixture(scope="session")
@@ -437,6 +529,18 @@ def test_every_model_is_described() -> None:
 def test_dbt_and_the_audit_run_the_same_query() -> None:
     macro = (DBT / "macros" / "advexport_audit_sql.sql").read_text()
     assert audit_sql() in macro
+
+
+def views_of(warehouse: Warehouse, *, has_accounts: bool = False) -> list[str]:
+    """The statements of the file of views for this warehouse."""
+    name = "append" if warehouse.append_only else warehouse.kind
+    text = (ROOT / f"examples/sql/views_{name}.sql").read_text()
+    if has_accounts:
+        text = text.replace("-- and p.account", "and p.account")
+    if warehouse.append_only:
+        use = "search_path to" if warehouse.kind == "postgres" else "schema ="
+        text = f"set {use} {SCHEMA};\n{text}"
+    return [part for part in re.sub(r"--.*", "", text).split(";") if part.strip()]
 
 
 def documented_queries() -> list[str]:

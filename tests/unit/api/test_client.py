@@ -9,8 +9,10 @@ import itertools
 import json
 import logging
 import ssl
+import threading
 import time
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from email.utils import format_datetime
@@ -438,6 +440,41 @@ def test_an_api_that_redirects_away_is_an_error_of_the_setting(call: str, locati
         error = error_of(lambda: submit(client) if call == "submit" else client.poll("t"))
         assert isinstance(error, ConfigError)
         assert "api_url" in str(error)
+
+
+@pytest.mark.parametrize("code", [301, 307, 308, 404, 405])
+def test_a_submission_to_a_url_without_its_last_slash_just_works(code: int) -> None:
+    def answer(asked: Asked) -> bytes:
+        if asked.target.endswith("/"):
+            return queued("t")
+        return reply(code=code, Location=f"{asked.target}/")
+
+    with serving(answer) as (server, _):
+        client = client_of(f"{server.origin}/exports")
+        assert [submit(client), submit(client)] == ["t", "t"]
+        targets = [asked.target for asked in server.requests]
+        assert targets == ["/exports", "/exports/", "/exports/"]
+        assert {asked.headers["authorization"] for asked in server.requests} == {f"Token {TOKEN}"}
+
+
+def test_submissions_at_once_all_find_the_slash() -> None:
+    together = threading.Barrier(2, timeout=5)
+
+    def answer(asked: Asked) -> bytes:
+        if asked.target.endswith("/"):
+            return queued("t")
+        together.wait()
+        return reply(code=404)
+
+    with serving(answer) as (server, _), ThreadPoolExecutor(2) as threads:
+        client = client_of(f"{server.origin}/exports")
+        assert list(threads.map(submit, [client, client])) == ["t", "t"]
+
+
+def test_where_there_is_nothing_with_a_slash_either_the_answer_is_told() -> None:
+    with serving(reply(code=404)) as (server, _):
+        error = error_of(lambda: submit(client_of(f"{server.origin}/exports")))
+    assert "HTTP 404" in str(error)
 
 
 def test_an_added_slash_is_followed_with_the_token() -> None:
