@@ -6,6 +6,7 @@ With --check it writes nothing, names the files that are not up to date, and fai
 from __future__ import annotations
 
 import io
+import json
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -17,13 +18,15 @@ ROOT = Path(__file__).resolve().parent.parent
 STATE = "docs/examples/coverage_state.json"
 PAGE = "docs/coverage.md"
 PICTURE = "docs/images/coverage.svg"
+# Of the daily report alone, for README.md and the first page of the site.
+SMALL_PICTURE = "docs/images/coverage-daily.svg"
 NOW = "2024-12-31T06:00:00Z"
 BEGIN = "<!-- calendar: begin (written by scripts/render_coverage.py) -->\n"
 END = "<!-- calendar: end -->\n"
 
 
 def main(arguments: list[str]) -> int:
-    """Render both files; return the exit code."""
+    """Render the files; return the exit code."""
     outdated = []
     for name, after in rendered().items():
         path = ROOT / name
@@ -39,19 +42,24 @@ def main(arguments: list[str]) -> int:
 
 def rendered() -> dict[str, str]:
     """What each file has to hold."""
-    text, picture = _calendar()
+    state = json.loads((ROOT / STATE).read_text("utf-8"))
+    text, picture = _calendar(state)
+    bookmarks = {"report_daily": state["bookmarks"]["report_daily"]}
+    _, small_picture = _calendar({"bookmarks": bookmarks})
     before, _, rest = (ROOT / PAGE).read_text("utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
     block = f"```text\n{text}```\n"
-    return {PAGE: before + BEGIN + block + END + after, PICTURE: picture}
+    page = before + BEGIN + block + END + after
+    return {PAGE: page, PICTURE: picture, SMALL_PICTURE: small_picture}
 
 
-def _calendar() -> tuple[str, str]:
+def _calendar(state: object) -> tuple[str, str]:
     """The command's output and its picture."""
     printed = io.StringIO()
     with TemporaryDirectory() as folder, redirect_stdout(printed):
-        picture = Path(folder) / "coverage.svg"
-        arguments = [str(ROOT / STATE), "--now", NOW, "--color", "never", "--svg", str(picture)]
+        picture, file = Path(folder) / "coverage.svg", Path(folder) / "state.json"
+        file.write_text(json.dumps(state), "utf-8")
+        arguments = [str(file), "--now", NOW, "--color", "never", "--svg", str(picture)]
         if show_coverage(arguments):
             raise SystemExit(1)
         return printed.getvalue(), picture.read_text("utf-8")

@@ -60,7 +60,12 @@ volumes = [v.split(":")[:2] for o, v in zip(arguments, arguments[1:tap]) if o ==
 where = {{inside: outside for outside, inside in volumes}}
 os.execvp("tap-advexport", [where.get(word, word) for word in arguments[tap:]])
 """
-PROGRAMS: Final = {"target-jsonl": TARGET, "meltano": MELTANO, "podman": PODMAN}
+PROGRAMS: Final = {
+    "target-jsonl": TARGET,
+    "meltano": MELTANO,
+    "podman": PODMAN,
+    "uv": "#!/bin/sh\n",
+}
 SETTLED: Final = [["2024-01-20", "2024-03-05"]]
 BOOKMARK: Final = {
     "replication_key_value": SETTLED[-1][1],
@@ -178,7 +183,7 @@ WITH_STATE: Final = {
     block.text: block
     for page in PAGES
     for block in blocks(page)
-    if ("state" in block.text or "merged" in block.text) and "uv tool" not in block.text
+    if "state" in block.text or "merged" in block.text
 }
 
 
