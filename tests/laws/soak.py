@@ -83,7 +83,7 @@ class Warehouse:
             row
             for row in self.rows.get(stream, {}).values()
             if (period := self.periods.get((report, row["report_date"])))
-            and period["export_id"] == row["export_id"]
+            and period["period_version"] == row["period_version"]
         ]
 
     def _take(self, message: dict[str, Any]) -> None:

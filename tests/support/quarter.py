@@ -391,8 +391,8 @@ class Memory:
 
     def true_rows(self, key: Key) -> list[dict[str, Any]]:
         """The rows of a period that hold."""
-        period = self.periods.get(key, {"export_id": None})
-        return [row for row in self.rows[key].values() if row["export_id"] == period["export_id"]]
+        version = self.periods.get(key, {"period_version": None})["period_version"]
+        return [row for row in self.rows[key].values() if row["period_version"] == version]
 
     def incomplete(self) -> set[Key]:
         """The periods whose rows are not those that their row in `report_periods` tells of."""

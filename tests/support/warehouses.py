@@ -24,12 +24,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tap_advexport.reports import COLUMNS, Kind
 from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 DBT = ROOT / "dbt"
+TEXTS = [column.name for column in COLUMNS if column.kind is Kind.TEXT]
 CACHE = ROOT / ".cache"
 SCHEMA = "tap_advexport"
 
@@ -250,6 +252,7 @@ class Export:
         return [
             {
                 "account": self.account,
+                **dict.fromkeys(TEXTS, ""),
                 "time": f"{row.day} 00:00:00",
                 "country": row.country,
                 "clicks_aggr": row.clicks,
@@ -270,7 +273,7 @@ class Export:
 REPORT_TYPES = {
     "row_key": "text",
     "time": "time",
-    "country": "text",
+    **dict.fromkeys(TEXTS, "text"),
     "clicks_aggr": "integer",
     "conversions_aggr": "integer",
     "cost_aggr": "number",

@@ -365,7 +365,9 @@ def singer_messages(export: Export) -> str:
         messages.append(
             {"type": "SCHEMA", "stream": stream, "schema": schema, "key_properties": keys}
         )
-        messages += [{"type": "RECORD", "stream": stream, "record": row} for row in rows]
+        for row in rows:
+            record = {name: row[name] for name in properties}
+            messages.append({"type": "RECORD", "stream": stream, "record": record})
     return "".join(
         json.dumps(message, default=float) + "\n"
         for message in [*messages, {"type": "STATE", "value": {}}]
