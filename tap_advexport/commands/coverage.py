@@ -43,6 +43,8 @@ def main(args: Sequence[str] | None = None) -> int:
 @click.option("--start-date", metavar="DATE", help="First day. Default: the first one covered.")
 @click.option("--end-date", metavar="DATE", help="Last day. Default: yesterday, or a later "
               "one that is covered.")  # fmt: skip
+@click.option("--account", metavar="LABEL", help="Whose days to show, of the state of a dlt "
+              "pipeline that loads several accounts.")  # fmt: skip
 @click.option("--timezone", metavar="ZONE", help="The account's time zone. Default: UTC.")
 @click.option("--lookback-days", metavar="DAYS", help="Show which days the next run takes for "
               "settled. Default: as the state says.")  # fmt: skip
@@ -79,7 +81,7 @@ def command(  # noqa: PLR0913 - each is an option
     settings = settings_of(config, options)
     if not config and options["lookback_days"] is None:
         settings["lookback_days"] = AS_WRITTEN
-    reports = list(_reports(read_state(state), moment, settings))
+    reports = list(_reports(read_state(state, settings["account"]), moment, settings))
     calendars = [each.calendar for each in reports]
     if svg:
         _write(svg, render_svg(calendars, moment))

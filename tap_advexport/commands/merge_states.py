@@ -28,6 +28,8 @@ def main(args: Sequence[str] | None = None) -> int:
               "are taken from it.")  # fmt: skip
 @click.option("--start-date", metavar="DATE", help="From where on a state that holds nothing but "
               "a bookmark counts.")  # fmt: skip
+@click.option("--account", metavar="LABEL", help="Whose days to take, of the state of a dlt "
+              "pipeline that loads several accounts.")  # fmt: skip
 @click.option("--timezone", metavar="ZONE", help="The account's time zone. Default: UTC.")
 @click.option("--meltano", "is_for_meltano", is_flag=True,
               help="Print what `meltano state set` takes.")  # fmt: skip
@@ -49,7 +51,7 @@ def command(
     reading = Reading(moment_of(now), settings["timezone"], settings["start_date"])
     if len(set(states)) < len(states):
         raise StateError("state: a file is named twice")
-    merged = merge_states({name: read_state(name) for name in states}, reading)
+    merged = merge_states({name: read_state(name, settings["account"]) for name in states}, reading)
     value = {"singer_state": merged} if is_for_meltano else merged
     sys.stdout.write(json.dumps(value) + "\n")
 

@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 STANDARD_INPUT = "-"
 
 
-def read_state(path: str) -> dict[str, object]:
+def read_state(path: str, account: str | None = None) -> dict[str, object]:
     """The Singer state in a file, or in standard input for `-`.
+
+    Args:
+        account: whose, where a dlt pipeline loads several.
 
     Raises:
         StateError: it cannot be read, or is not a state.
@@ -29,7 +32,7 @@ def read_state(path: str) -> dict[str, object]:
     else:
         where = f"state: {path}"
         text = read_text(path, StateError, where)
-    state = parse_singer_state(text, where)
+    state = parse_singer_state(text, where, account=account)
     if others := others_alone(bookmarks_of(state, where)):
         raise StateError(
             f"{where} has no bookmark of this tap, but of {others}: name a state of tap-advexport"

@@ -26,21 +26,24 @@ _DLT_SOURCE: Final = "advexport"
 _OF_MELTANO: Final = ("completed", "partial")
 
 
-def parse_singer_state(text: str, where: str) -> dict[str, object]:
+def parse_singer_state(text: str, where: str, *, account: str | None = None) -> dict[str, object]:
     """The Singer state that `text` holds, freed of what is wrapped around it.
 
     Of several lines of JSON, as a target writes them, the last one counts.
 
     Args:
         where: names the text in messages.
+        account: whose bookmarks to take from a dlt pipeline that loads several.
 
     Raises:
         StateError: it is not a state.
     """
     last = text.rstrip().rpartition("\n")[2]
+    value: dict[str, object] = {}
     with suppress(StateError):
-        return _unwrapped(parse_object(last, StateError, where), where)
-    return _unwrapped(parse_state_object(text, where), where)
+        value = parse_object(last, StateError, where)
+    value = value or parse_state_object(text, where)
+    return _of_dlt(value, where, account) if "sources" in value else _unwrapped(value, where)
 
 
 def parse_state_object(text: str, where: str) -> dict[str, object]:
@@ -118,8 +121,6 @@ def _unwrapped(value: object, where: str) -> dict[str, object]:
         return _of_meltano(state, where)
     if "singer_state" in state:
         return _unwrapped(state["singer_state"], f"{where}: singer_state")
-    if "sources" in state:
-        return _of_dlt(state, where)
     if state and "bookmarks" not in state:
         raise StateError(
             f"{where} has neither bookmarks nor a singer_state: it is not a Singer state"
@@ -138,16 +139,21 @@ def _of_meltano(stored: Mapping[str, object], where: str) -> dict[str, object]:
     return state
 
 
-def _of_dlt(pipeline: Mapping[str, object], where: str) -> dict[str, object]:
+def _of_dlt(pipeline: Mapping[str, object], where: str, account: str | None) -> dict[str, object]:
     """The bookmarks of the dlt source, as a Singer state."""
     at = f"{where}: sources.{_DLT_SOURCE}"
-    sources = _mapping(pipeline["sources"], f"{where}: sources")
-    source = _mapping(sources.get(_DLT_SOURCE, {}), at)
-    if "bookmarks" not in source:
-        raise StateError(
-            f"{at}.bookmarks is not there: this pipeline has not loaded with the source"
-        )
-    return {"bookmarks": source["bookmarks"]}
+    source = _mapping(_mapping(pipeline["sources"], f"{where}: sources").get(_DLT_SOURCE, {}), at)
+    labelled = _mapping(source.get("accounts", {}), f"{at}.accounts")
+    holders = {"": source} if "bookmarks" in source else {}
+    holders |= {name: _mapping(each, f"{at}.accounts.{name}") for name, each in labelled.items()}
+    found = [each for name, each in holders.items() if account in {None, name}]
+    if not found:
+        of = f" of the account {account}" if account else ""
+        raise StateError(f"{at} has no bookmarks{of}: nothing was loaded with the source")
+    if len(found) > 1:
+        names = ", ".join(name or "none" for name in holders)
+        raise StateError(f"{at} has bookmarks of several accounts ({names}): give --account")
+    return {"bookmarks": found[0].get("bookmarks", {})}
 
 
 def _mapping(value: object, where: str) -> Mapping[str, object]:

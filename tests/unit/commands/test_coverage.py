@@ -113,6 +113,21 @@ def test_a_state_is_freed_of_what_is_wrapped_around_it(shape: dict[str, Any]) ->
     )
 
 
+def test_of_a_dlt_pipeline_with_several_accounts_one_is_named(show: Show) -> None:
+    other = {"bookmarks": {"report_daily": {"settled": [["2024-01-01", "2024-01-02"]]}}}
+    source = {"accounts": {"north": FULL, "south": other}}
+    state = {"sources": {"advexport": source}}
+    code, _, error = show(state)
+    assert code == 1
+    assert "bookmarks of several accounts (north, south): give --account" in error
+    assert show(state, "--account", "north") == show(FULL)
+    code, _, error = show(state, "--account", "west")
+    assert (code, "no bookmarks of the account west" in error) == (1, True)
+    alone = {"sources": {"advexport": {"accounts": {"north": FULL}}}}
+    assert show(alone) == show(FULL)
+    assert "(none, north, south)" in show({"sources": {"advexport": {**FULL, **source}}})[2]
+
+
 def test_of_several_lines_the_last_state_counts() -> None:
     older = {"bookmarks": {"report_daily": {"settled": [["2024-01-01", "2024-01-02"]]}}}
     assert parse_singer_state(f"{json.dumps(older)}\n{json.dumps(FULL)}\n\n", "x") == FULL
@@ -140,7 +155,7 @@ def test_a_partial_state_of_meltano_replaces_only_the_bookmarks_that_it_has() ->
         ('{"singer_state": 3}', "singer_state is not a JSON object"),
         ('{"bookmarks": []}', "bookmarks is not a JSON object"),
         ('{"bookmarks": {"report_daily": 7}}', "bookmarks.report_daily is not a JSON object"),
-        ('{"sources": {"github": {}}}', "sources.advexport.bookmarks is not there"),
+        ('{"sources": {"github": {}}}', "sources.advexport has no bookmarks: nothing"),
         ('{"sources": {"advexport": {"bookmarks": [1]}}}', "bookmarks is not a JSON object"),
         ('{"bookmarks": {"report_daily": {"settled": [["2024-01-02", "2024-01-01"]]}}}', "settled"),
         ('{"bookmarks": {"report_daily": {"setled": []}}}', "setled"),
