@@ -184,7 +184,7 @@ class Recovery:
             case GiveUp():
                 # No error yet: the run ends with one line for all that failed.
                 reason = self.last_reason
-                logger.warning("%s: %s; these days fail in this run", window, reason)
+                logger.debug("%s: %s; these days fail in this run", window, reason)
                 self._breaker.failed += 1
                 self._events.append(Failed(window, reason))
             case EndRun(last):
@@ -221,7 +221,7 @@ class Recovery:
     def _refuse(self, window: DateWindow, error: TapAdvexportError) -> None:
         if not isinstance(error, ExportError):
             return
-        logger.info("%s: %s; these days fail in this run", window, error)
+        logger.debug("%s: %s; these days fail in this run", window, error)
         self.refusals.add(window, error)
         if self.refusals.has_ended and self.refusals.oldest:
             older = self._schedule.drop_older(self.refusals.oldest)
