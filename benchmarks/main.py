@@ -18,6 +18,7 @@ from benchmarks.report import Report
 from benchmarks.throughput import compare
 from benchmarks.truth import WrongOutputError
 from benchmarks.waiting import measure_waiting
+from benchmarks.windows import measure_windows
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 LARGE, SMALL = 250_000, 50_000
@@ -69,6 +70,7 @@ def _measure_all(rounds: int) -> None:
         batches=measure_batches(),
         break_even=measure_break_even(),
         waiting=measure_waiting(),
+        windows=measure_windows(),
         load=load,
     )
     bars = [

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from benchmarks.memory import Case
     from benchmarks.processes import Run
     from benchmarks.throughput import Result
+    from benchmarks.windows import Cost
 
 CPUINFO = Path("/proc/cpuinfo")
 
@@ -34,6 +35,7 @@ class Report:
     batches: Sequence[Way]
     break_even: tuple[float, float]
     waiting: Sequence[tuple[float, float, float]]
+    windows: Sequence[Cost]
     load: float
 
     def markdown(self) -> str:
@@ -49,6 +51,7 @@ class Report:
                 *self._profile(),
                 *self._break_even(),
                 *self._waiting(),
+                *self._windows(),
                 *self._memory(),
                 *self._batches(),
             ]
@@ -88,6 +91,19 @@ class Report:
         lines = [_WAITING, "", "| a task takes | times the ideal | looks at a task |"]
         lines += ["| --- | --- | --- |"]
         return lines + [f"| {s:g} s | {r:.2f} | {n:.1f} |" for s, r, n in self.waiting] + [""]
+
+    def _windows(self) -> list[str]:
+        lines = [_WINDOWS, "", "| windows | processor ms | ms | peak, MB |"]
+        lines += ["| --- | --- | --- | --- |"]
+        return [
+            *lines,
+            *(
+                f"| {cost.windows:,} | {cost.cpu_milliseconds:.1f} | {cost.milliseconds:.0f} | "
+                f"{cost.peak_mb:.0f} |"
+                for cost in self.windows
+            ),
+            "",
+        ]
 
     def _memory(self) -> list[str]:
         lines = [_MEMORY, "", "| run | the tap, MB | a conversion process, MB |"]
@@ -203,6 +219,10 @@ _WAITING = """## Waiting
 
 With tasks that take equally long, 120 of them and four at once, a run should take 30 times as long as a task (found with a clock that
 moves by itself, as `tests/laws/test_waiting.py` does, which also holds tasks that differ and heavy tails to 1.1 times):"""
+_WINDOWS = """## Many windows
+
+Windows of one day with two rows, submitted, polled, downloaded, verified and emitted with their STATEs; for each window, without
+the start of the tap. A window late in a run costs as much as the first:"""
 _MEMORY = """## Memory
 
 Peak resident memory of the tap and of its largest conversion process:"""

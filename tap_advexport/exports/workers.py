@@ -40,17 +40,18 @@ class Workers(Protocol):
 
 
 class ThreadWorkers:
-    """One daemon thread for each piece of work, so that none can hold up the end of the run."""
+    """Daemon threads, so that none can hold up the end of the run; an idle one works again."""
 
     def __init__(self) -> None:
         self._outcomes: SimpleQueue[Outcome | None] = SimpleQueue()
+        self._work: SimpleQueue[tuple[int, Callable[[], object]]] = SimpleQueue()
+        self._idle = threading.Semaphore(0)
 
     def start(self, token: int, work: Callable[[], object]) -> None:
-        """Begin `work` in a thread of its own."""
-        thread = threading.Thread(
-            target=self._run, args=(token, work), name=f"advexport-{token}", daemon=True
-        )
-        thread.start()
+        """Begin `work` in an idle thread, or in a new one."""
+        self._work.put((token, work))
+        if not self._idle.acquire(blocking=False):
+            threading.Thread(target=self._serve, name=f"advexport-{token}", daemon=True).start()
 
     def wait(self, timeout_seconds: float | None) -> list[Outcome]:
         """Block until something is done, the time is over, or `wake` was called."""
@@ -71,12 +72,18 @@ class ThreadWorkers:
         """Make `wait` return."""
         self._outcomes.put(None)
 
-    def _run(self, token: int, work: Callable[[], object]) -> None:
-        try:
-            outcome = Outcome(token, value=work())
-        except BaseException as error:  # noqa: BLE001 - handed over whole, and raised there
-            outcome = Outcome(token, error=error)
-        self._outcomes.put(outcome)
+    def _serve(self) -> None:
+        while True:
+            token, work = self._work.get()
+            try:
+                outcome = Outcome(token, value=work())
+            except BaseException as error:  # noqa: BLE001 - handed over whole, and raised there
+                outcome = Outcome(token, error=error)
+            # Idle before its outcome is taken, so that what follows from that finds it so.
+            self._idle.release()
+            self._outcomes.put(outcome)
+            # Nothing of the work may live on in a thread that waits.
+            del work, outcome
 
 
 def _bounded(timeout_seconds: float | None) -> float:

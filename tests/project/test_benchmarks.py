@@ -16,6 +16,7 @@ from benchmarks.contenders import CONVENTIONAL, TAP, Contender
 from benchmarks.processes import FailedRunError, measure
 from benchmarks.throughput import compare
 from benchmarks.truth import Sums, WrongOutputError
+from benchmarks.windows import measure_windows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,6 +77,13 @@ def test_what_is_printed_is_counted(tmp_path: Path) -> None:
     assert run.lines == 1000
     assert run.byte_count == sum(map(len, lines)) + 1000
     assert run.seconds > 0
+
+
+def test_windows_are_measured_without_the_start_of_the_tap() -> None:
+    [few, more] = measure_windows((20, 60))
+    assert (few.windows, more.windows) == (20, 60)
+    assert 0 < more.cpu_milliseconds < 50
+    assert abs(more.peak_mb - few.peak_mb) < 5
 
 
 def test_the_longest_bar_of_a_chart_is_the_fastest() -> None:

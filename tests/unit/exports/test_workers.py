@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 
 from tap_advexport.exports.workers import Outcome, ThreadWorkers
 
@@ -42,3 +43,29 @@ def test_a_wait_ends_in_time_or_when_it_is_woken() -> None:
     assert workers.wait(None) == []
     hold.set()
     assert taken(workers, 1) == [Outcome(1, value=True)]
+
+
+def test_a_thread_that_is_done_works_again_and_one_that_hangs_is_left_alone() -> None:
+    workers, hold = ThreadWorkers(), threading.Event()
+    workers.start(0, hold.wait)
+    threads = set()
+    for token in range(1, 50):
+        workers.start(token, threading.get_ident)
+        threads |= {each.value for each in taken(workers, 1)}
+    assert len(threads) == 1
+    hold.set()
+
+
+def test_a_thread_that_waits_keeps_nothing_of_its_work_alive() -> None:
+    class Spool:
+        pass
+
+    workers, spool = ThreadWorkers(), Spool()
+    gone = weakref.ref(spool)
+    workers.start(1, lambda spool=spool: spool)  # type: ignore[misc]
+    del spool
+    taken(workers, 1)
+    # The thread lets go of it after its outcome was taken, a moment later.
+    workers.start(2, int)
+    taken(workers, 1)
+    assert gone() is None
