@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -192,13 +193,14 @@ def test_readme_leads_to_rows_in_four_ways(sandbox: Sandbox, tmp_path: Path) -> 
             "DLT_DATA_DIR": str(tmp_path / "dlt"),
         }
     )
-    shell.run(f'git clone --quiet "$REPOSITORY" .checkout; cd .checkout; {meltano}\n{dlt}\n{pipe}')
     checkout = tmp_path / ".checkout"
+    shell.run(f'git clone --quiet "$REPOSITORY" .checkout; cd .checkout; {meltano}\n{dlt}\n{pipe}')
     assert (checkout / "output/warehouse.duckdb").exists()
-    loaded = """my-env/bin/python -c "
-import duckdb
-print(duckdb.connect('advexport.duckdb').sql('select count(*) from ads.report_daily').fetchone()[0])
-" """
-    truth = sandbox.truth(Interval.DAILY, date(2024, 1, 1), date(2024, 1, 20))
-    assert int(shell.run(f"cd .checkout; {loaded}")) == len(truth)
     assert_is_january(sandbox, checkout / "output")
+    [lines] = re.findall(r"^```python\n(.*?)^```$", README.read_text(), re.DOTALL | re.MULTILINE)
+    count = "print(pipeline.dataset()('select count(*) from report_daily').fetchone()[0])"
+    (checkout / "load.py").write_text(f"{lines}\n{count}\n")
+    token = f'SOURCES__ADVEXPORT__AUTH_TOKEN="{sandbox.token}"'
+    loaded = shell.run(f"cd .checkout; {token} my-env/bin/python load.py").split()[-1]
+    truth = sandbox.truth(Interval.DAILY, date(2024, 1, 1), date(2024, 1, 20))
+    assert int(loaded) == len(truth)
