@@ -155,10 +155,12 @@ class ReportSync(Generic[Item]):
                     self._run.progress.failed(window)
                 case Ready():
                     # After a signal nothing new is begun, but what was submitted is still noted.
-                    if self._run.signal is None:
-                        destination.commit(self.bookmark())
-                        yield from self._emit(event, destination)
-                    event.release()
+                    try:
+                        if self._run.signal is None:
+                            destination.commit(self.bookmark())
+                            yield from self._emit(event, destination)
+                    finally:
+                        event.release()
         destination.commit(self.bookmark())
 
     def _emit(self, ready: Ready, destination: Destination[Item]) -> Iterator[Item]:

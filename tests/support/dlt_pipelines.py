@@ -49,12 +49,13 @@ class Place:
     folder: Path
     url: str = ""
     dataset: str = field(default_factory=lambda: f"ads{next(_NUMBERS)}")
+    file: str = "warehouse.duckdb"
 
     @property
     def destination(self) -> Any:  # noqa: ANN401 - one of dlt's
         if self.url:
             return dlt.destinations.postgres(self.url)
-        return dlt.destinations.duckdb(str(self.folder / "warehouse.duckdb"))
+        return dlt.destinations.duckdb(str(self.folder / self.file))
 
     def pipeline(self, name: str = "advexport", machine: str = "one") -> dlt.Pipeline:
         """A pipeline whose local folder is that of a machine."""
