@@ -92,9 +92,15 @@ def check_all(
         list(pool.map(check_one, enumerate(cases)))
 
 
-def inject(sandbox: Sandbox, name: str, endpoint: str, count: int | None = 1) -> Injection:
-    pause_seconds = {"drip": 0.0005, "slow-headers": 0.1}.get(name, 30)
-    options = Options(pause_seconds=pause_seconds, retry_after=1 if "429" in name else None)
+def inject(
+    sandbox: Sandbox, name: str, endpoint: str, count: int | None = 1, limit: int = 1
+) -> Injection:
+    options = Options(
+        pause_seconds={"drip": 0.0005, "slow-headers": 0.1}.get(name, 30),
+        retry_after=1 if name.startswith("status-429") else None,
+        seconds=0.4,
+        limit=limit,
+    )
     return sandbox.inject(name, count, match=Match(endpoint=endpoint), options=options)
 
 
@@ -147,6 +153,14 @@ FOR_EVER = [
     "lost",
     "not-json",
     "redirect-loop",
+    "firewall-403",
+    "limit-403",
+    "limit-409",
+    "limit-error",
+    "quota-429",
+    "retention-400",
+    "no-data-body",
+    "task-failure-object",
 ]
 
 
@@ -156,7 +170,7 @@ def test_a_fault_for_ever_ends_the_run_with_few_requests_and_one_line(tmp_path: 
 
 def check_for_ever(sandbox: Sandbox, tap: Tap, name: str) -> None:
     for endpoint in FAULTS[name].endpoints:
-        inject(sandbox, name, endpoint, None)
+        inject(sandbox, name, endpoint, None, limit=0)
     told = tap.run_forked(
         start_date="2020-01-01",
         window_days=7,
@@ -218,6 +232,50 @@ def test_a_start_three_years_before_what_is_kept_brings_all_there_is(tmp_path: P
         assert "Failed days: report daily, 2021-11-02..2024-11-01: the API refuses" in line
         assert "no data is kept before 2024-11-02" in line
         assert "newer days work: set start_date to 2024-11-02" in line
+
+
+# What an API may do for ever and work: it is late, it allows little, it writes in its own way.
+HABITS = [
+    "late-task-404",
+    "late-task-403",
+    "late-url",
+    "late-file-404",
+    "late-file-403",
+    *sorted(LIMITS),
+    "rate-429",
+    "same-task-id",
+    "small-letters",
+    "capital-letter",
+    "url-odd",
+    "url-blank",
+    "url-path",
+    "unknown-twins",
+    "unnamed-columns",
+]
+
+
+@pytest.mark.parametrize("chunk", range(2))
+def test_a_habit_of_the_api_costs_time_and_nothing_else(tmp_path: Path, chunk: int) -> None:
+    check_all(HABITS[chunk::2], tmp_path, check_habit, latency=0.1)
+
+
+def check_habit(sandbox: Sandbox, tap: Tap, name: str) -> None:
+    for endpoint in FAULTS[name].endpoints:
+        inject(sandbox, name, endpoint, None)
+    told = tap.run_forked(export_timeout_seconds=30)
+    assert told.code == 0, told.log
+    assert not told.errors
+    told.assert_states_are_true()
+    assert_is_truth(told, sandbox)
+    assert len(sandbox.tasks) == 3
+    # The same days once more, which is the same submissions.
+    again = tap.run_forked(
+        told.state, refresh_start_date=FIRST.isoformat(), refresh_end_date=LAST.isoformat()
+    )
+    assert again.code == 0, again.log
+    again.assert_states_are_true(told.state)
+    assert_is_truth(again, sandbox)
+    assert len(sandbox.tasks) == (3 if name == "same-task-id" else 6)
 
 
 def pairs(count: int) -> list[tuple[tuple[str, str], tuple[str, str]]]:

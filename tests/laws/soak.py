@@ -3,7 +3,9 @@
     scripts/soak --lives 500
 
 Each life is one run: faults are drawn, the process may be killed at any moment, and of what it
-wrote only a part may have reached the warehouse. The law, when the faults have stopped: the
+wrote only a part may have reached the warehouse. The API has habits of its own that never stop: it
+is late, it takes one report at a time, it gives an id again. Now and then somebody else loads the
+same figures into the same warehouse, with no state. The law, when the faults have stopped: the
 warehouse, joined with `report_periods`, is the API's truth, row for row; and at no time was a
 request made that the rules forbid.
 """
@@ -37,10 +39,31 @@ STREAMS = {f"report_{interval.value}": interval for interval in Interval}
 # So many lives have a whole process; the others are forks of one that has imported everything.
 REAL_EVERY = 4
 # These files have a valid row that is none of the API's truth.
-MADE_UP = {"quoted", "nul", "same-task-id"}
+MADE_UP = {"quoted", "nul"}
+# What an API does that works, for all lives of a warehouse.
+HABITS = {
+    "late-task-404": Options(seconds=0.4),
+    "late-task-403": Options(seconds=0.2),
+    "late-url": Options(seconds=0.3),
+    "late-file-404": Options(seconds=0.3),
+    "late-file-403": Options(seconds=0.3),
+    "limit-400": Options(limit=2),
+    "limit-403": Options(limit=2),
+    "limit-409": Options(limit=1),
+    "limit-429": Options(limit=1),
+    "limit-error": Options(limit=2),
+    "rate-429": Options(seconds=0.1),
+    "same-task-id": Options(),
+    "small-letters": Options(),
+    "url-odd": Options(),
+    "url-blank": Options(),
+    "url-path": Options(),
+}
+MOST_HABITS = 3
 SHARE_KILLED = 0.5
 SHARE_INTERRUPTED = 0.15
 SHARE_OUTPUT_LOST = 0.3
+SHARE_ELSEWHERE = 0.7
 LONGEST_LIFE_SECONDS = 90
 DAYS = 24
 LOOKBACK_DAYS = 7
@@ -106,15 +129,20 @@ class Soak:
         self.seed = seed
         self.warehouse = Warehouse()
         self.endings: Counter[str] = Counter()
+        self.is_abreast = False
         self.start = clock().date() - timedelta(days=DAYS)
         self._began_at = clock()
+        self.habits = self.random.sample(sorted(HABITS), self.random.randrange(MOST_HABITS + 1))
+        self._set_habits()
         self._catalog = self._save("catalog", _catalog())
 
     def run(self, lives: int) -> None:
         """Live through faults, then without any until all is there, and check the law."""
         for number in range(lives):
             self._live(number)
-        self.sandbox.clear_faults()
+            if self.is_abreast and self.random.random() < SHARE_ELSEWHERE:
+                self._live_elsewhere(number)
+        self._set_habits()
         for number in range(lives, lives + 5):
             # A task that is adopted brings the figures of its own time.
             is_fresh = not _pending(self.warehouse.state)
@@ -125,7 +153,8 @@ class Soak:
         self.check_truth()
 
     def __str__(self) -> str:
-        return f"soak of seed {self.seed}, state {json.dumps(self.warehouse.state)}"
+        state = json.dumps(self.warehouse.state)
+        return f"soak of seed {self.seed}, habits {self.habits}, state {state}"
 
     def check_truth(self) -> None:
         """The law, once a run has ended with exit code 0."""
@@ -146,10 +175,17 @@ class Soak:
 
     # One life.
 
-    def _live(self, number: int, *, is_calm: bool = False) -> int:
+    def _live_elsewhere(self, number: int) -> None:
+        """Somebody loads the figures that are there already, and throws the state away."""
+        state, self.warehouse.state = self.warehouse.state, None
+        self._live(number, is_new=False)
+        self.warehouse.state = state
+
+    def _live(self, number: int, *, is_calm: bool = False, is_new: bool = True) -> int:
         random = self.random
         if not is_calm:
             self._draw_faults()
+        if not is_calm and is_new:
             # The API's figures go on, and now and then go back to what they were.
             self.sandbox.set_now(self._began_at + timedelta(days=random.uniform(0, 5)))
         seen = len(self.sandbox.requests)
@@ -159,6 +195,8 @@ class Soak:
         if not is_calm and random.random() < SHARE_OUTPUT_LOST:
             arrived = lines[: random.randrange(len(lines) + 1)]
         self.warehouse.load(arrived, random)
+        # The warehouse has what the API says now, and the state knows it.
+        self.is_abreast = code == 0 and arrived is lines
         self.endings[str(code)] += 1
         assert "Traceback" not in log, f"{self}: {log}"
         # SIGTERM itself ends a process that has not even begun.
@@ -167,9 +205,14 @@ class Soak:
         self._check_requests(seen, settled)
         return code
 
+    def _set_habits(self) -> None:
+        self.sandbox.clear_faults()
+        for name in self.habits:
+            self.sandbox.inject(name, None, options=HABITS[name])
+
     def _draw_faults(self) -> None:
         random = self.random
-        self.sandbox.clear_faults()
+        self._set_habits()
         for _ in range(random.choice([0, 1, 1, 2, 3, 5])):
             fault = random.choice([each for each in FAULTS.values() if each.name not in MADE_UP])
             endpoint = random.choice(sorted(fault.endpoints))
@@ -181,6 +224,9 @@ class Soak:
                 options=Options(
                     retry_after=random.choice([0, 1]) if "status" in fault.name else None,
                     pause_seconds=pause_seconds,
+                    seconds=random.choice([0.1, 1]),
+                    days=random.randrange(3, DAYS),
+                    limit=random.randrange(1, 4),
                 ),
             )
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from tests.laws.simulation.bugs import PLANTED
+from tests.laws.simulation.bugs import PLANTED, Bug
 from tests.laws.simulation.fate import LawBrokenError
 from tests.laws.simulation.faults import FAULTS
 from tests.laws.simulation.life import SeedFailedError, live
@@ -64,9 +64,9 @@ def test_each_fault_on_its_own_breaks_no_law(call: str) -> None:
 
 @pytest.mark.parametrize("name", PLANTED)
 def test_a_planted_bug_is_found(name: str) -> None:
-    plant, kinds = PLANTED[name]
-    with plant(), silence(), quick():
-        assert any(_fails(seed, kinds) for seed in range(SEEDS_FOR_A_BUG))
+    bug = PLANTED[name]
+    with bug.plant(), silence(), quick():
+        assert any(_fails(seed, bug) for seed in range(SEEDS_FOR_A_BUG))
 
 
 def test_a_seed_replays_exactly_in_another_process() -> None:
@@ -75,9 +75,9 @@ def test_a_seed_replays_exactly_in_another_process() -> None:
     assert len(first.splitlines()) == 10 + 1
 
 
-def _fails(seed: int, kinds: frozenset[str]) -> bool:
+def _fails(seed: int, bug: Bug) -> bool:
     try:
-        live(seed, kinds)
+        live(seed, bug.kinds, is_apart=bug.is_apart)
     except SeedFailedError as failure:
         if not isinstance(failure.__cause__, LawBrokenError):
             raise  # a fault of the planting

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from tap_advexport import windows
 from tap_advexport.api.bodies import BodyReader
 from tap_advexport.coverage import plan
 from tap_advexport.coverage import transitions as coverage
-from tap_advexport.coverage.state import Coverage, Rules
+from tap_advexport.coverage.state import Coverage, Rules, Sent
 from tap_advexport.exports import policy as exports
 from tap_advexport.records.csv_table import Table
 from tap_advexport.sync.engine import ReportSync
@@ -86,10 +88,33 @@ def split_that_drops_the_middle_day() -> AbstractContextManager[None]:
     return swapped(exports, "halves", halves)
 
 
-def sent_not_forgotten() -> AbstractContextManager[None]:
-    """What was sent of a period is not forgotten before its rows are overwritten."""
+def sent_kept_through_a_run() -> AbstractContextManager[None]:
+    """STATE goes on saying what was sent of periods whose rows are overwritten."""
 
     return swapped(coverage, "forget_sent", lambda before, _: before)
+
+
+@contextmanager
+def sent_forgotten_export_by_export() -> Iterator[None]:
+    """What was sent of a period leaves STATE right before its rows, not at the start of the run.
+
+    Right where a target stores rows and STATEs in order; others may hold rows of an export and
+    pass on a STATE from before it.
+    """
+    true_emit = ReportSync._emit
+
+    def overwriting(before: Coverage, periods: list[date], rules: Rules) -> Coverage:
+        forgot = coverage.overwriting(before, periods, rules)
+        return replace(forgot, sent=before.sent)
+
+    def emit(self: ReportSync[Any], ready: Ready, destination: Destination[Any]) -> Iterator[Any]:
+        periods = [period.first for period in ready.converted.periods]
+        self.coverage = coverage.forget_sent(self.coverage, periods)
+        destination.commit(self.bookmark())
+        return true_emit(self, ready, destination)
+
+    with swapped(plan, "overwriting", overwriting), swapped(ReportSync, "_emit", emit):
+        yield
 
 
 def settled_a_day_early() -> AbstractContextManager[None]:
@@ -104,7 +129,7 @@ def settled_a_day_early() -> AbstractContextManager[None]:
 
 def cut_file_accepted() -> AbstractContextManager[None]:
     """A file without a line end at its end is taken for whole, although nothing proves it."""
-    return swapped(Table, "_refuse_cut_end", lambda _: None)
+    return swapped(Table, "_refuse_cut_end", lambda *_: None)
 
 
 def settled_while_overwritten() -> AbstractContextManager[None]:
@@ -127,18 +152,74 @@ def length_not_checked() -> AbstractContextManager[None]:
     return swapped(BodyReader, "_is_end_proven", is_end_proven)
 
 
+@contextmanager
+def version_of_the_export() -> Iterator[None]:
+    """A period's version says which export it came in, and not which figures it has.
+
+    What was sent is still told apart by the figures, as in the first edition of the join.
+    """
+    figures: dict[str, str] = {}
+    true_emit = ReportSync._emit
+
+    def emit(self: ReportSync[Any], ready: Ready, destination: Destination[Any]) -> Iterator[Any]:
+        periods = []
+        for period in ready.converted.periods:
+            version = sha256(f"{ready.task.task_id} {period.first}".encode()).hexdigest()[:32]
+            figures[version] = period.version
+            periods.append(replace(period, version=version))
+        converted = replace(ready.converted, periods=tuple(periods))
+        return true_emit(self, replace(ready, converted=converted), destination)
+
+    def unchanged(self: ReportSync[Any], ready: Ready) -> dict[date, Sent]:
+        at = ready.task.submitted_at
+        return {
+            period.first: known
+            for period in ready.converted.periods
+            if (known := self._plan.known.get(period.first))
+            and figures.get(known.version) == figures[period.version]
+            and not coverage.is_final(period.first, at, ready.window, self._rules)
+        }
+
+    with swapped(ReportSync, "_emit", emit), swapped(ReportSync, "_unchanged", unchanged):
+        yield
+
+
+def late_task_taken_for_gone() -> AbstractContextManager[None]:
+    """A 404 right after the submission of a task is taken for its end."""
+    return swapped(exports, "VISIBLE_WITHIN_SECONDS", 0.0)
+
+
 Plant = Callable[[], "AbstractContextManager[None]"]
 
 _CUTS: Final = frozenset({"cut open end", "cut length"})
 
-# Each with the only faults that are to come while it is looked for: none means all.
-PLANTED: Final[Mapping[str, tuple[Plant, frozenset[str]]]] = {
-    "STATE before rows": (state_before_rows, frozenset()),
-    "adoption without window check": (adoption_without_window_check, frozenset()),
-    "a split drops the middle day": (split_that_drops_the_middle_day, frozenset({"task failure"})),
-    "sent is not forgotten": (sent_not_forgotten, frozenset()),
-    "settled a day early": (settled_a_day_early, frozenset()),
-    "a cut file is accepted": (cut_file_accepted, _CUTS),
-    "settled while overwritten": (settled_while_overwritten, frozenset()),
-    "a length is not checked": (length_not_checked, _CUTS),
+
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """A bug, and the lives that it is looked for in.
+
+    Attributes:
+        kinds: the only faults that come; none: all.
+        is_apart: whether targets flush their streams apart; None: some do.
+    """
+
+    plant: Plant
+    kinds: frozenset[str] = frozenset()
+    is_apart: bool | None = None
+
+
+PLANTED: Final[Mapping[str, Bug]] = {
+    "STATE before rows": Bug(state_before_rows),
+    "adoption without window check": Bug(adoption_without_window_check),
+    "a split drops the middle day": Bug(
+        split_that_drops_the_middle_day, frozenset({"task failure"})
+    ),
+    "sent is kept through a run": Bug(sent_kept_through_a_run),
+    "sent is forgotten export by export": Bug(sent_forgotten_export_by_export, is_apart=True),
+    "settled a day early": Bug(settled_a_day_early),
+    "a cut file is accepted": Bug(cut_file_accepted, _CUTS),
+    "settled while overwritten": Bug(settled_while_overwritten, is_apart=True),
+    "a length is not checked": Bug(length_not_checked, _CUTS),
+    "a task that is late is taken for gone": Bug(late_task_taken_for_gone),
+    "a version is of the export": Bug(version_of_the_export),
 }

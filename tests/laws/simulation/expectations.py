@@ -16,10 +16,13 @@ from tests.laws.simulation.fate import LawBrokenError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from tests.laws.simulation.api import Task
     from tests.laws.simulation.settings import RunSettings
 
 DAY: Final = timedelta(days=1)
 SKEW: Final = timedelta(minutes=5)
+# A task that nobody has seen is not given up before, by a margin for the time of answers.
+VISIBLE_AFTER_SECONDS: Final = 100
 _SETTLED: Final = date.min
 
 
@@ -51,7 +54,7 @@ class Due:
     Attributes:
         wanted: the first and the last day, or None.
         days: the wanted days that are not settled.
-        adopted: tasks that the run is to look at before it demands their days.
+        adopted: tasks that the run is to poll before it submits their days.
     """
 
     wanted: tuple[date, date] | None
@@ -178,45 +181,58 @@ class Allowed:
         self.sorting = settings.sorting
         self.due = due
         self.emitted: dict[str, set[date]] = {interval: set() for interval in due}
-        self.demands = 0
+        self.submissions = 0
+        self.refused = 0
         self._window_days = settings.window_days
         self._known: set[str] = set()
-        self._looked: set[str] = set()
+        self._polled: set[str] = set()
+        # By task, what nobody has seen yet: its days, and when it was submitted.
+        self._unseen: dict[str, tuple[str, set[date], float]] = {}
+        self._asked_for: dict[str, set[date]] = {
+            interval: {day for task in each.adopted.values() for day in days_of(*task)}
+            for interval, each in due.items()
+        }
 
-    def learn(self, task_id: str) -> None:
+    def learn(self, task: Task, seconds: float) -> None:
         """The API told the id of a task."""
-        self._known.add(task_id)
+        self._known.add(task.task_id)
+        days = set(days_of(task.first, task.last))
+        self._unseen[task.task_id] = task.interval, days, seconds
 
-    def look(self, task_id: str) -> None:
-        """The tap looks at a task.
+    def see(self, task_id: str) -> None:
+        """The API told the state of a task."""
+        self._unseen.pop(task_id, None)
+
+    def poll(self, task_id: str) -> None:
+        """The tap polls a task.
 
         Raises:
             LawBrokenError: it does not know it, or may not adopt it.
         """
-        self._looked.add(task_id)
+        self._polled.add(task_id)
         if task_id not in self._known and not any(
             task_id in due.adopted for due in self.due.values()
         ):
-            msg = f"a look at the task {task_id}, which may not be adopted"
+            msg = f"a poll of the task {task_id}, which may not be adopted"
             raise LawBrokenError(msg)
 
-    def demand(self, body: dict[str, Any]) -> None:
-        """The tap demands an export.
+    def submit(self, body: dict[str, Any], seconds: float) -> None:
+        """The tap submits an export.
 
         Raises:
             LawBrokenError: of days that it has no reason to ask for.
         """
-        self.demands += 1
+        self.submissions += 1
         interval = body["interval"]
         first, last = _day(body["start_date"]), _day(body["stop_date"])
         window = set(days_of(first, last))
-        what = f"a demand of {interval} {first}..{last}"
+        what = f"a submission of {interval} {first}..{last}"
         due = self.due.get(interval)
         if due is None or due.wanted is None:
             raise LawBrokenError(f"{what}, which is not wanted")
         adopted = due.adopted.values()
         if interval == "monthly":
-            self._demand_month(what, first, last, due)
+            self._submit_month(what, first, last, due)
         elif extra := window - due.days:
             raise LawBrokenError(f"{what}: {min(extra)} is settled")
         elif len(window) > self._window_days and not is_within(first, last, adopted):
@@ -224,11 +240,31 @@ class Allowed:
         if window & self.emitted[interval]:
             raise LawBrokenError(f"{what}, whose rows are out already")
         for task_id, task in due.adopted.items():
-            if window & set(days_of(*task)) and task_id not in self._looked:
+            if window & set(days_of(*task)) and task_id not in self._polled:
                 raise LawBrokenError(f"{what}, which the task {task_id} brings")
+        self._check_unseen(what, interval, window, seconds)
+        self._check_order(what, interval, window, due)
+
+    def _check_unseen(self, what: str, interval: str, window: set[date], seconds: float) -> None:
+        """A task that cannot be seen yet is waited for."""
+        for task_id, (of, days, at) in self._unseen.items():
+            if of == interval and days & window and seconds - at < VISIBLE_AFTER_SECONDS:
+                age = round(seconds - at)
+                raise LawBrokenError(
+                    f"{what}, whose task {task_id} is {age} s old and was not seen"
+                )
+
+    def _check_order(self, what: str, interval: str, window: set[date], due: Due) -> None:
+        """The newest days are asked for first."""
+        asked_for = self._asked_for[interval]
+        if not window & asked_for:
+            newer = {day for day in due.days if day > max(window)}
+            if missed := newer - asked_for:
+                raise LawBrokenError(f"{what}, before {max(missed)} was asked for")
+        asked_for |= window
 
     @staticmethod
-    def _demand_month(what: str, first: date, last: date, due: Due) -> None:
+    def _submit_month(what: str, first: date, last: date, due: Due) -> None:
         end = month_end(first)
         is_whole = first.day == 1 and due.wanted and last == min(end, due.wanted[1])
         if not is_whole or not set(days_of(first, end)) & due.days:

@@ -24,17 +24,20 @@ class Fate:
     Attributes:
         kill_at: the step that does not happen any more.
         kill_at_row: the row of a report that is not written any more.
+        kill_at_rewrite: the same, of those whose period came in an earlier run.
         signals: signals by the step before which they come.
         most_steps: a run that takes more goes round in circles.
     """
 
     kill_at: int | None = None
     kill_at_row: int | None = None
+    kill_at_rewrite: int | None = None
     signals: dict[int, int] = field(default_factory=dict)
     most_steps: int = 60_000
     on_signal: Callable[[int], None] = lambda _: None
     steps: int = 0
     rows: int = 0
+    rewrites: int = 0
     is_dead: bool = False
     first_signal: int | None = None
 
@@ -53,9 +56,11 @@ class Fate:
             msg = f"the run has not ended after {self.most_steps} steps"
             raise LawBrokenError(msg)
 
-    def step_to_row(self) -> None:
+    def step_to_row(self, *, is_rewrite: bool) -> None:
         """A row of a report is about to be written."""
         self.rows += 1
-        if self.rows == self.kill_at_row:
+        self.rewrites += is_rewrite
+        is_last = is_rewrite and self.rewrites == self.kill_at_rewrite
+        if is_last or self.rows == self.kill_at_row:
             self.is_dead = True
             raise Killed

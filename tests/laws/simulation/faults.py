@@ -72,18 +72,23 @@ OF_FILES: Final = (
     "row outside",
     "row off grid",
     "no utf-8",
+    "mark within",
     "header lacks one",
     "header twice",
 )
+# Of a submission: by the API, or by what stands before it.
+REFUSED: Final = ("http 400 refused", "http 403 refused", "http 404 refused", "http 409 refused")
 FAULTS: Final = {
-    "demand": (*COMMON, *JSON_ANSWERS, "error result", "no task id", "http 400", *OF_TASKS),
-    "look": (*COMMON, *JSON_ANSWERS, "http 404", "redirect"),
+    "submit": (*COMMON, *JSON_ANSWERS, "error result", "no task id", *REFUSED, *OF_TASKS),
+    "poll": (*COMMON, *JSON_ANSWERS, "http 403", "http 404", "redirect"),
     "download": (*COMMON, *OF_DOWNLOADS, *OF_FILES),
 }
 # One of these alone ends or fails something: no number of tries is to help.
-FATAL: Final = frozenset({"http 400"})
+FATAL: Final = frozenset(REFUSED)
 # The API is down as one: every request meets the same.
+REFUSALS: Final = ("http 400", "http 403", "http 404", "http 409")
 DOWN: Final = (
+    *REFUSALS,
     "refused",
     "answer lost",
     "http 500",
@@ -136,7 +141,7 @@ class Faults:
         if self.down:
             return "http 500" if self.down in JSON_ANSWERS and call == "download" else self.down
         if self.error_results:
-            return "error result" if call == "demand" else None
+            return "error result" if call == "submit" else None
         if self.single_at is not None:
             if self.requests < self.single_at or self.struck:
                 return None

@@ -33,6 +33,8 @@ def render(
     columns = random.sample(COLUMNS, len(COLUMNS))
     if random.random() < 0.1:
         columns.insert(random.randrange(15), "new_column")
+        if random.random() < 0.5:  # two of one name, or without one
+            columns.insert(random.randrange(15), random.choice(["new_column", ""]))
     cells = [row.cells() for row in rows]
     if sorting != "time" or random.random() < 0.1:
         random.shuffle(cells)
@@ -50,7 +52,7 @@ def _spoil(  # noqa: C901 - one for each way
     table: list[list[str]], columns: list[str], random: Random, wrong: str, outside: str
 ) -> None:
     if wrong == "header lacks one":
-        del columns[random.choice([at for at, name in enumerate(columns) if name != "new_column"])]
+        del columns[random.choice([at for at, name in enumerate(columns) if name in COLUMNS])]
         for row in table:
             del row[-1]
         return
@@ -73,6 +75,8 @@ def _spoil(  # noqa: C901 - one for each way
             row[time] = outside
         case "row off grid":
             row[time] = row[time][:-2] + "30"
+        case "mark within":
+            row[0] = "\ufeff" + row[0]
         case "no utf-8":
             row[columns.index("lang")] = "?spoil?"
         case _:

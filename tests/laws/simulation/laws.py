@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tests.laws.simulation.expectations import days_of, month_end, parse_moment
 from tests.laws.simulation.fate import LawBrokenError
 from tests.laws.simulation.figures import TEXT_COLUMNS, Figure
-from tests.laws.simulation.warehouse import INTERVALS, Key, Record, Warehouse
+from tests.laws.simulation.warehouse import INTERVALS, VERSION, Key, Record, Warehouse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -63,6 +63,7 @@ class Laws:
 
     Attributes:
         lookbacks: that of every run so far.
+        lineage: the numbers of the runs that the state in force knows of.
         has_skew: the tap's clock was wrong at times.
         is_apart: the target flushes its streams apart, so that one that dies holds more than its
             last STATE says.
@@ -74,17 +75,21 @@ class Laws:
     has_skew: bool = False
     is_apart: bool = False
     lookbacks: list[int] = field(default_factory=list)
+    lineage: set[int] = field(default_factory=set)
     _dark_before: set[Key] = field(default_factory=set)
     _entries: dict[str, dict[str, _Entries]] = field(default_factory=dict)
     _texts: dict[str, str] = field(default_factory=dict)
     _tasks: dict[Key, list[Task]] = field(default_factory=dict)
-    _rows: dict[tuple[str, date], list[Row]] = field(default_factory=dict)
+    _rows: dict[tuple[int, date], list[Row]] = field(default_factory=dict)
+    _figures_of: dict[tuple[Key, str], list[Row]] = field(default_factory=dict)
+    _version_of: dict[tuple[Key, str], str] = field(default_factory=dict)
 
     def start_run(self, lookback_days: int) -> None:
         """A run begins, with whatever an earlier one left in the dark."""
+        self.lineage.add(len(self.lookbacks))
         self.lookbacks.append(lookback_days)
         self._dark_before = set(self.warehouse.dark)
-        self.warehouse.touched.clear()
+        self.warehouse.start_run()
         self._entries.clear()
         self._texts.clear()
 
@@ -108,6 +113,20 @@ class Laws:
         for stream, bookmark in self.warehouse.state.get("bookmarks", {}).items():
             self._check_bookmark(INTERVALS[stream], bookmark, touched)
 
+    def at_rest(self) -> None:
+        """A run is over, and its target too: what was passed on is true of what was stored.
+
+        Raises:
+            LawBrokenError: STATE says that rows were sent, or settled, which are not there.
+        """
+        for stream, bookmark in self.warehouse.state.get("bookmarks", {}).items():
+            interval = INTERVALS[stream]
+            entries = _entries(bookmark)
+            for period, version in entries["sent"].items():
+                self._check_sent(interval, period, version)
+            for day, at in entries["days"].items():
+                self._check_known_doubt(interval, day, at)
+
     def at_the_end(self, interval: str, days: Iterable[date]) -> None:
         """The last run was calm and is over; these days were wanted.
 
@@ -115,28 +134,43 @@ class Laws:
             LawBrokenError: the warehouse is not what the API says.
         """
         for key in sorted({_period(interval, day) for day in days}):
+            if key in self.warehouse.unknown:
+                continue
             if key not in self.warehouse.periods or key in self.warehouse.dark:
                 raise LawBrokenError(f"{key} is missing or dark at the end")
             self._check_period(key)
             self._check_truth(key)
 
+    def overwritten(self, messages: Iterable[Record]) -> set[Key]:
+        """The periods in force whose figures are others in these messages, which nobody has yet."""
+        keys: set[Key] = set()
+        for message in messages:
+            if message["type"] != "RECORD" or message["stream"] not in INTERVALS:
+                continue
+            record = message["record"]
+            key = INTERVALS[message["stream"]], date.fromisoformat(record["report_date"])
+            if key in self.warehouse.periods and key not in keys:
+                figures = sorted(row_in(row) for row in self.warehouse.in_force(key))
+                if not any(self._rows_of(t, key[1]) == figures for t in self._named(record)):
+                    keys.add(key)
+        return keys
+
     # One period.
 
     def _check_period(self, key: Key) -> None:
         """What is in force of a period is what the API said in the exports that its row names."""
+        if key in self.warehouse.unknown:
+            return
         period = self.warehouse.periods[key]
         records = self.warehouse.in_force(key)
         rows = sorted(row_in(record) for record in records)
-        exported = self._task(period["export_id"])
-        at = parse_moment(period["exported_at"])
+        exported = self._said_by(period, key)
         said = self._rows_of(exported, key[1])
-        if rows != said:
-            extra, less = Counter(rows) - Counter(said), Counter(said) - Counter(rows)
-            raise LawBrokenError(f"{key}: in force too many {list(extra)}, too few {list(less)}")
-        if any(record["exported_at"] != period["exported_at"] for record in records):
-            raise LawBrokenError(f"{key}: rows have another exported_at than their period")
-        if not self._is_same_moment(exported.demanded_at, at):
-            raise LawBrokenError(f"{key}: exported_at is not when its export was demanded")
+        self._check_rows(key, rows, said)
+        for record in records:
+            if self._rows_of(self._said_by(record, key), key[1]) != said:
+                raise LawBrokenError(f"{key}: a row in force came with an export of other figures")
+        self._learn_version(key, period[VERSION], said)
         confirmed = [task for task in self._confirming(key) if self._rows_of(task, key[1]) == rows]
         if not confirmed:
             raise LawBrokenError(f"{key}: no export confirms it at {period['confirmed_at']}")
@@ -145,13 +179,40 @@ class Laws:
         if not any(self._is_settled(key, task) == period["is_settled"] for task in confirmed):
             raise LawBrokenError(f"{key}: is_settled is {period['is_settled']}")
 
-    def _task(self, export_id: str) -> Task:
-        if export_id not in self.api.tasks:
-            raise LawBrokenError(f"an export_id that is no task: {export_id}")
-        return self.api.tasks[export_id]
+    @staticmethod
+    def _check_rows(key: Key, rows: list[Row], said: list[Row]) -> None:
+        if rows != said:
+            extra, less = Counter(rows) - Counter(said), Counter(said) - Counter(rows)
+            raise LawBrokenError(f"{key}: in force too many {list(extra)}, too few {list(less)}")
+
+    def _learn_version(self, key: Key, version: str, figures: list[Row]) -> None:
+        """The same figures have the same version, and others another."""
+        if self._figures_of.setdefault((key, version), figures) != figures:
+            raise LawBrokenError(f"{key}: two sets of figures have the version {version}")
+        if self._version_of.setdefault((key, repr(figures)), version) != version:
+            raise LawBrokenError(f"{key}: the same figures have two versions")
+
+    def _said_by(self, record: Record, key: Key) -> Task:
+        """The export that a row names; of several, the one whose figures are in force."""
+        named = [task for task in self._named(record) if task.covers(key[1])]
+        if not named:
+            raise LawBrokenError(f"{key}: no task {record['export_id']} at {record['exported_at']}")
+        rows = sorted(row_in(row) for row in self.warehouse.of_version(key, record[VERSION]))
+        return next((task for task in named if self._rows_of(task, key[1]) == rows), named[0])
+
+    def _named(self, record: Record) -> Iterator[Task]:
+        """The tasks that an export_id and an exported_at can mean."""
+        at = parse_moment(record["exported_at"])
+        first = None
+        for task in self.api.by_id.get(record["export_id"], ()):
+            if first is None and self._is_same_moment(task.submitted_at, at):
+                first = task
+            # An id that comes again has its file renewed.
+            if first is not None:
+                yield task
 
     def _rows_of(self, task: Task, period: date) -> list[Row]:
-        at = task.task_id, period
+        at = task.number, period
         if at not in self._rows:
             figures = task.by_period.get(period, [])
             self._rows[at] = sorted(row_of(figure, self.zone) for figure in figures)
@@ -162,14 +223,17 @@ class Laws:
 
     def _confirming(self, key: Key) -> Iterator[Task]:
         """The exports that a period's confirmed_at can mean."""
-        at = parse_moment(self.warehouse.periods[key]["confirmed_at"])
+        return self._exported_at(key, parse_moment(self.warehouse.periods[key]["confirmed_at"]))
+
+    def _exported_at(self, key: Key, at: datetime) -> Iterator[Task]:
         tasks: Iterable[Task] = self.api.by_second.get((key[0], at), ())
         if self.has_skew:
-            tasks = self.api.tasks.values()
+            tasks = self.api.tasks
         for task in tasks:
             if task.interval == key[0] and task.covers(key[1]):  # noqa: SIM102
-                if self._is_same_moment(task.demanded_at, at):
-                    yield task
+                if self._is_same_moment(task.submitted_at, at):
+                    of_id = self.api.by_id[task.task_id]
+                    yield from of_id[of_id.index(task) :]
 
     def _check_totals(self, key: Key, period: Record, figures: list[Figure]) -> None:
         said = (
@@ -189,9 +253,9 @@ class Laws:
 
     def _is_settled(self, key: Key, task: Task) -> bool:
         last = month_end(key[1]) if key[0] == "monthly" else key[1]
-        lookback = self.lookbacks[self.warehouse.confirmed_in[key]]
-        at = parse_moment(self.warehouse.periods[key]["confirmed_at"])
-        return task.last >= last and self._settled_by(at, lookback) >= last
+        run, period = self.warehouse.confirmations[key][-1]
+        at = parse_moment(period["confirmed_at"])
+        return task.last >= last and self._settled_by(at, self.lookbacks[run]) >= last
 
     def _settled_by(self, moment: datetime, lookback_days: int) -> date:
         return moment.astimezone(self.zone).date() - DAY - timedelta(days=lookback_days)
@@ -227,31 +291,49 @@ class Laws:
     def _check_day(self, interval: str, day: date, entry: str) -> None:
         """A covered day was exported, as late as the STATE says, and late enough if settled."""
         key = _period(interval, day)
-        if key not in self.warehouse.periods:
+        known = [
+            (run, parse_moment(record["confirmed_at"]))
+            for run, record in self.warehouse.confirmations[key]
+            if run in self.lineage
+        ]
+        known = [(run, at) for run, at in known if self._covers(key, at, day)]
+        if not known:
             raise LawBrokenError(f"STATE covers {interval} {day}, which did not come")
-        at = parse_moment(self.warehouse.periods[key]["confirmed_at"])
-        if not any(task.covers(day) for task in self._confirming(key)):
-            raise LawBrokenError(f"STATE covers {interval} {day}, which its export does not")
         if entry:
-            if parse_moment(entry) > at and not self.has_skew:
+            if parse_moment(entry) > max(at for _, at in known) and not self.has_skew:
                 raise LawBrokenError(f"STATE says {interval} {day} was exported later than it was")
             return
         # A STATE that is older than what its target holds knows of earlier exports.
-        since = 0 if self.is_apart else self.warehouse.confirmed_in[key]
-        least = min(self.lookbacks[since:])
-        if self._settled_by(at, least) < day:
+        if not any(self._settled_by(at, min(self.lookbacks[run:])) >= day for run, at in known):
             raise LawBrokenError(f"STATE says that {interval} {day} is settled, and it is not")
-        if key in self.warehouse.dark and not self.is_apart:
-            raise LawBrokenError(f"STATE says that {interval} {day} is settled, and it is dark")
+        self._check_bright(key)
 
-    def _check_sent(self, interval: str, period: date, entry: str) -> None:
-        """What STATE says was sent of a period is what is in force of it."""
-        key = interval, period
-        held = self.warehouse.periods.get(key, {}).get("export_id")
-        if self.is_apart:  # its STATE may be older than its rows
+    def _check_known_doubt(self, interval: str, day: date, entry: str) -> None:
+        """A day whose rows are half another export's counts as exported at its beginning."""
+        key = _period(interval, day)
+        if key not in self.warehouse.dark or key in self.warehouse.unknown:
             return
-        if held != entry or key in self.warehouse.dark:
-            raise LawBrokenError(f"STATE says that {key} was sent as {entry}; in force is {held}")
+        if not entry or parse_moment(entry).astimezone(self.zone).date() > day:
+            at = entry or "settled"
+            raise LawBrokenError(f"STATE says {interval} {day} was exported, {at}; it is dark")
+
+    def _check_bright(self, key: Key) -> None:
+        if key in self.warehouse.dark and key not in self.warehouse.unknown:
+            raise LawBrokenError(f"STATE says that {key} is settled, and it is dark")
+
+    def _covers(self, key: Key, at: datetime, day: date) -> bool:
+        return any(task.covers(day) for task in self._exported_at(key, at))
+
+    def _check_sent(self, interval: str, period: date, version: str) -> None:
+        """What STATE says was sent of a period can be had, whole."""
+        key = interval, period
+        if key in self.warehouse.unknown:
+            return
+        if (key, version) not in self._figures_of:
+            raise LawBrokenError(f"STATE says that {key} was sent as {version}, which did not come")
+        rows = sorted(row_in(row) for row in self.warehouse.of_version(key, version))
+        if rows != self._figures_of[key, version]:
+            raise LawBrokenError(f"STATE says that {key} was sent as {version}, which is not whole")
 
 
 def _period(interval: str, day: date) -> Key:
@@ -265,7 +347,7 @@ def _entries(bookmark: dict[str, Any]) -> dict[str, _Entries]:
         days.update(dict.fromkeys(days_of(_day(first), _day(last)), ""))
     for first, last, moment in bookmark["unsettled"]:
         days.update(dict.fromkeys(days_of(_day(first), _day(last)), moment))
-    sent = {_day(entry[0]): entry[1] for entry in bookmark["sent"]}
+    sent = {_day(day): version for day, _, version, _ in bookmark.get("sent", [])}
     return {"days": days, "sent": sent}
 
 

@@ -79,10 +79,10 @@ class Network(WireAdapter):
         self.trace.append(f"{self._clock.seconds:.3f} {call} {url.path} {request.body!r} {fault}")
         sent_at = self._clock.now()
         self._clock.pass_seconds(0.01 + 0.3 * self._random.random())
-        if call == "demand":
-            self._allowed.demand(json.loads(request.body or b""))
-        elif call == "look":
-            self._allowed.look(_task_id(url.path))
+        if call == "submit":
+            self._allowed.submit(json.loads(request.body or b""), self._clock.seconds)
+        elif call == "poll":
+            self._allowed.poll(_task_id(url.path))
         self._fail_to_connect(request, fault, timeout[0])
         pieces = self._pieces(request, call, url.path, fault, sent_at)
         response = self.receive(request, pieces, clock=self._clock, timeout=timeout[1])
@@ -103,9 +103,9 @@ class Network(WireAdapter):
     @staticmethod
     def _call_of(request: requests.PreparedRequest, host: str, path: str) -> str:
         if request.method == "POST":
-            return "demand"
+            return "submit"
         is_file = path.startswith("/files/") or host != HOST
-        return "download" if is_file else "look"
+        return "download" if is_file else "poll"
 
     def _fail_to_connect(
         self, request: requests.PreparedRequest, fault: str, timeout: float
@@ -142,10 +142,10 @@ class Network(WireAdapter):
         if status is not None:
             return [(0.0, status)]
         match call:
-            case "demand":
-                answer = self._demand(request, fault, sent_at)
-            case "look":
-                answer = self._look(path, fault)
+            case "submit":
+                answer = self._submit(request, fault, sent_at)
+            case "poll":
+                answer = self._poll(path, fault)
             case _:
                 return self._download(path, fault)
         return self._carried(answer, fault)
@@ -167,25 +167,32 @@ class Network(WireAdapter):
             self._api.expire(path)
         return plain(code, b"" if code == 204 else PAGE, headers)
 
-    def _demand(self, request: requests.PreparedRequest, fault: str, sent_at: datetime) -> bytes:
+    def _submit(self, request: requests.PreparedRequest, fault: str, sent_at: datetime) -> bytes:
         body = json.loads(request.body or b"")
         if fault == "error result":
             return plain(200, b'{"result": "ERROR", "task_id": null}')
         if fault == "no task id":
             return plain(200, b'{"result": "QUEUED", "task_id": ""}')
-        task = self._api.demand(
-            body, now=self._clock.true_now(), demanded_at=sent_at, run=self._run, fault=fault
+        refusal = self._api.refusal(body, self._clock.true_now())
+        if refusal:
+            self._allowed.refused += 1
+            return refusal
+        task = self._api.submit(
+            body, now=self._clock.true_now(), submitted_at=sent_at, run=self._run, fault=fault
         )
         task.is_known = not fault or fault.startswith("task ") or fault == "slow"
         if task.is_known:
-            self._allowed.learn(task.task_id)
-        answer = {"result": "QUEUED", "task_id": task.task_id}
+            self._allowed.learn(task, self._clock.seconds)
+        answer = {"result": self._api.habits.said("QUEUED"), "task_id": task.task_id}
         return plain(201, json.dumps(answer).encode())
 
-    def _look(self, path: str, fault: str) -> bytes:
+    def _poll(self, path: str, fault: str) -> bytes:
         if fault == "redirect" and not path.endswith("/"):
             return plain(301, b"", {"Location": f"{path}/"})
-        return self._api.look(_task_id(path), now=self._clock.true_now())
+        answer = self._api.poll(_task_id(path), now=self._clock.true_now())
+        if b'"state"' in answer:
+            self._allowed.see(_task_id(path))
+        return answer
 
     def _carried(  # noqa: PLR0911 - one for each fault
         self, answer: bytes, fault: str
@@ -241,7 +248,9 @@ class Network(WireAdapter):
         task = self._api.task_of_file(path)
         if fault in OF_FILES:
             task.is_spent = True
-        return self._api.download(path, sorting=self._allowed.sorting, fault=whole)
+        return self._api.download(
+            path, sorting=self._allowed.sorting, fault=whole, now=self._clock.true_now()
+        )
 
 
 def _task_id(path: str) -> str:

@@ -37,9 +37,10 @@ class Pipe(MessageWriter):
         messages: all that was written, in order.
         dies_at: the target dies when so many lines were written, if it does.
         on_period: told of every row of report_periods that was written.
+        is_known: whether the period of a row came in an earlier run.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - whatever may befall it
         self,
         fate: Fate,
         clock: VirtualClock,
@@ -47,6 +48,7 @@ class Pipe(MessageWriter):
         line_seconds: float,
         dies_at: int | None,
         on_period: Callable[[Message], None],
+        is_known: Callable[[Message], bool],
     ) -> None:
         super().__init__()
         self.messages: list[Message] = []
@@ -56,6 +58,7 @@ class Pipe(MessageWriter):
         self._clock = clock
         self._line_seconds = line_seconds
         self._on_period = on_period
+        self._is_known = is_known
 
     @override
     def write_lines(self, lines: bytes) -> None:
@@ -81,7 +84,7 @@ class Pipe(MessageWriter):
             raise LawBrokenError(f"a secret is written: {line!r}")
         message = json.loads(line, parse_float=str)
         if message["type"] == "RECORD" and message["stream"] != PERIODS:
-            self._fate.step_to_row()
+            self._fate.step_to_row(is_rewrite=self._is_known(message))
         self.messages.append(message)
         if message.get("stream") == PERIODS and message["type"] == "RECORD":
             self._on_period(message["record"])

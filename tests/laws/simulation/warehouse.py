@@ -14,6 +14,7 @@ INTERVALS: Final = {
     "report_monthly": "monthly",
 }
 PERIODS: Final = "report_periods"
+VERSION: Final = "period_version"
 
 Key = tuple[str, date]
 Record = dict[str, Any]
@@ -25,9 +26,11 @@ class Warehouse:
     Attributes:
         rows: by interval and period, by row_key.
         periods: the rows of report_periods.
-        confirmed_in: the number of the run whose row of report_periods is the latest.
+        confirmations: every row of report_periods that came, with the number of its run.
         dark: periods of which rows in force were overwritten, and whose new row of report_periods
             has not come (yet).
+        unknown: periods whose rows were overwritten, by rows of other figures, in a run that the
+            state knows nothing of: the tap cannot know that what it sent is not there any more.
         touched: the periods of which anything came since `touched` was last emptied.
         state: the last STATE.
     """
@@ -35,10 +38,17 @@ class Warehouse:
     def __init__(self) -> None:
         self.rows: dict[Key, dict[str, Record]] = defaultdict(dict)
         self.periods: dict[Key, Record] = {}
-        self.confirmed_in: dict[Key, int] = {}
+        self.confirmations: dict[Key, list[tuple[int, Record]]] = defaultdict(list)
         self.dark: set[Key] = set()
+        self.unknown: set[Key] = set()
         self.touched: set[Key] = set()
+        self._sent: set[Key] = set()
         self.state: dict[str, Any] = {}
+
+    def start_run(self) -> None:
+        """A run begins."""
+        self.touched.clear()
+        self._sent.clear()
 
     def take(self, message: Record, schemas: set[str], run: int) -> bool:
         """Take a message; tells whether it is a STATE.
@@ -63,22 +73,33 @@ class Warehouse:
                 raise LawBrokenError(f"a message of the type {kind}")
         return False
 
+    def has_period_of(self, message: Record) -> bool:
+        """Whether the period of a row came before."""
+        period = date.fromisoformat(message["record"]["report_date"])
+        return (INTERVALS[message["stream"]], period) in self.periods
+
     def in_force(self, key: Key) -> list[Record]:
         """The rows of the restatement query for a period."""
-        export_id = self.periods[key]["export_id"]
-        return [row for row in self.rows[key].values() if row["export_id"] == export_id]
+        return self.of_version(key, self.periods[key][VERSION])
+
+    def of_version(self, key: Key, version: str) -> list[Record]:
+        """The rows of a period that have this version."""
+        return [row for row in self.rows[key].values() if row[VERSION] == version]
 
     def _take_record(self, stream: str, record: Record, run: int) -> None:
         if stream == PERIODS:
             key = record["report"], date.fromisoformat(record["period"])
             self.periods[key] = record
-            self.confirmed_in[key] = run
+            self.confirmations[key].append((run, record))
             self.dark.discard(key)
+            if key in self._sent or record["is_settled"]:
+                self.unknown.discard(key)
         else:
             key = INTERVALS[stream], date.fromisoformat(record["report_date"])
             old = self.rows[key].get(record["row_key"])
             self.rows[key][record["row_key"]] = record
             period = self.periods.get(key)
-            if old and period and old["export_id"] == period["export_id"] != record["export_id"]:
+            self._sent.add(key)
+            if old and period and old[VERSION] == period[VERSION] != record[VERSION]:
                 self.dark.add(key)
         self.touched.add(key)
