@@ -185,12 +185,14 @@ def _simulate(warehouse: Warehouse, folder: Path) -> dict[str, Any]:
     *reads, delete = documented_queries()
     use = "search_path to" if warehouse.kind == "postgres" else "schema ="
     outcome["documented"] = [warehouse.query(f"set {use} {SCHEMA}", sql) for sql in reads]
-    view, months = page_of_true_rows(warehouse)
-    warehouse.query(view, "select 1")
-    outcome["months of the page"] = warehouse.query(months)
-    outcome["view of the page"] = warehouse.query(
-        f"select row_key, export_id, country, report_date from {SCHEMA}.true_daily order by 1"  # noqa: S608  # ours
-    )
+    warehouse.query(*views_of(warehouse), "select 1")
+    outcome["views"] = [
+        warehouse.query(f"select {columns} from {SCHEMA}.{view} order by 1")  # noqa: S608  # ours
+        for view, columns in {
+            "daily_rows": "row_key, export_id, cast(report_date as date)",
+            "daily_days": "period, row_count, is_settled",
+        }.items()
+    ]
     warehouse.query(f"set {use} {SCHEMA}", delete, "select 1")
     outcome["left after the documented delete"] = warehouse.query(
         f"select row_key, export_id from {SCHEMA}.report_daily order by row_key, export_id"  # noqa: S608  # ours
@@ -303,18 +305,12 @@ def test_the_documented_queries_give_the_true_rows(outcome: dict[str, Any]) -> N
     assert [row[:2] for row in maturation] == [[5, 1], [6, 1]]
 
 
-@UPSERTING
-def test_the_view_for_those_without_dbt_gives_the_true_rows(outcome: dict[str, Any]) -> None:
-    true = TRUTH["advexport_daily"]
-    assert outcome["view of the page"] == sorted(
-        [row.key, export.id, row.country, row.day] for export, row in true
-    )
-    [[_, clicks, conversions, cost, is_final]] = outcome["months of the page"]
-    rows = [row for _, row in true]
-    assert clicks == sum(row.clicks or 0 for row in rows)
-    assert conversions == sum(row.conversions or 0 for row in rows)
-    assert float(cost) == pytest.approx(float(sum(Decimal(row.cost or 0) for row in rows)))
-    assert is_final is False
+def test_the_views_for_those_without_dbt_give_the_true_rows_and_days(
+    outcome: dict[str, Any],
+) -> None:
+    rows, days = outcome["views"]
+    assert rows == sorted([row.key, export.id, row.day] for export, row in TRUTH["advexport_daily"])
+    assert days == [row[1:2] + row[3:] for row in outcome["models"]["periods"] if row[0] == "daily"]
 
 
 def test_the_documented_delete_takes_what_was_replaced_and_nothing_else(
@@ -404,15 +400,12 @@ def _load_two_accounts(warehouse: Warehouse, folder: Path) -> dict[str, Any]:
     for name, columns in models.items():
         grouped = " group by 1" if "(" in columns else ""
         models[name] = f"select {columns} from advexport.advexport_{name}{grouped} order by 1, 2"  # noqa: S608  # ours
-    view, _ = page_of_true_rows(warehouse)
-    # As the page says for several accounts.
-    condition = "p.period_version = r.period_version"
-    warehouse.query(view.replace(condition, f"{condition} and p.account = r.account"), "select 1")
+    warehouse.query(*views_of(warehouse, has_accounts=True), "select 1")
     return {
         "results": results,
         "audit": run_audit(warehouse.url),
         "views": warehouse.query(
-            f"select account, row_key, export_id from {SCHEMA}.true_daily order by 1, 2"  # noqa: S608  # ours
+            f"select account, row_key, export_id from {SCHEMA}.daily_rows order by 1, 2"  # noqa: S608  # ours
         ),
         "column types": warehouse.query(READS["column types"]),
         **{f"model {name}": warehouse.query(sql) for name, sql in models.items()},
@@ -538,12 +531,16 @@ def test_dbt_and_the_audit_run_the_same_query() -> None:
     assert audit_sql() in macro
 
 
-def page_of_true_rows(warehouse: Warehouse) -> list[str]:
-    """The statements of the how-to for this warehouse: a view, and two that read it."""
-    text = (ROOT / "docs/how-to/true-rows.md").read_text()
-    title = {"postgres": "PostgreSQL", "duckdb": "DuckDB"}[warehouse.kind]
-    found = re.findall(rf'^```sql title="{title}"\n(.*?)^```', text, re.DOTALL | re.MULTILINE)
-    return [sql.replace("main.", f"{SCHEMA}.") for sql in found]
+def views_of(warehouse: Warehouse, *, has_accounts: bool = False) -> list[str]:
+    """The statements of the file of views for this warehouse."""
+    name = "append" if warehouse.append_only else warehouse.kind
+    text = (ROOT / f"examples/sql/views_{name}.sql").read_text()
+    if has_accounts:
+        text = text.replace("-- and p.account", "and p.account")
+    if warehouse.append_only:
+        use = "search_path to" if warehouse.kind == "postgres" else "schema ="
+        text = f"set {use} {SCHEMA};\n{text}"
+    return [part for part in re.sub(r"--.*", "", text).split(";") if part.strip()]
 
 
 def documented_queries() -> list[str]:
