@@ -115,10 +115,6 @@ class ArrowMessages:
         """Give some rows of a block."""
         return rows.slice(start, stop - start)
 
-    def size(self, part: pa.RecordBatch) -> int:
-        """Give the bytes of a part."""
-        return int(part.nbytes)
-
     def joined(self, parts: Sequence[pa.RecordBatch]) -> pa.Buffer:
         """Give parts as one message."""
         [batch] = pa.Table.from_batches(parts).combine_chunks().to_batches()
@@ -148,7 +144,7 @@ def _arrays(field: pa.Field, grid: TimeGrid) -> Callable[[Sequence[str]], pa.Arr
             return lambda cells: pa.array(cells, pa.string())
         case Kind.TIME:
             moments = Cache(lambda cell: (grid.zoned(cell) - _EPOCH) // _MICROSECOND)
-            return lambda cells: pa.array(moments.read(cells), field.type)
+            return lambda cells: pa.array(moments.read(cells), pa.int64()).cast(field.type)
         case Kind.INTEGER:
             values = Cache(lambda cell: integer_value(cell) if cell else None)
             return lambda cells: _exact(

@@ -165,6 +165,7 @@ def _convert_once(
                 ledger.add(run)
         except (InvalidCellError, OddRowsError):
             raise row_error(table, block, grid) from None
+        ledger.flush_if_due(table.read_bytes)
     ledger.flush()
     return Converted(
         periods=tuple(_period(first, tally) for first, tally in ledger.tallies.items()),

@@ -119,6 +119,11 @@ class Table:
         return not any(map(any, (block.rows for block in self.blocks(CHUNK_BYTES))))
 
     @property
+    def read_bytes(self) -> int:
+        """How many bytes of the file were read, some of them ahead."""
+        return self._feed.read_bytes
+
+    @property
     def is_line_open(self) -> bool:
         """Whether the file is over and its last line has no line end."""
         return self._feed.is_line_open

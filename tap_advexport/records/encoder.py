@@ -47,10 +47,6 @@ class RowFormat(Protocol[_Rows, Part]):
         """Give some rows of a block."""
         ...
 
-    def size(self, part: Part) -> int:
-        """Give about the bytes of memory that a part takes."""
-        ...
-
     def joined(self, parts: Sequence[Part]) -> Buffer:
         """Give parts as they lie in the spool, one after the other."""
         ...

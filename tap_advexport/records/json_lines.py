@@ -71,10 +71,6 @@ class JsonLines:
         """Give some rows as whole lines."""
         return b"".join((self._head, self._between.join(rows[start:stop]), _TAIL))
 
-    def size(self, part: bytes) -> int:
-        """Give the bytes of a part."""
-        return len(part)
-
     def joined(self, parts: Iterable[bytes]) -> bytes:
         """Give parts as they lie in the spool."""
         return b"".join(parts)

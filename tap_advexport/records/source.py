@@ -61,6 +61,7 @@ class Feed(io.RawIOBase):
     Attributes:
         is_at_end: everything was read.
         is_packed: the file was packed, so its last byte is proven to be its last.
+        read_bytes: so many bytes were read.
     """
 
     def __init__(self, chunks: Iterator[bytes], *, is_packed: bool) -> None:
@@ -70,7 +71,8 @@ class Feed(io.RawIOBase):
         self._chunks = chunks
         self._rest = memoryview(b"")
         self._last_byte = b""
-        self._block_bytes = 0
+        self.read_bytes = 0
+        self._block_start = 0
 
     @property
     def is_line_open(self) -> bool:
@@ -79,7 +81,7 @@ class Feed(io.RawIOBase):
 
     def start_block(self) -> None:
         """Count the bytes of a block of rows from here on."""
-        self._block_bytes = 0
+        self._block_start = self.read_bytes
 
     def readable(self) -> bool:
         """Tell `io` that it can be read."""
@@ -101,8 +103,8 @@ class Feed(io.RawIOBase):
         if not taken:
             return
         self._last_byte = bytes(taken[-1:])
-        self._block_bytes += len(taken)
-        if self._block_bytes > _MAX_BLOCK_BYTES:
+        self.read_bytes += len(taken)
+        if self.read_bytes - self._block_start > _MAX_BLOCK_BYTES:
             raise RowTooLongError
 
 

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from tap_advexport.records.encoder import EncodedRun, RowFormat
 
-# Rows wait until there are this many bytes of them, so that a file in no order of time leaves few
+# Rows wait until so many bytes of the file were read, so that a file in no order of time leaves few
 # spans behind.
-_PENDING_BYTES: Final = 1 << 22
+_PENDING_BYTES: Final = 1 << 20
 
 
 class NotTimeOrderedError(Exception):
@@ -70,7 +70,7 @@ class Ledger(Generic[Part]):
         self._format = row_format
         self._is_time_ordered = is_time_ordered
         self._current: date | None = None
-        self._pending_bytes = 0
+        self._flushed_at = 0
         self._written_bytes = 0
 
     def add(self, run: EncodedRun[Part]) -> None:
@@ -82,8 +82,11 @@ class Ledger(Generic[Part]):
         if self._is_time_ordered and run.period != self._current:
             self._turn_to(run.period)
         self.tallies[run.period].add(run)
-        self._pending_bytes += self._format.size(run.rows)
-        if self._pending_bytes > _PENDING_BYTES:
+
+    def flush_if_due(self, read_bytes: int) -> None:
+        """Write the rows that wait if there are many: so many bytes of the file were read."""
+        if read_bytes - self._flushed_at > _PENDING_BYTES:
+            self._flushed_at = read_bytes
             self.flush()
 
     def flush(self) -> None:
@@ -94,7 +97,6 @@ class Ledger(Generic[Part]):
                 self._write_whole(self._format.joined(tally.pending))
                 tally.pending.clear()
                 tally.add_span(start, self._written_bytes)
-        self._pending_bytes = 0
 
     def _turn_to(self, period: date) -> None:
         if self.tallies[period].row_count:
