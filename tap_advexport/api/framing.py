@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     import urllib3
     from requests import PreparedRequest, Response
 
-_LONGEST_LINE: Final = 1 << 16
-_MOST_LINES: Final = 400
-_MOST_HEADS: Final = 20
+_MAX_LINE_BYTES: Final = 1 << 16
+_MAX_LINES: Final = 400
+_MAX_HEADS: Final = 20
 # 100 is passed over by the library; behind 101 there is no HTTP any more (RFC 9110, 15.2).
 _EARLY: Final = frozenset(range(102, 200))
 _BLANK: Final = frozenset({b"\r\n", b"\n", b""})
@@ -52,7 +52,7 @@ class FramedResponse(http.client.HTTPResponse):
         Raises:
             http.client.HTTPException: it is no HTTP, or has no end.
         """
-        for _ in range(_MOST_HEADS):
+        for _ in range(_MAX_HEADS):
             wire = self.fp
             self.fp = cast("Any", _HeadLines(wire))
             try:
@@ -86,14 +86,14 @@ class FramedResponse(http.client.HTTPResponse):
 
     def _begin_chunk(self) -> bool:
         """Read a chunk's size; at the last chunk, the end of the body."""
-        match = _CHUNK_SIZE.fullmatch(self.fp.readline(_LONGEST_LINE))
+        match = _CHUNK_SIZE.fullmatch(self.fp.readline(_MAX_LINE_BYTES))
         if match is None:
             raise http.client.IncompleteRead(b"")
         self._chunk_left = int(match[1], 16)
         if self._chunk_left:
             return True
         # Trailers, which nothing here needs; all of the body is there, whatever they end with.
-        while self.fp.readline(_LONGEST_LINE) not in _BLANK:
+        while self.fp.readline(_MAX_LINE_BYTES) not in _BLANK:
             pass
         self.close()
         return False
@@ -186,7 +186,7 @@ class _HeadLines:
 
     def readline(self, limit: int) -> bytes:
         """The line with the status, the next header, or the line that ends them."""
-        while self._line_count < _MOST_LINES:
+        while self._line_count < _MAX_LINES:
             self._line_count += 1
             line = self._wire.readline(limit)
             if self._is_start or line in _BLANK or len(line) >= limit:

@@ -12,13 +12,13 @@ from typing import Final
 import backoff
 
 FIRST_RETRY_SECONDS: Final = 0.5
-LONGEST_RETRY_SECONDS: Final = 30.0
-LONGEST_RETRY_AFTER_SECONDS: Final = 600.0
+MAX_RETRY_SECONDS: Final = 30.0
+MAX_RETRY_AFTER_SECONDS: Final = 600.0
 MIN_POLL_PAUSE_SECONDS: Final = 0.25
 POLL_PAUSE_SHARE_OF_AGE: Final = 5
 # What is learned makes for no looks that are closer to each other than this...
-LEAST_LEARNED_SECONDS: Final = 0.01
-LEAST_LEARNED_SHARE: Final = 0.02
+MIN_LEARNED_SECONDS: Final = 0.01
+MIN_LEARNED_SHARE: Final = 0.02
 # ...nor, where tasks do not agree, than this share of their age.
 LEARNED_STEP: Final = 0.05
 FINISHES_REMEMBERED: Final = 16
@@ -40,7 +40,7 @@ def retry_pause(tries: int, *, random: Random, retry_after_seconds: float | None
     pause = random() * _exponential(tries)
     if retry_after_seconds is None:
         return pause
-    return min(retry_after_seconds, LONGEST_RETRY_AFTER_SECONDS) + pause
+    return min(retry_after_seconds, MAX_RETRY_AFTER_SECONDS) + pause
 
 
 def poll_again_pause(times: int) -> float:
@@ -49,11 +49,11 @@ def poll_again_pause(times: int) -> float:
     Args:
         times: how often that was in vain so far, 1 or more.
     """
-    return min(MIN_POLL_PAUSE_SECONDS * 2.0 ** (min(times, 64) - 1), LONGEST_RETRY_SECONDS)
+    return min(MIN_POLL_PAUSE_SECONDS * 2.0 ** (min(times, 64) - 1), MAX_RETRY_SECONDS)
 
 
 def _exponential(tries: int) -> float:
-    waits = backoff.expo(base=2, factor=FIRST_RETRY_SECONDS, max_value=LONGEST_RETRY_SECONDS)
+    waits = backoff.expo(base=2, factor=FIRST_RETRY_SECONDS, max_value=MAX_RETRY_SECONDS)
     next(waits)  # what a `send` starts the generator with, no pause
     return next(islice(waits, min(tries, 64) - 1, None))
 
@@ -81,7 +81,7 @@ class PollSchedule:
     _finishes: deque[Finish] = field(default_factory=lambda: deque(maxlen=FINISHES_REMEMBERED))
 
     def pause(self, age_seconds: float) -> float:
-        """Seconds until the next look at a task that was demanded `age_seconds` ago."""
+        """Seconds until the next poll of a task that was submitted `age_seconds` ago."""
         ladder = max(MIN_POLL_PAUSE_SECONDS, age_seconds / POLL_PAUSE_SHARE_OF_AGE)
         ladder = min(ladder, self.poll_interval_seconds)
         return min([ladder, *self._learned_pauses(age_seconds, ladder)])
@@ -95,7 +95,7 @@ class PollSchedule:
             return
         middle = median_low(each.finished_age for each in self._finishes)
         near = [each for each in self._finishes if _is_near(each.finished_age, middle)]
-        least = min(LEAST_LEARNED_SHARE * middle + LEAST_LEARNED_SECONDS, ladder)
+        least = min(MIN_LEARNED_SHARE * middle + MIN_LEARNED_SECONDS, ladder)
         earliest = min(each.finished_age for each in near)
         unfinished = max(each.unfinished_age for each in near)
         if unfinished < earliest:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # threading's waits overflow far above this; whoever waits longer is woken for nothing once a day.
-LONGEST_WAIT_SECONDS = 86400.0
+MAX_WAIT_SECONDS = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,5 +88,5 @@ class ThreadWorkers:
 
 def _bounded(timeout_seconds: float | None) -> float:
     if timeout_seconds is None:
-        return LONGEST_WAIT_SECONDS
-    return min(max(timeout_seconds, 0.0), LONGEST_WAIT_SECONDS)
+        return MAX_WAIT_SECONDS
+    return min(max(timeout_seconds, 0.0), MAX_WAIT_SECONDS)

@@ -108,6 +108,37 @@ def test_the_token_is_taken_out_also_where_it_is_cut(text: str, shown: str) -> N
     assert Redactor("").without_token(text) == text
 
 
+TOKEN = "t0ken/never+shown"
+
+
+@pytest.mark.parametrize("length", [200, 60])
+@pytest.mark.parametrize("shift", range(-20, 21, 4))
+def test_a_token_that_straddles_a_cut_shows_no_beginning(length: int, shift: int) -> None:
+    redactor = Redactor(TOKEN)
+    for cut in (length, 20 * length):
+        text = "x" * (cut + shift - 3) + TOKEN + "y" * 10_000
+        assert TOKEN[:4] not in redactor.excerpt(text, length)
+    # A long query shrinks to a few letters, so that what was far behind comes into view.
+    text = f"https://h/f?{'q' * (20 * length - 40)} {'x' * (shift + 20)}{TOKEN}{'y' * 10_000}"
+    assert TOKEN[:4] not in redactor.excerpt(text, length)
+
+
+@pytest.mark.parametrize("token", [TOKEN, "t0ken%2Fnever%2Bshown"])
+def test_the_token_in_the_path_of_a_url_is_taken_out(token: str) -> None:
+    redactor = Redactor(TOKEN)
+    assert redactor.place_of(f"https://h/files/{token}/1.csv?s") == "https://h/files/***/1.csv"
+    assert redactor.redact(f"at https://h/{token}/1.csv now") == "at https://h/***/1.csv now"
+
+
+@pytest.mark.parametrize("scheme", ["https", "http", "postgresql", "socks5h"])
+def test_users_and_passwords_are_taken_out_of_urls_without_a_query(scheme: str) -> None:
+    assert Redactor().redact(f"{scheme}://user:pa@ss@h/p and so on") == f"{scheme}://h/p and so on"
+
+
+def test_a_redactor_does_not_show_its_secret() -> None:
+    assert TOKEN not in repr(Redactor(TOKEN))
+
+
 @pytest.mark.parametrize(
     ("url", "place"),
     [

@@ -8,19 +8,16 @@ import io
 import itertools
 import json
 import logging
-import ssl
 import threading
 import time
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
-import trustme
 
 from tap_advexport.api.answers import Finished, Unfinished
 from tap_advexport.api.bodies import Downloaded
@@ -35,99 +32,34 @@ from tap_advexport.errors import (
     FileNotFoundYetError,
     RejectedError,
     RequestError,
-    TapAdvexportError,
     TaskError,
     TaskNotFoundError,
 )
-from tap_advexport.reports import Interval
-from tap_advexport.windows import DateWindow
+from tests.support.client_calls import (
+    API,
+    CSV,
+    PACKED,
+    SIGNATURE,
+    TOKEN,
+    Answer,
+    assert_no_secret,
+    client_of,
+    error_of,
+    fetch,
+    queued,
+    serving,
+    state,
+    submit,
+)
 from tests.support.wire import Asked, Close, Wire, chunked, head, reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-TOKEN = "t0ken-never-shown"
-SIGNATURE = "s1gnature-never-shown"
-WINDOW = DateWindow(date(2024, 3, 1), date(2024, 3, 7))
-CSV = b"a,b\n1,2\n"
-PACKED = gzip.compress(CSV, mtime=0)
-API = "/api/exports/"
-
-Answer = bytes | Close
-
-
-@pytest.fixture(autouse=True)
-def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = "HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY REQUESTS_CA_BUNDLE CURL_CA_BUNDLE"
-    for name in names.split():
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
-
-
-def queued(task_id: object = "task-1") -> bytes:
-    return reply(json.dumps({"result": "QUEUED", "task_id": task_id}).encode())
-
-
-def state(name: str, url: str | None = None) -> bytes:
-    return reply(json.dumps({"state": name, "result": url}).encode())
-
-
-def client_of(api_url: str, timeout_seconds: float = 5, pool_size: int = 3) -> ApiClient:
-    return ApiClient(
-        api_url=api_url,
-        auth_token=TOKEN,
-        user_agent="tap-advexport/test",
-        timeout_seconds=timeout_seconds,
-        pool_size=pool_size,
-        clock=SystemClock(),
-    )
-
-
-@contextmanager
-def serving(
-    answer: Callable[[Asked], Answer] | Answer,
-    *,
-    timeout_seconds: float = 5,
-    host: str = "127.0.0.1",
-    tls: ssl.SSLContext | None = None,
-) -> Iterator[tuple[Wire, ApiClient]]:
-    """A server with one answer for everything, and a client of it."""
-    handler = answer if callable(answer) else lambda _: answer
-    with Wire(handler, host=host, tls=tls) as server:
-        client = client_of(server.origin + API, timeout_seconds)
-        yield server, client
-        client.close()
-
-
-def submit(client: ApiClient) -> str:
-    return client.submit(WINDOW, interval=Interval.DAILY, sorting="time")
-
-
-def fetch(client: ApiClient, url: str) -> tuple[bytes, Downloaded]:
-    spool = io.BytesIO()
-    downloaded = client.download(url, spool)
-    return spool.getvalue(), downloaded
-
-
-def error_of(call: Callable[[], object]) -> TapAdvexportError:
-    """The error of a call: one line, without a secret anywhere in it or behind it."""
-    with pytest.raises(TapAdvexportError) as caught:
-        call()
-    error = caught.value
-    assert str(error).isprintable()
-    assert len(str(error)) < 600
-    link: BaseException | None = error
-    while link is not None:
-        assert_no_secret(str(link), repr(link), repr(link.args))
-        link = link.__cause__ or link.__context__
-    return error
-
-
-def assert_no_secret(*texts: str) -> None:
-    for text in texts:
-        assert TOKEN not in text
-        assert SIGNATURE not in text
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 
 # --- The three calls --------------------------------------------------------------------------
@@ -1022,104 +954,6 @@ def test_ipv6_works_for_the_api_and_for_files() -> None:
         client.poll("t")
         assert fetch(client, f"{server.origin}/f")[0]
     assert all(asked.headers["authorization"] for asked in server.requests)
-
-
-# --- TLS and proxies --------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def tls(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
-    return context
-
-
-@pytest.fixture
-def bundle(authority: trustme.CA, tmp_path: Path) -> str:
-    path = tmp_path / "bundle.pem"
-    authority.cert_pem.write_to_path(path)
-    return str(path)
-
-
-@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
-def test_a_bundle_of_certificates_is_taken_from_the_environment(
-    tls: ssl.SSLContext, bundle: str, variable: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(variable, bundle)
-    with serving(state("PENDING"), tls=tls) as (server, client):
-        assert client.poll("t") == Unfinished("PENDING", is_known=True)
-        assert fetch(client, f"{server.origin}/f")[0]
-
-
-def test_a_certificate_that_nobody_vouches_for_is_refused_and_told(tls: ssl.SSLContext) -> None:
-    with serving(state("PENDING"), tls=tls) as (server, client):
-        error = error_of(lambda: client.poll("t"))
-        assert isinstance(error, RequestError)
-        assert "certificate is not trusted" in error.with_advice()
-        assert "REQUESTS_CA_BUNDLE" in error.with_advice()
-        assert server.requests == []
-
-
-def test_a_bundle_that_is_not_there_is_told(
-    tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/bundle.pem")
-    with serving(state("PENDING"), tls=tls) as (_, client):
-        assert "REQUESTS_CA_BUNDLE" in str(error_of(lambda: client.poll("t")))
-
-
-@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
-def test_a_proxy_of_the_environment_gets_the_requests(
-    variable: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with Wire(lambda _: state("PENDING")) as proxy:
-        monkeypatch.setenv(variable, proxy.origin.replace("//", f"//user:{SIGNATURE}@"))
-        client = client_of("http://api.invalid/exports/")
-        client.poll("t")
-        fetch(client, "http://files.invalid/f")
-        client.close()
-    api, files = proxy.requests
-    assert (api.target, files.target) == ("http://api.invalid/exports/t", "http://files.invalid/f")
-    assert "proxy-authorization" in api.headers
-    assert "authorization" not in files.headers
-
-
-def test_https_goes_through_a_tunnel_that_does_not_see_the_token(
-    tls: ssl.SSLContext, bundle: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
-    with serving(state("PENDING"), tls=tls) as (server, client), Wire(lambda _: b"") as proxy:
-        monkeypatch.setenv("HTTPS_PROXY", proxy.origin)
-        client.poll("t")
-        client.close()
-    assert [asked.method for asked in proxy.requests] == ["CONNECT"]
-    assert_no_secret(str(proxy.requests))
-    assert server.requests[0].headers["authorization"] == f"Token {TOKEN}"
-
-
-def test_hosts_that_are_to_be_reached_without_the_proxy_are(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    with serving(state("PENDING")) as (server, client), Wire(lambda _: b"") as proxy:
-        monkeypatch.setenv("HTTP_PROXY", proxy.origin)
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        client.poll("t")
-    assert len(server.requests) == 1
-    assert proxy.requests == []
-
-
-def test_a_proxy_that_is_gone_is_told_without_its_password(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    with Wire(lambda _: b"") as proxy:
-        gone = proxy.origin.replace("//", f"//user:{SIGNATURE}@")
-    monkeypatch.setenv("HTTP_PROXY", gone)
-    assert "proxy" in str(error_of(lambda: client_of("http://api.invalid/", 1).poll("t")))
 
 
 # --- Secrets ----------------------------------------------------------------------------------

@@ -1,0 +1,65 @@
+"""How many tasks an API takes at once, and how far apart, as its refusals teach."""
+
+from __future__ import annotations
+
+from tap_advexport.exports.limits import (
+    FIRST_PROBE_SECONDS,
+    MAX_SPAN_SECONDS,
+    PROBE_GROWTH,
+    SubmissionPace,
+    TaskLimit,
+)
+
+
+def test_the_limit_is_what_was_open_and_one_more_after_each_success() -> None:
+    limit = TaskLimit(4)
+    assert (limit.at(0), limit.is_learned) == (4, False)
+    limit.refused(2, 0, may_be_rate=False)
+    assert (limit.at(10**6), limit.is_learned) == (2, True)
+    limit.succeeded()
+    assert limit.at(10**6) == 3
+    limit.succeeded()
+    assert (limit.at(10**6), limit.is_learned) == (4, False)
+    limit.succeeded()
+    assert limit.at(10**6) == 4
+
+
+def test_one_task_may_always_be_open() -> None:
+    limit = TaskLimit(4)
+    limit.refused(0, 0, may_be_rate=False)
+    assert limit.at(0) == 1
+
+
+def test_what_may_be_a_rate_is_probed_without_a_success_more_and_more_seldom() -> None:
+    limit = TaskLimit(8)
+    now = 0.0
+    for pause in (FIRST_PROBE_SECONDS, PROBE_GROWTH * FIRST_PROBE_SECONDS):
+        limit.refused(1, now, may_be_rate=True)
+        assert limit.probe_at == now + pause
+        assert limit.at(now + pause - 1) == 1
+        now += pause
+        assert limit.at(now) == limit.at(now) == 2
+
+
+def test_submissions_keep_the_distance_that_was_learned_and_close_up_again() -> None:
+    pace = SubmissionPace()
+    pace.accepted(100)
+    assert pace.opens_at == 100
+    pace.refused()
+    pace.accepted(170)
+    assert pace.opens_at == 240
+    pace.accepted(240)
+    assert pace.opens_at == 303
+    for number in range(60):
+        pace.accepted(1000 + number)
+    assert pace.opens_at == 1059
+
+
+def test_nothing_is_learned_from_the_first_submission_nor_after_a_long_time() -> None:
+    pace = SubmissionPace()
+    pace.refused()
+    pace.accepted(50)
+    assert pace.opens_at == 50
+    pace.refused()
+    pace.accepted(51 + MAX_SPAN_SECONDS)
+    assert pace.opens_at == 51 + MAX_SPAN_SECONDS
