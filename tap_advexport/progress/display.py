@@ -26,7 +26,7 @@ METRICS: Final = "singer_sdk.metrics"
 
 
 class LiveDisplay:
-    """Shows a progress, anew several times a second, as the last lines of a terminal."""
+    """Shows a progress several times a second, as the last lines of a terminal."""
 
     def __init__(self, progress: Callable[[], Progress], console: Console, stream: TextIO) -> None:
         self._progress = progress

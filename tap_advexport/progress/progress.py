@@ -63,7 +63,7 @@ class Progress:
 
     @property
     def rows_per_second(self) -> float:
-        """Rows sent per second, since the first export was demanded."""
+        """Rows sent per second, since the first export was submitted."""
         return self.rows / self.seconds if self.seconds > 0 else 0.0
 
     @property
