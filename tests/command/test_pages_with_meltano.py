@@ -198,7 +198,10 @@ def test_readme_leads_to_rows_in_four_ways(sandbox: Sandbox, tmp_path: Path) -> 
     assert (checkout / "output/warehouse.duckdb").exists()
     assert_is_january(sandbox, checkout / "output")
     [lines] = re.findall(r"^```python\n(.*?)^```$", README.read_text(), re.DOTALL | re.MULTILINE)
-    count = "print(pipeline.dataset()('select count(*) from report_daily').fetchone()[0])"
+    count = """
+with pipeline.sql_client() as client:
+    print(client.execute_sql("select count(*) from report_daily")[0][0])
+"""
     (checkout / "load.py").write_text(f"{lines}\n{count}\n")
     token = f'SOURCES__ADVEXPORT__AUTH_TOKEN="{sandbox.token}"'
     loaded = shell.run(f"cd .checkout; {token} my-env/bin/python load.py").split()[-1]
