@@ -12,6 +12,7 @@ from benchmarks.break_even import measure_break_even
 from benchmarks.chart import bar_chart
 from benchmarks.contenders import CONTENDERS, CONVENTIONAL, TAP
 from benchmarks.memory import measure_memory
+from benchmarks.pipe import measure_pipe, pipe_chart, pipe_section
 from benchmarks.processes import FailedRunError
 from benchmarks.profile import profile_row
 from benchmarks.report import Report
@@ -22,6 +23,9 @@ from benchmarks.windows import measure_windows
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 LARGE, SMALL = 250_000, 50_000
+# The section of benchmarks/pipe.py, which is measured by itself.
+PIPE_BEGINS = "<!-- pipe: begin (written by benchmarks/run --pipe) -->"
+PIPE_ENDS = "<!-- pipe: end -->"
 
 
 def main() -> int:
@@ -34,9 +38,17 @@ def main() -> int:
         metavar="ROWS",
         help="only compare the tap with the conventional one on four exports of so many rows",
     )
+    parser.add_argument(
+        "--pipe",
+        type=int,
+        metavar="ROWS",
+        help="only measure the whole pipe into databases with so many rows (1000000 for the page)",
+    )
     options = parser.parse_args()
     try:
-        if options.compare:
+        if options.pipe:
+            _measure_pipe(options.pipe, options.rounds)
+        elif options.compare:
             _compare_pair(options.compare, options.rounds)
         else:
             _measure_all(options.rounds)
@@ -53,6 +65,19 @@ def _compare_pair(rows: int, rounds: int) -> None:
             f"{result.ratio:.1f} ({min(result.ratios):.1f}-{max(result.ratios):.1f}), "
             f"{result.cpu_seconds_per_million:.1f} processor seconds per million rows"
         )
+
+
+def _measure_pipe(rows: int, rounds: int) -> None:
+    """Put the pipe's section into the page, in place of the one before."""
+    load = os.getloadavg()[0]
+    row_count, measured = measure_pipe(rows, rounds)
+    page = DOCS / "performance.md"
+    head, _, rest = page.read_text("utf-8").partition(PIPE_BEGINS)
+    section = f"{PIPE_BEGINS}\n{pipe_section(row_count, measured, load)}{PIPE_ENDS}"
+    print(section)
+    tail = rest.partition(PIPE_ENDS)[2] or "\n"
+    page.write_text(f"{head.rstrip()}\n\n{section}{tail}", "utf-8")
+    (DOCS / "pipe.svg").write_text(pipe_chart(row_count, measured), "utf-8")
 
 
 def _measure_all(rounds: int) -> None:
@@ -80,7 +105,10 @@ def _measure_all(rounds: int) -> None:
     ]
     chart = bar_chart(f"Rows a second, four exports of {SMALL:,} rows", bars)
     (DOCS / "performance.svg").write_text(chart, "utf-8")
-    (DOCS / "performance.md").write_text(report.markdown(), "utf-8")
+    page = DOCS / "performance.md"
+    pipe = page.read_text("utf-8").partition(PIPE_BEGINS)[2].partition(PIPE_ENDS)[0]
+    kept = f"\n{PIPE_BEGINS}{pipe}{PIPE_ENDS}\n" if pipe else ""
+    page.write_text(report.markdown() + kept, "utf-8")
 
 
 if __name__ == "__main__":

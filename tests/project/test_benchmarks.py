@@ -13,6 +13,7 @@ import pytest
 
 from benchmarks.chart import bar_chart
 from benchmarks.contenders import CONVENTIONAL, TAP, Contender
+from benchmarks.pipe import pipe_chart, pipe_section, ways
 from benchmarks.processes import FailedRunError, measure
 from benchmarks.throughput import compare
 from benchmarks.truth import Sums, WrongOutputError
@@ -43,6 +44,19 @@ def test_the_tap_and_the_conventional_tap_bring_the_same_sums() -> None:
 def test_a_wrong_output_is_refused(wrong: Sums) -> None:
     with pytest.raises(WrongOutputError, match="who gave"):
         TRUTH.check(wrong, "who", is_exact=False)
+
+
+def test_the_section_of_the_pipe_tells_ratios_within_rounds_for_each_database() -> None:
+    measured = ways()
+    for number, way in enumerate(measured, start=1):
+        way.seconds = [1.0 * number, 2.0 * number, 3.0 * number]
+    section = pipe_section(1000, measured, 0.5)
+    first, second, *_ = (line for line in section.splitlines() if "PostgreSQL |" in line)
+    assert first == ("| dlt source of tap-advexport | PostgreSQL | 500 | 2.0 | 1.0 (1.0-1.0) |")
+    assert second.endswith("| 250 | 4.0 | 2.0 (2.0-2.0) |")
+    limit = section.splitlines()[-3]
+    assert limit.startswith("| limit: COPY of the CSV files | DuckDB |")
+    assert "limit" not in pipe_chart(1000, measured)
 
 
 def test_only_what_is_exact_has_to_keep_the_last_digit() -> None:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tap_advexport.coverage.plan import Plan, adoptable, due, plan
+from tap_advexport.coverage.plan import Plan, Portion, adoptable, due, plan
 from tap_advexport.coverage.state import Coverage, settle
 from tap_advexport.reports import Interval
 from tap_advexport.windows import DateWindow, Task
@@ -343,3 +343,50 @@ def test_ten_years_of_single_days_take_no_time() -> None:
     assert time.process_time() - began < 2
     assert len(planned.windows) == 1824
     assert coverage.settled[-1].days == 2001
+
+
+# --- With a limit --------------------------------------------------------------------------------
+
+
+def limited(coverage: Coverage, max_days: int, done: tuple[DateWindow, ...] = ()) -> Plan:
+    return plan(coverage, MARCH_ON, rules(), 100, portion=Portion(max_days, done))
+
+
+def test_a_limit_takes_the_newest_days_first() -> None:
+    planned = limited(Coverage(), 10)
+    assert planned.windows == (window("2024-03-23", "2024-04-01"),)
+    assert planned.days_left == MARCH_ON.days - 10
+
+
+def test_days_that_were_never_exported_come_before_those_that_have_not_settled() -> None:
+    coverage = Coverage(unsettled=(exported("2024-03-20", "2024-03-31"),))
+    planned = limited(coverage, 3)
+    assert planned.windows == (window("2024-04-01"), window("2024-03-18", "2024-03-19"))
+
+
+def test_of_days_that_have_not_settled_those_unseen_for_longest_come_first() -> None:
+    coverage = Coverage(
+        unsettled=(
+            exported("2024-03-01", "2024-03-15", NOW - timedelta(days=1)),
+            exported("2024-03-16", "2024-04-01", NOW),
+        )
+    )
+    assert limited(coverage, 4).windows == (window("2024-03-12", "2024-03-15"),)
+
+
+def test_a_limit_takes_one_month_at_least_and_no_part_of_one() -> None:
+    planned = plan(Coverage(), MARCH_ON, MONTHLY, 7, portion=Portion(2))
+    assert planned.windows == (window("2024-04-01"),)
+    rest = plan(Coverage(), MARCH_ON, MONTHLY, 7, portion=Portion(2, planned.windows))
+    assert rest.windows == (window("2024-03-01", "2024-03-31"),)
+    assert rest.days_left == 0
+
+
+def test_what_was_done_is_neither_exported_nor_refreshed_again() -> None:
+    done = (window("2024-03-20", "2024-04-01"),)
+    coverage = Coverage(unsettled=(exported("2024-03-01", "2024-04-01"),))
+    planned = plan(
+        coverage, MARCH_ON, rules(), 100, window("2024-03-18", "2024-03-21"), Portion(None, done)
+    )
+    assert planned.windows == (window("2024-03-01", "2024-03-19"),)
+    assert exported("2024-03-20", "2024-04-01") in planned.coverage.unsettled
