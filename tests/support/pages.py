@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 README: Final = ROOT / "README.md"
 PAGES: Final = [README, *sorted((ROOT / "docs").rglob("*.md"))]
-# Followed as a whole on a fresh machine by tests/command/test_meltano.py.
-FOLLOWED: Final = [README, ROOT / "docs/start.md"]
+# Followed as a whole on a fresh machine, by tests/command/test_pages_with_meltano.py; the page of
+# dlt by tests/command/test_dlt_pages.py.
+FOLLOWED: Final = [README, ROOT / "docs/start.md", ROOT / "docs/dlt.md"]
 _BLOCK: Final = re.compile(r"^```bash\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _MELTANO: Final = re.compile(r"\bmeltano (?!state (?:get|set))[\w-]+ ")
 
