@@ -23,16 +23,19 @@ ROWS = 100_000
 
 # Which file, and which functions of it, belong to which part of the work; the first that fits.
 PARTS = (
-    ("taking lines apart (split, csv.reader)", "pieces.py", ""),
-    ("taking lines apart (split, csv.reader)", "table.py", ""),
+    ("taking lines apart (split, csv.reader)", "csv_split.py", ""),
+    ("taking lines apart (split, csv.reader)", "csv_table.py", ""),
     ("unpacking and reading the file", "source.py", ""),
     ("checking cells, looking them up", "caches.py", ""),
     ("checking cells, looking them up", "cells.py", ""),
-    ("identity: images and SHA-256", "keys.py", ""),
-    ("repeated rows", "repeats.py", ""),
-    ("exact numbers", "lines.py", "_number_fragments"),
-    ("lines of JSON", "lines.py", ""),
-    ("totals and spool", "periods.py", ""),
+    ("identity of rows: images and SHA-256", "row_key.py", ""),
+    ("identity of periods: the rest of the cells, SHA-256", "period_version.py", ""),
+    ("repeated rows", "repetitions.py", ""),
+    ("exact numbers", "json_lines.py", "_number_fragments"),
+    ("lines of JSON", "json_lines.py", ""),
+    ("identity of rows: images and SHA-256", "encoder.py", "_numbered_keys"),
+    ("verifying, hashing, adding up", "encoder.py", ""),
+    ("totals and spool", "totals.py", ""),
 )
 
 
@@ -86,6 +89,6 @@ def _shares(stats: pstats.Stats) -> dict[str, float]:
 def _part(function: tuple[str, int, str]) -> str:
     path, _, name = function
     for part, file, wanted in PARTS:
-        if path.endswith(f"tap_advexport/{file}") and wanted in name:
+        if path.endswith(f"tap_advexport/records/{file}") and wanted in name:
             return part
     return "everything else"

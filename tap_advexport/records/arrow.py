@@ -11,6 +11,7 @@ import this module; it needs pyarrow.
 
 from __future__ import annotations
 
+from array import array
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -108,7 +109,7 @@ class ArrowMessages:
             OutputError: a number does not fit into its column.
         """
         arrays = [make(columns[name]) for name, make in self._arrays.items()]
-        arrays.append(pa.array(row_keys, pa.string()))
+        arrays.append(_keys(row_keys))
         return pa.record_batch(arrays, schema=self._schema)
 
     def part(self, rows: pa.RecordBatch, start: int, stop: int) -> pa.RecordBatch:
@@ -144,7 +145,7 @@ def _arrays(field: pa.Field, grid: TimeGrid) -> Callable[[Sequence[str]], pa.Arr
             return lambda cells: pa.array(cells, pa.string())
         case Kind.TIME:
             moments = Cache(lambda cell: (grid.zoned(cell) - _EPOCH) // _MICROSECOND)
-            return lambda cells: pa.array(moments.read(cells), pa.int64()).cast(field.type)
+            return lambda cells: _moments(cells, moments, field.type)
         case Kind.INTEGER:
             values = Cache(lambda cell: integer_value(cell) if cell else None)
             return lambda cells: _exact(
@@ -152,6 +153,21 @@ def _arrays(field: pa.Field, grid: TimeGrid) -> Callable[[Sequence[str]], pa.Arr
             )
         case Kind.NUMBER:
             return lambda cells: _exact(field, cells, lambda some: _decimals(some, field.type))
+
+
+def _moments(cells: Sequence[str], moments: Cache[int], kind: pa.DataType) -> pa.Array:
+    # Files come sorted by time, so a block of rows has one, as a rule.
+    if cells.count(cells[0]) == len(cells):
+        return pa.repeat(pa.scalar(moments.read(cells[:1])[0], kind), len(cells))
+    return pa.array(moments.read(cells), kind)
+
+
+def _keys(row_keys: Sequence[bytes]) -> pa.Array:
+    """Give texts of equal length, without looking at each."""
+    length = len(row_keys[0])
+    offsets = array("i", range(0, length * len(row_keys) + 1, length))
+    joined = pa.py_buffer(b"".join(row_keys))
+    return pa.StringArray.from_buffers(len(row_keys), pa.py_buffer(offsets), joined)
 
 
 def _decimals(cells: Sequence[str], kind: pa.DataType) -> pa.Array:

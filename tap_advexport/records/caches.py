@@ -1,4 +1,4 @@
-"""A column's cells to their values, each distinct cell looked at once and then remembered."""
+"""Turns the cells of a column to values, each distinct cell once, and remembers them."""
 
 from __future__ import annotations
 

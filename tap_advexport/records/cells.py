@@ -33,13 +33,13 @@ def integer_text(cell: str) -> str:
     """Give an integer in plain decimal (`007` is 7, `5.0` is 5), the empty text for an empty cell.
 
     Raises:
-        InvalidCellError: it is no integer.
+        InvalidCellError: it is not an integer.
     """
     if not cell:
         return ""
     match = _INTEGER.fullmatch(cell)
     if match is None or len(cell.removesuffix(".0").lstrip("-")) > _INTEGER_DIGITS:
-        raise InvalidCellError(f"is no integer of at most {_INTEGER_DIGITS:,} digits")
+        raise InvalidCellError(f"is not an integer of at most {_INTEGER_DIGITS:,} digits")
     sign, digits = match.groups()
     return digits if digits == "0" else sign + digits
 
@@ -48,7 +48,7 @@ def integer_value(cell: str) -> int:
     """Give an integer's value for totals, 0 for an empty cell.
 
     Raises:
-        InvalidCellError: it is no integer.
+        InvalidCellError: it is not an integer.
     """
     # By way of Decimal: int() of a text refuses what PYTHONINTMAXSTRDIGITS happens to say.
     return int(Decimal(integer_text(cell) or "0"))
@@ -58,10 +58,10 @@ def number_text(cell: str) -> str:
     """Give a number's own digits, the empty text for an empty cell.
 
     Raises:
-        InvalidCellError: it is no number of JSON's grammar.
+        InvalidCellError: it is not a number of JSON's grammar.
     """
     if cell and _NUMBER.fullmatch(cell) is None:
-        raise InvalidCellError("is no number of JSON's grammar with an exponent of at most 4,300")
+        raise InvalidCellError("is not a number (JSON's grammar, exponent up to 4,300)")
     return cell
 
 
@@ -69,7 +69,7 @@ def number_value(cell: str) -> Decimal:
     """Give a number's exact value for totals, 0 for an empty cell.
 
     Raises:
-        InvalidCellError: it is no number of JSON's grammar.
+        InvalidCellError: it is not a number of JSON's grammar.
     """
     return Decimal(number_text(cell) or "0")
 
@@ -92,7 +92,7 @@ class TimeGrid:
         """Give the first day of the period that a `time` belongs to.
 
         Raises:
-            InvalidCellError: it is no time of this window and its interval.
+            InvalidCellError: it is not a time of this window and its interval.
         """
         return self._period(self._parse(cell).date())
 
@@ -100,7 +100,7 @@ class TimeGrid:
         """Give a `time` with the zone's offset in whole minutes; a repeated hour has its first.
 
         Raises:
-            InvalidCellError: it is no time of this window and its interval.
+            InvalidCellError: it is not a time of this window and its interval.
         """
         moment = self._parse(cell)
         offset = moment.replace(tzinfo=self.zone).utcoffset() or timedelta(0)
@@ -133,9 +133,9 @@ class TimeGrid:
 def _moment(cell: str) -> datetime:
     match = _TIME.fullmatch(cell)
     if match is None:
-        raise InvalidCellError("is no time of the form YYYY-MM-DD HH:mm")
+        raise InvalidCellError("is not a time (expected YYYY-MM-DD HH:mm)")
     try:
         year, month, day, hour, minute = map(int, match.groups())
         return datetime(year, month, day, hour, minute)  # noqa: DTZ001 - the cell has no zone
     except ValueError:
-        raise InvalidCellError("is a time that no calendar or clock has") from None
+        raise InvalidCellError("is not a time that exists") from None

@@ -114,9 +114,9 @@ def convert(source: BinaryIO, out: BinaryIO, conversion: Conversion) -> Converte
         conversion: what the file must be and what is to become of it.
 
     Raises:
-        FileError: the file is no CSV or is damaged.
+        FileError: the file is not CSV, or it is damaged.
         CutFileError: the file ends before its end.
-        InvalidHeaderError: a column is missing or stands there twice.
+        InvalidHeaderError: a column is missing or there twice.
         InvalidRowError: a row is invalid.
         OutputError: a number does not fit into its column of Arrow.
     """

@@ -87,7 +87,7 @@ class Table:
 
         Raises:
             FileError: the file is cut or damaged.
-            InvalidRowError: the bytes are no UTF-8, the quotes no CSV, or a row has no end.
+            InvalidRowError: the bytes are not UTF-8, the quotes are not CSV, or a row has no end.
         """
         while block := self._read_block(size):
             yield block
@@ -188,7 +188,7 @@ class Table:
         except UnicodeDecodeError as error:
             raise self._decode_error(error) from None
         except RowTooLongError:
-            text = f"a row of more than {MAX_ROW_BYTES >> 20} MiB is no row of a report"
+            text = f"a row of more than {MAX_ROW_BYTES >> 20} MiB is not a row of a report"
             raise _invalid(self._lines.line_count + 1, text) from None
 
     def _decode_error(self, error: UnicodeDecodeError) -> FileError | InvalidRowError:
@@ -196,13 +196,13 @@ class Table:
         if error.reason == _CUT_CHARACTER and self._feed.is_at_end:
             return CutFileError(f"the file is cut in the middle of a character, line {line}")
         shown = error.object[error.start : error.start + 8]
-        return _invalid(line, f"the bytes {shown!r} are no UTF-8")
+        return _invalid(line, f"the bytes {shown!r} are not UTF-8")
 
 
 def _csv_error(text: str, line: int) -> FileError | InvalidRowError:
     if text == _OPEN_QUOTE:
         return CutFileError(f"the file is cut: a quote is still open at its end, line {line}")
-    return _invalid(line, f"the quoting is no valid CSV ({quoted(text)})")
+    return _invalid(line, f"the quoting is not valid CSV ({quoted(text)})")
 
 
 def _invalid(line: int, text: str) -> FileError | InvalidRowError:

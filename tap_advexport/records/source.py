@@ -187,7 +187,7 @@ def _refuse_other_formats(start: bytes) -> None:
         if text[: len(magic)].lower() == magic.lower():
             raise FileError(f"the file looks like {name}, not CSV: it starts with {_shown(start)}")
     if b"\x00" in start.partition(b"\n")[0]:
-        raise FileError(f"the file is no text, its first line has NUL bytes: {_shown(start)}")
+        raise FileError(f"the file is not text: its first line has NUL bytes: {_shown(start)}")
 
 
 def _shown(start: bytes) -> str:
