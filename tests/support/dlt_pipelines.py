@@ -66,13 +66,16 @@ class Place:
             pipelines_dir=str(self.folder / machine),
         )
 
-    def killed_load(self, api: Api, step: str, nth: int, options: dict[str, Any]) -> None:
+    def killed_load(
+        self, api: Api, step: str, nth: int, options: dict[str, Any], machine: str = "one"
+    ) -> None:
         """Load in a process that is killed at the n-th sign of progress of a step of dlt's."""
         given = self.folder / "load.json"
         told = {
             "folder": str(self.folder),
             "url": self.url,
             "dataset": self.dataset,
+            "machine": machine,
             "step": step,
             "nth": nth,
             "now": api.wall.moment.isoformat(),

@@ -41,7 +41,7 @@ class Killer(Collector):
 def main() -> None:
     given = json.loads(Path(sys.argv[1]).read_text("utf-8"))
     place = Place(Path(given["folder"]), given["url"], given["dataset"])
-    pipeline = place.pipeline()
+    pipeline = place.pipeline(machine=given["machine"])
     pipeline.collector = Killer(given["step"], given["nth"])
     source = source_on(Wall(datetime.fromisoformat(given["now"])), **given["options"])
     with suppress(FailedDaysError):
