@@ -1,12 +1,17 @@
-"""What the API's JSON answers say, read as documented and not one bit more strictly."""
+"""What the API's answers say, read as documented and not one bit more strictly."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Final
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Final
 
 import msgspec
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 # Task states (API, "Ask for its state"). SUCCESS and PENDING are documented; the others are what a
 # task queue of this shape can answer.
@@ -109,3 +114,23 @@ def reason_of(said: object) -> str:
             return text
         case _:
             return json.dumps(said, ensure_ascii=False, default=str)
+
+
+def retry_after(text: str, now: datetime) -> float | None:
+    """Give the seconds that a `Retry-After` asks for, as seconds or as a date; None if neither."""
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - now).total_seconds())
+
+
+def is_page(text: str) -> bool:
+    """Tell whether an answer is a page for people."""
+    start = text.lstrip("\ufeff \t\r\n")[:200].lower()
+    return start.startswith(("<!doctype html", "<html", "<head", "<body"))

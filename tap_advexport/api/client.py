@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, BinaryIO, Final
 from urllib.parse import quote
@@ -20,8 +18,10 @@ from tap_advexport.api.answers import (
     FailedTask,
     Finished,
     Unfinished,
+    is_page,
     parse_poll_answer,
     parse_submit_answer,
+    retry_after,
 )
 from tap_advexport.api.bodies import MAX_ANSWER_BYTES, BodyReader, Downloaded
 from tap_advexport.api.faults import password_advice
@@ -257,7 +257,9 @@ class ApiClient:
             is_odd = status == HTTPStatus.NOT_IMPLEMENTED and not self._has_answered
             raise RequestError(
                 words,
-                retry_after_seconds=self._retry_after(response),
+                retry_after_seconds=retry_after(
+                    response.headers.get("Retry-After", ""), self._clock.now()
+                ),
                 is_throttled=status == HTTPStatus.TOO_MANY_REQUESTS,
                 advice=NOT_THE_API if is_odd else OUT_OF_ORDER,
                 said=said,
@@ -279,7 +281,7 @@ class ApiClient:
         raise refused(words, advice=advice, refusal=refusal, said=said)
 
     def _token_advice(self, words: str, text: str) -> str:
-        if _is_page(text):
+        if is_page(text):
             return f"api_url: {words}; {A_PAGE_ANSWERS}"
         if self._is_token_accepted:
             return f"auth_token: the API refuses the token, which has worked before, {words}"
@@ -297,18 +299,6 @@ class ApiClient:
         except TapAdvexportError:
             return ""
         return found[:MAX_ERROR_BYTES].decode("utf-8", "replace")
-
-    def _retry_after(self, response: requests.Response) -> float | None:
-        text = response.headers.get("Retry-After", "").strip()
-        if text.isascii() and text.isdigit():
-            return float(text[:9])
-        try:
-            moment = parsedate_to_datetime(text)
-        except (ValueError, OverflowError):
-            return None
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return max(0.0, (moment - self._clock.now()).total_seconds())
 
     def _content(self, what: str, response: requests.Response) -> bytes:
         content = b"".join(self._bodies.answer(what, response))
@@ -334,8 +324,3 @@ class ApiClient:
             msg = f"{what}: the API answers QUEUED with no usable task_id"
             raise TaskError(msg)
         return task_id
-
-
-def _is_page(text: str) -> bool:
-    start = text.lstrip("\ufeff \t\r\n")[:200].lower()
-    return start.startswith(("<!doctype html", "<html", "<head", "<body", "<?xml"))
