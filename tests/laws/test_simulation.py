@@ -21,7 +21,7 @@ from tests.support.paths import ROOT
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SEEDS: Final = 1000
+SEEDS: Final = 200
 CHUNK: Final = 50
 # The least that finds each planted bug is far below.
 SEEDS_FOR_A_BUG: Final = 300
