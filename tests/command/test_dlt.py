@@ -16,7 +16,7 @@ import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from advexport_sandbox import Match
-from tap_advexport.dlt import FailedDaysError, load
+from tap_advexport.dlt import FailedDaysError, advexport, load
 from tap_advexport.errors import AuthorizationError, ConfigError, IncompleteError
 from tests.support.dlt_pipelines import Api, Place, new_api
 from tests.support.warehouses import postgres
@@ -255,6 +255,24 @@ def test_a_refused_token_raises_in_one_line_without_it(
     shown = "".join([str(caught.value), str(plain.value), caplog.text])
     assert "another-token" not in shown
     assert "\n" not in str(caught.value)
+
+
+def test_the_token_lies_in_no_file_and_no_trace_of_the_pipeline(
+    api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
+    monkeypatch.setenv("SOURCES__ADVEXPORT__AUTH_TOKEN", api.sandbox.token)
+    place = Place(tmp_path)
+    pipeline = place.pipeline()
+    source = advexport(START, end_date="2024-02-12", api_url=api.sandbox.url)
+    load(pipeline, source)
+    assert place.count("report_periods") == 3
+    assert pipeline.last_trace
+    assert api.sandbox.token not in pipeline.last_trace.asstr(verbosity=5)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    token = api.sandbox.token.encode()
+    assert [path for path in files if token in path.read_bytes()] == []
+    assert len(files) > 5
 
 
 # --- In steps ------------------------------------------------------------------------------------
