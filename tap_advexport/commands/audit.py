@@ -40,7 +40,7 @@ _STREAMS: Final = (PERIODS_STREAM, *(report.stream for report in REPORTS))
 
 def main(args: Sequence[str] | None = None) -> int:
     """Compare, print what differs, and return the exit code."""
-    return run_cli(command, args, failed=_EXIT_NOT_COMPARED)
+    return run_cli(audit_command, args, failed=_EXIT_NOT_COMPARED)
 
 
 def _table(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -75,7 +75,7 @@ def _table(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> di
               "floating-point numbers, otherwise 0.")  # fmt: skip
 @click.option("--repair-config", "is_repair", is_flag=True, help="Print only the settings that "
               "export all that differs again: JSON, one line for each account.")  # fmt: skip
-def command(  # noqa: PLR0913 - each is an option
+def audit_command(  # noqa: PLR0913 - each is an option
     *,
     warehouse: tuple[str, ...],
     schema: str,

@@ -13,7 +13,7 @@ from tap_advexport.commands.calendar import calendar_of, range_to_show
 from tap_advexport.commands.calendar_svg import render_svg
 from tap_advexport.commands.calendar_text import render_text
 from tap_advexport.commands.coverage_check import (
-    Limits,
+    CheckLimits,
     ReportCoverage,
     find_problems,
     parse_age,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 def main(args: Sequence[str] | None = None) -> int:
     """Show the calendar and return the exit code."""
-    return run_cli(command, args)
+    return run_cli(coverage_command, args)
 
 
 @click.command(name="tap-advexport-coverage")
@@ -59,7 +59,7 @@ def main(args: Sequence[str] | None = None) -> int:
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto",
               show_default=True, help="Colours on a terminal, unless NO_COLOR is set.")  # fmt: skip
 @click.option("--now", metavar="TIME", help="Show the state as of this moment. Default: now.")
-def command(  # noqa: PLR0913 - each is an option
+def coverage_command(  # noqa: PLR0913 - each is an option
     *,
     state: str,
     config: str | None,
@@ -76,7 +76,7 @@ def command(  # noqa: PLR0913 - each is an option
     STATE is a file, or - for standard input: a Singer state, or what `meltano state get` prints.
     Exit code 0, or 1 with one line for what is wrong with the input, or found by --check.
     """
-    limits = Limits(_age(max_age), allow_failed)
+    limits = CheckLimits(_age(max_age), allow_failed)
     moment = moment_of(now)
     settings = settings_of(config, options)
     if not config and options["lookback_days"] is None:

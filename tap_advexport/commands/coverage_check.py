@@ -35,7 +35,7 @@ class ReportCoverage:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class CheckLimits:
     """What is still well.
 
     Attributes:
@@ -54,7 +54,7 @@ def parse_age(text: str) -> timedelta | None:
     return timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else None
 
 
-def find_problems(reports: Sequence[ReportCoverage], limits: Limits) -> str:
+def find_problems(reports: Sequence[ReportCoverage], limits: CheckLimits) -> str:
     """All that is not well, in one line; empty: nothing."""
     told = (
         f"{each.calendar.report.stream}: {words}"
@@ -74,7 +74,7 @@ def well(reports: Sequence[ReportCoverage]) -> str:
     return f"ok: {' | '.join(parts)}"
 
 
-def _problems(report: ReportCoverage, limits: Limits) -> Iterator[str]:
+def _problems(report: ReportCoverage, limits: CheckLimits) -> Iterator[str]:
     calendar = report.calendar
     failed = calendar.stretches_of(Status.FAILED)
     count = sum(each.count for each in failed)
@@ -98,7 +98,7 @@ def _ends(report: ReportCoverage) -> Sequence[DateWindow]:
     return without((report.calendar.days,), hull)
 
 
-def _is_older(moment: datetime, now: datetime, limits: Limits) -> bool:
+def _is_older(moment: datetime, now: datetime, limits: CheckLimits) -> bool:
     return now - moment > limits.max_age
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def main(args: Sequence[str] | None = None) -> int:
     """Print the merged state and return the exit code."""
-    return run_cli(command, args)
+    return run_cli(merge_states_command, args)
 
 
 @click.command(name="tap-advexport-merge-states")
@@ -34,7 +34,7 @@ def main(args: Sequence[str] | None = None) -> int:
 @click.option("--meltano", "is_for_meltano", is_flag=True,
               help="Print what `meltano state set` takes.")  # fmt: skip
 @click.option("--now", metavar="TIME", help="Read the states as of this moment. Default: now.")
-def command(
+def merge_states_command(
     *,
     states: tuple[str, ...],
     config: str | None,

@@ -13,7 +13,7 @@ from tap_advexport.coverage.plan import Portion
 from tap_advexport.coverage.ranges import union
 from tap_advexport.dlt.destination import PipelineDestination
 from tap_advexport.dlt.load import current_load
-from tap_advexport.dlt.state import SOURCE, bookmarks_of, forget, is_refreshed, is_replaced
+from tap_advexport.dlt.state import SOURCE, forget, is_refreshed, is_replaced, kept_bookmarks
 from tap_advexport.dlt.tables import (
     MERGE_STRATEGY,
     REPORT_COLUMNS,
@@ -175,7 +175,7 @@ class Extraction:
         state, replaced = dlt.current.source_state(), is_replaced(report.stream)
         if replaced or is_refreshed():
             forget(state, report.stream)
-        bookmarks = bookmarks_of(state, self.settings.account)
+        bookmarks = kept_bookmarks(state, self.settings.account)
         before = coverage_of_bookmark(bookmarks.get(report.stream), report, run)
         how = {"dlt": 1, "timezone": self.settings.timezone.key}
         shape = Shape(REPORT_COLUMNS, how, SpoolFormat.ARROW)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SOURCE: Final = "advexport"
 
 
-def bookmarks_of(state: MutableMapping[str, Any], account: str | None) -> dict[str, Any]:
+def kept_bookmarks(state: MutableMapping[str, Any], account: str | None) -> dict[str, Any]:
     """Give the bookmarks by stream, to be changed in place; those of each account lie apart."""
     if account:
         state = state.setdefault("accounts", {}).setdefault(account, {})
@@ -76,13 +76,13 @@ def export_state(pipeline: dlt.Pipeline, *, account: str | None = None) -> dict[
     """Give what a pipeline has loaded as a Singer state, for the tap and for its commands."""
     pipeline.sync_destination()
     found: Any = pipeline.state.get("sources", {}).get(SOURCE, {})
-    return {"bookmarks": dict(bookmarks_of(json.loads(json.dumps(found)), account))}
+    return {"bookmarks": dict(kept_bookmarks(json.loads(json.dumps(found)), account))}
 
 
 @dlt.source(name=SOURCE)
 def _import(bookmarks: dict[str, Any], account: str | None) -> Iterator[Any]:
     def note() -> Iterator[None]:
-        bookmarks_of(dlt.current.source_state(), account).update(bookmarks)
+        kept_bookmarks(dlt.current.source_state(), account).update(bookmarks)
         yield None
 
     yield dlt.resource(note, name="imported_state")

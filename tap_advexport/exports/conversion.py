@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from tap_advexport.exports.spool import open_spool, reopened
+from tap_advexport.exports.spool import open_spool, without_buffer
 from tap_advexport.records.convert import Conversion, Converted, convert
 from tap_advexport.records.pool import ConversionProcesses, NoProcessError
 from tap_advexport.records.source import is_packed
@@ -52,7 +52,7 @@ class Conversions:
             OSError: the lines cannot be written.
             OutputError: a process was killed, and so was its successor.
         """
-        source, lines = reopened(source), reopened(lines)
+        source, lines = without_buffer(source), without_buffer(lines)
         if self._has_processes and self._is_large(source, byte_count):
             try:
                 return self._processes.convert(source, lines, conversion)

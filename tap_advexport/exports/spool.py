@@ -21,7 +21,7 @@ def open_spool() -> BinaryIO:
         raise spool_error(error) from None
 
 
-def reopened(spool: BinaryIO) -> BinaryIO:
+def without_buffer(spool: BinaryIO) -> BinaryIO:
     """Give the same open file without a buffer, which must stay open itself.
 
     The position of a file is shared by all processes that have it, and a buffer would not know that

@@ -20,7 +20,7 @@ def test_modules_and_tests_of_the_configuration_exist() -> None:
 def test_every_reason_is_about_a_module_that_is_mutated() -> None:
     modules = {name.removesuffix(".py").replace("/", ".") for name in CONFIG["only_mutate"]}
     reasons = re.findall(
-        r"^\| `(tap_advexport\.\w+)\.\S+__mutmut_\d+` \| (.*) \|$", PAGE, re.MULTILINE
+        r"^\| `(tap_advexport\.[\w.]+?)\.x\S+__mutmut_\d+` \| (.*) \|$", PAGE, re.MULTILINE
     )
     assert {module for module, _ in reasons} <= modules
     assert all(reason for _, reason in reasons)

@@ -6,7 +6,7 @@ import errno
 import os
 from typing import TYPE_CHECKING
 
-from tap_advexport.exports.spool import open_spool, reopened, spool_error
+from tap_advexport.exports.spool import open_spool, spool_error, without_buffer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,7 @@ def test_a_spool_that_another_process_has_read_is_read_from_its_first_byte() -> 
         spool.write(b"first\nsecond\n")
         spool.flush()
         os.lseek(spool.fileno(), 6, os.SEEK_SET)
-        again = reopened(spool)
+        again = without_buffer(spool)
         again.seek(0)
         assert again.read() == b"first\nsecond\n"
 
