@@ -96,7 +96,7 @@ def parse_address(text: str) -> Address:
     Raises:
         AuditError: it is none of them; the text shows nothing of it but a scheme.
     """
-    if Path(text).exists():
+    if _is_file(text):
         return _duckdb(text)
     if url := _POSTGRES_URL.fullmatch(text.strip()):
         return _postgres(_of_url(url[2]))
@@ -120,14 +120,21 @@ def _postgres(parameters: dict[str, str]) -> Address:
     return Address(("psycopg", "psycopg2"), "audit-postgres", target, secrets=secrets)
 
 
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).exists()
+    except (OSError, ValueError):  # longer than any name, or with a NUL in it
+        return False
+
+
 def _duckdb(text: str) -> Address:
     """`duckdb:///w.duckdb` is relative for some tools and absolute for others: the file decides."""
     path, _, query = text.partition("?")
     if path.startswith("duckdb://"):
         path = path.removeprefix("duckdb://")
-        path = path if Path(path).exists() else path.removeprefix("/")
+        path = path if _is_file(path) else path.removeprefix("/")
     is_cloud = path.startswith("md:")
-    target = text if is_cloud or Path(text).exists() else path
+    target = text if is_cloud or _is_file(text) else path
     secrets = tuple(value for _, value in parse_qsl(query) if is_cloud)
     return Address(("duckdb",), "audit-duckdb", target, {"read_only": True}, secrets)
 

@@ -219,20 +219,6 @@ def test_options_of_the_tap_named_in_the_readme_exist() -> None:
     assert named <= known
 
 
-def test_layout_of_the_docs_is_that_of_the_import_contract() -> None:
-    [house] = [c for c in PROJECT["tool"]["importlinter"]["contracts"] if c["id"] == "house"]
-    layers = [name for layer in house["layers"] for name in layer.split(" | ")]
-    text = (ROOT / "docs/design.md").read_text("utf-8").partition("## Layout")[2]
-    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", text, re.MULTILINE)
-    shown = [name for row in rows for name in re.findall(r"\w+", row)]
-    assert sorted(shown) == sorted(layers)
-    # In its order, but for those side by side.
-    position = {name: n for n, layer in enumerate(house["layers"]) for name in layer.split(" | ")}
-    assert [position[row.strip("`").split("`")[0]] for row in rows] == sorted(
-        position[row.strip("`").split("`")[0]] for row in rows
-    )
-
-
 def test_lock_file_names_no_index_but_pypi() -> None:
     lock = (ROOT / "uv.lock").read_text("utf-8")
     hosts = set(re.findall(r"https?://([^/\"]+)", lock))

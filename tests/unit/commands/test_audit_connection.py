@@ -149,3 +149,7 @@ def test_a_missing_driver_is_named_with_the_extra_that_brings_it(
     assert str(error.value) == (
         f'{drivers} is needed to read this warehouse: pip install "tap-advexport[{extra}]"'
     )
+
+
+def test_an_address_that_is_longer_than_any_name_of_a_file_is_read() -> None:
+    assert target("host=db password=" + "0" * 500) == f"host='db' password='{'0' * 500}'"

@@ -1,0 +1,141 @@
+"""The house is as docs/design.md draws it, and what stands in it is found by its name."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from collections import defaultdict
+from typing import TYPE_CHECKING, Final
+
+from tests.support.paths import ROOT, TESTS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PACKAGE: Final = ROOT / "tap_advexport"
+MODULES: Final = sorted(
+    path for path in PACKAGE.rglob("*.py") if path.name not in {"__init__.py", "__main__.py"}
+)
+DESIGN: Final = (ROOT / "docs/design.md").read_text("utf-8")
+
+# Longer than a module should be, each with the reason why it is still one thing.
+LONG: Final = {"settings.py": "the table of all settings, and what reads one"}
+MOST_LINES: Final = 350
+
+# Public names that several modules have on purpose.
+SHARED_NAMES: Final = {
+    "main": "where a command starts",
+}
+
+# Modules without a test of their name, each with what tests them instead.
+TESTED_ELSEWHERE: Final = {
+    "api/bodies.py": "over HTTP: tests/unit/api/test_client.py",
+    "api/faults.py": "over HTTP: tests/unit/api/test_client.py",
+    "api/framing.py": "over HTTP: tests/unit/api/test_client.py",
+    "api/log_filter.py": "tests/unit/test_redaction.py",
+    "api/origins.py": "tests/unit/test_redaction.py",
+    "cli.py": "the process itself: tests/command",
+    "clock.py": "a protocol, and the machine's clocks",
+    "command.py": "the process itself: tests/command",
+    "commands/calendar.py": "tests/unit/commands/test_coverage.py",
+    "commands/calendar_svg.py": "tests/unit/commands/test_coverage.py",
+    "commands/calendar_text.py": "tests/unit/commands/test_coverage.py",
+    "commands/calendar_words.py": "tests/unit/commands/test_coverage.py",
+    "commands/merge_states.py": "tests/unit/coverage/test_merge.py",
+    "commands/shared.py": "the commands that share it: tests/unit/commands",
+    "coverage/singer_state.py": "tests/unit/commands/test_coverage.py",
+    "dlt/destination.py": "a pipeline into real warehouses: tests/command/test_dlt.py",
+    "dlt/load.py": "a pipeline into real warehouses: tests/command/test_dlt.py",
+    "dlt/tables.py": "a pipeline into real warehouses: tests/command/test_dlt.py",
+    "errors.py": "classes without behaviour but a text",
+    "exports/conversion.py": "tests/unit/records/test_pool.py",
+    "exports/job.py": "values of the runner: tests/unit/exports/test_runner.py",
+    "exports/recovery.py": "tests/unit/exports/test_runner.py",
+    "exports/schedule.py": "tests/unit/exports/test_runner.py",
+    "exports/work.py": "tests/unit/exports/test_runner.py",
+    "progress/display.py": "tests/unit/progress/test_reporter.py",
+    "progress/progress.py": "tests/unit/progress/test_reporter.py",
+    "records/cells.py": "tests/unit/records/test_convert.py",
+    "records/diagnosis.py": "tests/unit/records/test_convert.py",
+    "records/encoder.py": "tests/unit/records/test_convert.py, tests/laws/test_conversion.py",
+    "records/json_lines.py": "tests/unit/records/test_convert.py, tests/laws/test_conversion.py",
+    "records/totals.py": "tests/unit/records/test_convert.py",
+    "records/worker.py": "a process: tests/unit/records/test_pool.py",
+    "reports.py": "tables, held to the catalog's snapshot by tests/unit/singer/test_sdk.py",
+    "singer/destinations.py": "the three ways give equal records: tests/laws/test_two_ways.py",
+    "singer/inputs.py": "tests/command/test_configuration.py",
+    "singer/output.py": "tests/command/test_end_to_end.py",
+    "singer/parquet.py": "tests/unit/singer/test_batch.py",
+    "singer/periods.py": "tests/command/test_end_to_end.py",
+    "singer/schemas.py": "held to the catalog's snapshot by tests/unit/singer/test_sdk.py",
+    "singer/streams.py": "tests/unit/singer/test_sdk.py, tests/command/test_end_to_end.py",
+    "sync/destination.py": "a protocol: tests/unit/sync/test_engine.py is one",
+    "tap.py": "tests/command/test_end_to_end.py",
+}
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def test_every_module_has_a_test_of_its_name_or_says_why_not() -> None:
+    untested = {
+        name_of(path)
+        for path in MODULES
+        if not (TESTS / "unit" / path.relative_to(PACKAGE).parent / f"test_{path.name}").exists()
+    }
+    assert untested == TESTED_ELSEWHERE.keys()
+
+
+def test_what_is_said_to_test_a_module_is_there() -> None:
+    named = {
+        path for text in TESTED_ELSEWHERE.values() for path in re.findall(r"tests/[\w/.]+\w", text)
+    }
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+
+
+def test_every_module_is_short() -> None:
+    lengths = {name_of(path): len(path.read_text("utf-8").splitlines()) for path in MODULES}
+    assert {name for name, count in lengths.items() if count > MOST_LINES} == LONG.keys()
+
+
+def test_no_two_public_things_have_one_name() -> None:
+    owners = defaultdict(list)
+    for path in MODULES:
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
+                owners[node.name].append(name_of(path))
+    shared = {name: places for name, places in owners.items() if len(places) > 1}
+    assert shared.keys() <= SHARED_NAMES.keys(), shared
+
+
+def test_the_drawing_has_every_room_from_the_top_down() -> None:
+    [drawing] = re.findall(r"```text\ntap_advexport/\n(.*?)```", DESIGN, re.DOTALL)
+    rooms = re.findall(r"^  (\w+)(/|\.py)", drawing, re.MULTILINE)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    [contract] = [
+        each for each in project["tool"]["importlinter"]["contracts"] if each["id"] == "house"
+    ]
+    layers = [name for layer in contract["layers"] for name in layer.split(" | ")]
+    assert [name for name, _ in rooms] == layers
+    for name, kind in rooms:
+        assert (PACKAGE / name).is_dir() == (kind == "/")
+
+
+def test_the_drawing_names_every_module_of_every_room() -> None:
+    [drawing] = re.findall(r"```text\ntap_advexport/\n(.*?)```", DESIGN, re.DOTALL)
+    drawn = set()
+    for room, text in re.findall(r"^  (\w+)/ +(.*(?:\n {6,}.*)*)", drawing, re.MULTILINE):
+        for names in re.findall(r"\[([\w ]+)\]", " ".join(text.split())):
+            drawn |= {f"{room}/{name}.py" for name in names.split()}
+    assert drawn == {name_of(path) for path in MODULES if path.parent != PACKAGE}
+
+
+def test_the_table_of_rules_names_things_that_are_there() -> None:
+    table = DESIGN.partition("## Where to change a rule")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| .* \| `([\w/]+\.py)`(?:: `(\w+)`)?", table, re.MULTILINE)
+    assert len(rows) > 10
+    for path, name in rows:
+        text = (PACKAGE / path).read_text("utf-8")
+        assert re.search(rf"\b{name}\b", text), (path, name)
