@@ -95,7 +95,8 @@ def warehouse_equals_api() -> dg.AssetCheckResult:
     )
     if audit.returncode not in {0, 1}:
         raise dg.Failure(audit.stderr)
-    return dg.AssetCheckResult(passed=audit.returncode == 0, metadata={"audit": audit.stdout})
+    said = audit.stdout + audit.stderr
+    return dg.AssetCheckResult(passed=audit.returncode == 0, metadata={"audit": said})
 
 
 @dg.asset_check(asset=advertiser_reports)
