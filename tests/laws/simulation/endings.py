@@ -118,9 +118,11 @@ class Ending:
         adopted = sum(len(report.adopted) for report in allowed.due.values())
         # One task that was adopted and works lets the run go on to its end.
         is_refused = faults.down in REFUSALS or (faults.error_results and not adopted)
+        # Tasks whose ids got lost are unfinished, and may be one too many for what comes next.
+        is_refused = is_refused or (faults.down is not None and allowed.refused > 0)
         if is_refused and allowed.submissions > MOST_IN_VAIN * reports:
             raise LawBrokenError(f"{allowed.submissions} submissions to an API that refuses all")
-        if faults.down and faults.down not in REFUSALS:
+        if faults.down and not is_refused:
             # So many exports fail for good while others are begun; adopted tasks are polled too.
             bound = 2 * settings.max_concurrent_exports + adopted
             bound *= settings.request_attempts * reports
