@@ -139,6 +139,7 @@ class Runner:
                 yield Failed(window, reason)
         finally:
             self._close_spools()
+            self._workers.close()
         if self._recovery.ended_by:
             raise self._recovery.ended_by
 

@@ -38,19 +38,25 @@ class Workers(Protocol):
         """Make `wait` return; safe from any thread and from a signal handler."""
         ...
 
+    def close(self) -> None:
+        """Begin nothing any more; what is under way may end when it likes."""
+        ...
+
 
 class ThreadWorkers:
     """Daemon threads, so that none can hold up the end of the run; an idle one works again."""
 
     def __init__(self) -> None:
         self._outcomes: SimpleQueue[Outcome | None] = SimpleQueue()
-        self._work: SimpleQueue[tuple[int, Callable[[], object]]] = SimpleQueue()
+        self._work: SimpleQueue[tuple[int, Callable[[], object]] | None] = SimpleQueue()
         self._idle = threading.Semaphore(0)
+        self._thread_count = 0
 
     def start(self, token: int, work: Callable[[], object]) -> None:
         """Begin `work` in an idle thread, or in a new one."""
         self._work.put((token, work))
         if not self._idle.acquire(blocking=False):
+            self._thread_count += 1
             threading.Thread(target=self._serve, name=f"advexport-{token}", daemon=True).start()
 
     def wait(self, timeout_seconds: float | None) -> list[Outcome]:
@@ -72,9 +78,14 @@ class ThreadWorkers:
         """Make `wait` return."""
         self._outcomes.put(None)
 
+    def close(self) -> None:
+        """Let the threads go, each when it is idle: the process may live on without the run."""
+        for _ in range(self._thread_count):
+            self._work.put(None)
+
     def _serve(self) -> None:
-        while True:
-            token, work = self._work.get()
+        while item := self._work.get():
+            token, work = item
             try:
                 outcome = Outcome(token, value=work())
             except BaseException as error:  # noqa: BLE001 - handed over whole, and raised there
@@ -83,7 +94,7 @@ class ThreadWorkers:
             self._idle.release()
             self._outcomes.put(outcome)
             # Nothing of the work may live on in a thread that waits.
-            del work, outcome
+            del item, work, outcome
 
 
 def _bounded(timeout_seconds: float | None) -> float:

@@ -335,7 +335,7 @@ def test_a_killed_load_is_taken_up_by_another_machine(place: Place, api: Api) ->
 
 
 def test_an_interrupt_ends_cleanly_and_nothing_is_lost(place: Place, api: Api) -> None:
-    source = api.source(START)
+    source, before = api.source(START), set(threading.enumerate())
 
     def interrupt(_: object) -> None:
         raise KeyboardInterrupt
@@ -343,7 +343,7 @@ def test_an_interrupt_ends_cleanly_and_nothing_is_lost(place: Place, api: Api) -
     source.resources["report_daily"].add_map(interrupt)
     with pytest.raises(KeyboardInterrupt):
         load(place.pipeline(), source)
-    for thread in threading.enumerate():
+    for thread in set(threading.enumerate()) - before:
         if thread.name.startswith("advexport") and "sandbox" not in thread.name:
             thread.join(10)
             assert not thread.is_alive()

@@ -94,6 +94,9 @@ class FakeWorkers:
     def wake(self) -> None:
         self._woken = True
 
+    def close(self) -> None:
+        """Nothing is left open."""
+
 
 def _close(outcome: Outcome) -> None:
     if isinstance(outcome.value, DownloadedFile):

@@ -66,6 +66,9 @@ class VirtualWorkers:
         """Make the next `wait` return at once."""
         self._is_woken = True
 
+    def close(self) -> None:
+        """Nothing is left open."""
+
     def _take(self) -> list[Outcome]:
         taken = []
         while self._due and self._due[0][0] <= self._clock.seconds:

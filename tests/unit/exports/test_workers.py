@@ -69,3 +69,18 @@ def test_a_thread_that_waits_keeps_nothing_of_its_work_alive() -> None:
     workers.start(2, int)
     taken(workers, 1)
     assert gone() is None
+
+
+def test_no_thread_stays_when_all_is_over() -> None:
+    """A process may load many times: an engine that schedules, a notebook."""
+    before = set(threading.enumerate())
+    workers, hold = ThreadWorkers(), threading.Event()
+    for token in range(5):
+        workers.start(token, hold.wait)
+    begun = [thread for thread in threading.enumerate() if thread not in before]
+    assert len(begun) == 5
+    workers.close()
+    hold.set()
+    for thread in begun:
+        thread.join(10)
+    assert not any(thread.is_alive() for thread in begun)
