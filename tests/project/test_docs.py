@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import html
 import json
 import os
 import re
@@ -246,8 +247,11 @@ def test_reference_is_up_to_date(name: str) -> None:
     assert text == pages()[name], "PYTHONPATH=. python scripts/render_reference.py"
 
 
-def test_site_fetches_nothing_from_elsewhere(tmp_path: Path) -> None:
-    build = ["-m", "mkdocs", "--quiet", "build", "--strict", "--site-dir", str(tmp_path / "site")]
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The pages, as they are published."""
+    folder = tmp_path_factory.mktemp("site")
+    build = ["-m", "mkdocs", "--quiet", "build", "--strict", "--site-dir", str(folder)]
     done = subprocess.run(
         [sys.executable, *build],
         cwd=ROOT,
@@ -257,11 +261,40 @@ def test_site_fetches_nothing_from_elsewhere(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    for page in (tmp_path / "site").rglob("*.html"):
+    return folder
+
+
+def test_site_fetches_nothing_from_elsewhere(site: Path) -> None:
+    for page in site.rglob("*.html"):
         text = page.read_text("utf-8")
         assert re.findall(r"<(?:script|img|iframe|source)[^>]* src=.?https?:[^>]*>", text) == []
         assert re.findall(r"<link (?![^>]*canonical)[^>]*href=.?https?:[^>]*>", text) == []
         # The theme would take Mermaid from a CDN.
         assert 'class="mermaid"' not in text
-    for sheet in (tmp_path / "site").rglob("*.css"):
+    for sheet in site.rglob("*.css"):
         assert re.findall(r"url\(.?https?:", sheet.read_text("utf-8")) == []
+
+
+# Of code that the site shows beside both of its side bars, in a window of 1,440 px.
+COLUMNS: Final = 100
+
+
+def test_long_lines_of_code_wrap_on_the_site(site: Path) -> None:
+    """A block says its language, which the style sheet goes by; commands are short instead."""
+    rule = re.search(
+        r"^(.*)\{ white-space: pre-wrap", (site / "theme/site.css").read_text(), re.MULTILINE
+    )
+    assert rule
+    wrapping = {f"language-{name}" for name in re.findall(r"\.language-(\w+) pre > code", rule[1])}
+    long = []
+    for page in site.rglob("*.html"):
+        found = re.findall(
+            r'<div class="(language-\w+ )?highlight">.*?<code>(.*?)</code>',
+            page.read_text(),
+            re.DOTALL,
+        )
+        for language, code in found:
+            widest = max(map(len, html.unescape(re.sub("<[^>]+>", "", code)).splitlines()))
+            if widest > COLUMNS and language.strip() not in wrapping:
+                long.append((page.parent.name, language, widest))
+    assert long == []
