@@ -34,7 +34,7 @@ class Block:
 
     @property
     def needs_a_warehouse(self) -> bool:
-        """Whether it reads one, or installs what does."""
+        """Whether it reads one, or installs what does: run by tests/command/test_audit_pages.py."""
         return "tap-advexport-audit" in self.text or "[audit-" in self.text
 
 
