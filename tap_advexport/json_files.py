@@ -63,8 +63,10 @@ def parse_object(text: str, error_type: type[UserError], where: str) -> dict[str
         value: object = json.loads(text)
     except json.JSONDecodeError as error:
         is_cut = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
+        # A state is one long line: without the column nobody finds the slip.
+        place = f"line {error.lineno}" + ("" if is_cut else f", column {error.colno}")
         kind = "ends in the middle" if is_cut else "is not valid JSON"
-        raise error_type(f"{where} {kind} (line {error.lineno})") from None
+        raise error_type(f"{where} {kind} ({place})") from None
     except (ValueError, RecursionError):
         # A number of thousands of digits, or thousands of brackets.
         raise error_type(f"{where} is not valid JSON") from None

@@ -98,7 +98,10 @@ def warnings(told: Told) -> list[str]:
     [
         (b"", "config.json is empty"),
         (b'{"auth_token": "not-a-real-token", ', "config.json ends in the middle (line 1)"),
-        (b'{"auth_token": "not-a-real-token"\n, }', "config.json is not valid JSON (line 2)"),
+        (
+            b'{"auth_token": "not-a-real-token"\n, x}',
+            "config.json is not valid JSON (line 2, column 3)",
+        ),
         (b"[]", "config.json is not a JSON object"),
         ('{"user_agent": "é"}'.encode("latin-1"), "config.json is not text in UTF-8 (line 1)"),
     ],

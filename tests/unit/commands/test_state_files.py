@@ -79,4 +79,4 @@ def test_of_a_file_of_states_that_is_cut_nothing_is_taken(
     path = tmp_path / "states.jsonl"
     path.write_text(f'{json.dumps(GOOD)}\n{{"bookmarks": {{"repo')
     assert coverage([str(path)]) == 1
-    assert "is not valid JSON (line 2)" in capsys.readouterr().err
+    assert "is not valid JSON (line 2, column 1)" in capsys.readouterr().err
