@@ -89,7 +89,7 @@ def _code_of(  # noqa: PLR0911 - one for each way to end
 
 
 def _fail(error: TapAdvexportError, reasons: list[str]) -> int:
-    reason = _first_clause(str(error))
+    reason = str(error)
     if reason not in reasons:
         is_debugging = logging.getLogger().isEnabledFor(logging.DEBUG)
         logger.error("%s", error, exc_info=error if is_debugging else None)
@@ -120,7 +120,9 @@ def _end(tap: TapAdvexport, code: int, reasons: list[str]) -> int:
         code = code or FAILED
     if ranges:
         more = f" and {len(ranges) - 1} more" if ranges[1:] else ""
-        reasons.append(f"report {ranges[0].report}, {ranges[0].window}{more}")
+        first = ranges[0]
+        shown = f"report {first.report}, {first.window}" if run.tally.exports else str(first)
+        reasons.append(f"{shown}{more}")
     if is_reader_gone and not reasons and not run.signal:
         logger.error("The target has closed the pipe: its own log says why")
         reasons.append("the target has closed the pipe")
@@ -138,7 +140,8 @@ def _why(tap: TapAdvexport, reasons: Sequence[str]) -> str:
     """Why the run ended, for its last line: `meltano config test` shows no other."""
     run = tap.run
     if reasons:
-        return f"failed: {reasons[0]}"
+        # Where nothing came, what to do is all that there is to say.
+        return f"failed: {_first_clause(reasons[0]) if run.tally.exports else reasons[0]}"
     if run.signal:
         days = run.tally.days_missing
         rest = f"{days} days are still to be exported; " if days else ""

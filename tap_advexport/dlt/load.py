@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from dlt.load.exceptions import LoadClientJobFailed, LoadClientJobTerminalRetry
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from tap_advexport.errors import IncompleteError, TapAdvexportError
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
     from tap_advexport.sync.totals import FailedDays
     from tap_advexport.windows import DateWindow
+
+logger = logging.getLogger(__name__)
 
 FAST_FORMAT: Final = "parquet"
 
@@ -85,7 +89,7 @@ def load(
     try:
         pipeline.sync_destination()
         if pipeline.has_pending_data:
-            pipeline.run()
+            _load_leftovers(pipeline)
         info = _run(pipeline, source)
         while until_complete and told.days_left:
             told.days_left = 0
@@ -100,6 +104,23 @@ def load(
     if told.failures:
         raise FailedDaysError(told.failures, info)
     return info
+
+
+def _load_leftovers(pipeline: dlt.Pipeline) -> None:
+    """Load what an earlier run extracted, or have it extracted again where that is for ever.
+
+    A load that is killed between a job's commit and dlt's note of it leaves a package whose job
+    fails every time (PostgreSQL: the pipeline's state is there already). Its bookmark counts at the
+    destination only once all of the package is loaded, so the days come again without the package.
+    """
+    try:
+        pipeline.run()
+    except PipelineStepFailed as error:
+        if not isinstance(error.exception, LoadClientJobTerminalRetry | LoadClientJobFailed):
+            raise
+        logger.warning("What an earlier run left cannot be loaded; its days are exported again")
+        pipeline.drop()
+        pipeline.sync_destination()
 
 
 def _run(pipeline: dlt.Pipeline, source: Any) -> LoadInfo:  # noqa: ANN401 - same

@@ -9,10 +9,11 @@ import threading
 import warnings
 from contextlib import ExitStack
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import dlt
 import pytest
+from dlt.load.exceptions import LoadClientJobTerminalRetry
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from advexport_sandbox import Match
@@ -323,6 +324,32 @@ def test_a_killed_load_is_taken_up_by_the_next(place: Place, api: Api, step: str
     load(place.pipeline(), api.source(START))
     assert place.rows("report_daily") == api.truth(START)
     assert place.count("report_periods") == 23
+
+
+def test_what_a_killed_load_left_for_ever_is_exported_again(
+    place: Place, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between a job's commit and dlt's note of it: the job fails every time (PostgreSQL)."""
+    load(place.pipeline(), api.source(START))
+    api.pass_days(2)
+    place.killed_load(api, "Load", 2, api.options(START))
+    api.pass_days(1)
+    pipeline = place.pipeline()
+    run, calls = pipeline.run, list[int]()
+
+    def fail_once(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as dlt's own
+        calls.append(len(args))
+        if len(calls) == 1:
+            known = ValueError("duplicate key value violates unique constraint")
+            job = LoadClientJobTerminalRetry("load", "job", "duplicate key", known)
+            raise PipelineStepFailed(pipeline, "load", "load", job)
+        return run(*args, **kwargs)
+
+    monkeypatch.setattr(pipeline, "run", fail_once)
+    load(pipeline, api.source(START))
+    assert len(calls) == 2
+    assert not pipeline.has_pending_data
+    assert place.rows("report_daily") == api.truth(START)
 
 
 def test_a_killed_load_is_taken_up_by_another_machine(place: Place, api: Api) -> None:

@@ -217,7 +217,7 @@ def test_a_day_that_fails_leaves_the_others_and_the_next_run_asks_for_just_it(
 
 
 # A task or a file that stays away is waited for, two minutes: see tests/unit/exports.
-@pytest.mark.parametrize("fault", ["task-failure", "task-revoked", "html-body"])
+@pytest.mark.parametrize("fault", ["task-failure", "task-revoked"])
 def test_days_that_fail_for_one_reason_are_one_line(command: SandboxTap, fault: str) -> None:
     for day in range(4, 8):
         match = Match(day=date(2024, 2, day))
