@@ -28,6 +28,7 @@ class Redactor:
         # In a URL the token may be written in percent-encoding.
         written = {secret, quote(secret, safe="")} if len(secret) >= MIN_SECRET_LENGTH else set()
         self._secrets = sorted(written, key=len, reverse=True)
+        self._writings = re.compile("".join(map(_writings, secret))) if written else None
 
     def __repr__(self) -> str:
         return "Redactor(***)"
@@ -62,6 +63,8 @@ class Redactor:
 
     def without_token(self, text: str) -> str:
         """A message without the token, also where the message cut it short (`...`)."""
+        if self._writings is not None:
+            text = self._writings.sub("***", text)
         for secret in self._secrets:
             text = text.replace(secret, "***")
             if secret[:MIN_SECRET_LENGTH] not in text:
@@ -98,6 +101,13 @@ def quoted(text: str) -> str:
     literal = repr(text[:MAX_QUOTED])
     is_cut = len(text) > MAX_QUOTED or len(literal) > 2 * MAX_QUOTED
     return f"{literal[: 2 * MAX_QUOTED]}..." if is_cut else literal
+
+
+def _writings(letter: str) -> str:
+    """A pattern for a letter as it is, and as JSON, HTML or a URL may write it."""
+    code = ord(letter)
+    escaped = rf"\\+u{code:04x}|%{code:02x}|&#x0*{code:x};|&#0*{code};"
+    return rf"(?:\\*{re.escape(letter)}|(?i:{escaped}))"
 
 
 def _without_user_and_query(url: re.Match[str]) -> str:

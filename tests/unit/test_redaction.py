@@ -226,3 +226,20 @@ def test_http_may_be_allowed() -> None:
     assert checked_origin("http://h/", is_http_allowed=True).is_plain
     with pytest.raises(UrlRefused, match=r"is ftp, and must be https or http$"):
         checked_origin("ftp://h/", is_http_allowed=True)
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [
+        r'{"d":"bad token ab\/cd+ef=gh\u003cij"}',
+        r'{"d":"bad token ab\\/cd+ef=gh\\u003Cij"}',
+        "bad token ab%2Fcd%2bef%3Dgh%3Cij",
+        "<p>bad token ab/cd+ef=gh&#60;ij</p>",
+        "<p>bad token ab/cd&#x2B;ef=gh&#x3c;ij</p>",
+    ],
+)
+def test_a_token_is_known_as_json_html_and_urls_write_it(echo: str) -> None:
+    shown = Redactor("ab/cd+ef=gh<ij").excerpt(echo)
+    assert "***" in shown
+    assert "cd" not in shown
+    assert "gh" not in shown
