@@ -43,8 +43,8 @@ SUMS: Final = (
 _PROSE: Final = """\
 From the API to {rows} rows in a table that was not there, the interpreter's start and all, on a
 machine with {cores} cores (load before: {load:.1f}). PostgreSQL waits for no disk (`fsync=off`). A
-ratio says how many times as fast the dlt source is, as the median of {rounds} rounds, with the
-least and the most."""
+ratio says how many times as fast the dlt source is, as the median of its rounds ({rounds}), with
+the least and the most."""
 _NUMBERS = count()
 
 
