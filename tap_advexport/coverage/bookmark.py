@@ -193,7 +193,7 @@ def _check_disjoint(ranges: list[DateWindow], path: str) -> None:
 def _window(first: object, last: object, path: str) -> DateWindow:
     begin, end = _day(first, f"{path}, first day"), _day(last, f"{path}, last day")
     if begin > end:
-        raise _error(path, f"{begin}..{end}", "a range whose first day is not after its last")
+        raise _error(path, f"{begin}..{end}", "a range that begins on or before its last day")
     return DateWindow(begin, end)
 
 

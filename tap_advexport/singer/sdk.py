@@ -98,10 +98,6 @@ class OwnStateStream(Stream, abc.ABC):
         """Write one record in the SDK's way: selection, stream maps and flattening included."""
         self._write_record_message(record)
 
-    def emit_schema(self) -> None:
-        """Write the stream's SCHEMA message (or those of its stream maps)."""
-        self._write_schema_message()
-
     @property
     def record_version(self) -> int | None:
         """The version that ACTIVATE_VERSION announced, which every record then carries."""
