@@ -29,8 +29,12 @@ class Server(ThreadingMixIn, TCPServer):
         super().__init__(address, _Handler)
         self.answer = answer
         self.stopping = Event()
+        # A process that forgets to stop the server can end all the same.
         self._thread = Thread(
-            target=self.serve_forever, args=(_STOP_CHECK_SECONDS,), name="advexport-sandbox"
+            target=self.serve_forever,
+            args=(_STOP_CHECK_SECONDS,),
+            name="advexport-sandbox",
+            daemon=True,
         )
         self._connections: set[socket.socket] = set()
         self._lock = Lock()
