@@ -30,11 +30,6 @@ SHARED_NAMES: Final = {
 
 # Modules without a test of their name, each with what tests them instead.
 TESTED_ELSEWHERE: Final = {
-    "api/bodies.py": "over HTTP: tests/unit/api/test_client.py",
-    "api/faults.py": "over HTTP: tests/unit/api/test_client.py",
-    "api/framing.py": "over HTTP: tests/unit/api/test_client.py",
-    "api/log_filter.py": "tests/unit/test_redaction.py",
-    "api/origins.py": "tests/unit/test_redaction.py",
     "cli.py": "the process itself: tests/command",
     "clock.py": "a protocol, and the machine's clocks",
     "command.py": "the process itself: tests/command",

@@ -12,11 +12,11 @@ from tests.support.paths import TESTS
 TEXT = (TESTS.parent / "docs" / "reliability.md").read_text("utf-8")
 # Each test of these causes a fault through the command, and has its row.
 THROUGH_THE_COMMAND = (
-    "test_faults.py",
-    "test_interruption.py",
-    "test_odd_files.py",
-    "test_soak.py",
-    "test_surroundings.py",
+    "command/test_faults.py",
+    "command/test_interruption.py",
+    "command/test_odd_files.py",
+    "laws/test_soak.py",
+    "command/test_surroundings.py",
 )
 NAMED = re.findall(r"`(test_\w+\.py)::(test_\w+)`", TEXT)
 
@@ -57,5 +57,9 @@ def test_every_odd_file_has_its_row() -> None:
 
 
 def test_every_test_of_faults_through_the_command_has_its_row() -> None:
-    written = {(file, name) for file in THROUGH_THE_COMMAND for name in functions_of(file)}
+    written = {
+        (file.partition("/")[2], name)
+        for file in THROUGH_THE_COMMAND
+        for name in functions_of(file)
+    }
     assert sorted(written - set(NAMED)) == []

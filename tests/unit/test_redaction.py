@@ -1,15 +1,11 @@
-"""What may be shown of texts that can hold a secret, and which URLs may be followed."""
+"""What may be shown of texts that can hold a secret."""
 
 from __future__ import annotations
-
-import logging
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_advexport.api.log_filter import guard_logs
-from tap_advexport.api.origins import Origin, UrlRefused, checked_origin
 from tap_advexport.redaction import (
     MAX_EXCERPT,
     Redactor,
@@ -157,75 +153,6 @@ def test_a_redactor_does_not_show_its_secret() -> None:
 )
 def test_a_place_is_scheme_host_and_path(url: str, place: str) -> None:
     assert Redactor().place_of(url) == place
-
-
-@pytest.mark.parametrize(
-    "name", ["urllib3.connectionpool", "urllib3.util.retry", "urllib3.connection", "requests"]
-)
-def test_logs_of_the_libraries_lose_queries_once_and_no_line(
-    name: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    logger = logging.getLogger(name)
-    # Another test may have guarded it already.
-    monkeypatch.setattr(logger, "filters", [])
-    guard_logs()
-    guard_logs()
-    caplog.set_level(logging.DEBUG)
-    logger.debug('"%s %s HTTP/1.1" %d', "GET", "/f?a=1'2\"3", 200)
-    logger.warning("plain")
-    logger.warning("odd", exc_info=ValueError("/f?sig"))
-    assert caplog.messages == ['"GET /f?*** HTTP/1.1" 200', "plain", "odd"]
-    assert caplog.records[0].args == ()
-    assert "sig" not in caplog.text
-    assert sum(type(each).__name__ == "_QueryFilter" for each in logger.filters) == 1
-
-
-# --- Origins ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("url", "origin", "shown"),
-    [
-        ("https://Api.Example/p?q", Origin("https", "api.example", 443), "https://api.example:443"),
-        ("http://h:8080/", Origin("http", "h", 8080), "http://h:8080"),
-        ("http://h", Origin("http", "h", 80), "http://h:80"),
-        ("https://[::1]/f", Origin("https", "::1", 443), "https://[::1]:443"),
-        ("HTTPS://h/", Origin("https", "h", 443), "https://h:443"),
-    ],
-)
-def test_an_origin_is_scheme_host_and_port(url: str, origin: Origin, shown: str) -> None:
-    found = checked_origin(url, is_http_allowed=True)
-    assert (found, str(found)) == (origin, shown)
-    assert found.is_plain == (origin.scheme == "http")
-
-
-@pytest.mark.parametrize(
-    ("url", "words"),
-    [
-        ("https://h/a b", "the URL holds blanks or control characters"),
-        ("https://h/a\tb", "the URL holds blanks or control characters"),
-        ("https://h:99999/", "the URL is malformed"),
-        ("https://[::1/", "the URL is malformed"),
-        ("https:///p", "the URL is malformed"),
-        ("https://h\\g/", "the URL is malformed"),
-        ("file:///p", "the URL's scheme is file, and must be https"),
-        ("//h/p", "the URL's scheme is missing, and must be https"),
-        ("a" * 30 + "://h", f"the URL's scheme is {'a' * 20}, and must be https"),
-        ("http://h/", "the URL is http, and the API is https: a downgrade is refused"),
-        ("https://user@h/", "the URL holds a user name or password"),
-        ("https://:pw@h/", "the URL holds a user name or password"),
-    ],
-)
-def test_a_url_is_refused_with_the_reason_and_without_itself(url: str, words: str) -> None:
-    with pytest.raises(UrlRefused) as caught:
-        checked_origin(url, is_http_allowed=False)
-    assert str(caught.value) == words
-
-
-def test_http_may_be_allowed() -> None:
-    assert checked_origin("http://h/", is_http_allowed=True).is_plain
-    with pytest.raises(UrlRefused, match=r"is ftp, and must be https or http$"):
-        checked_origin("ftp://h/", is_http_allowed=True)
 
 
 @pytest.mark.parametrize(

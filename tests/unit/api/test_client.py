@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import gc
-import gzip
-import io
-import itertools
 import json
 import logging
 import threading
-import time
-import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -20,14 +14,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from tap_advexport.api.answers import Finished, Unfinished
-from tap_advexport.api.bodies import Downloaded
 from tap_advexport.api.client import ApiClient
 from tap_advexport.api.log_filter import guard_logs
 from tap_advexport.clock import SystemClock
 from tap_advexport.errors import (
     AuthorizationError,
     ConfigError,
-    CutFileError,
     FileError,
     FileNotFoundYetError,
     RejectedError,
@@ -38,7 +30,6 @@ from tap_advexport.errors import (
 from tests.support.client_calls import (
     API,
     CSV,
-    PACKED,
     SIGNATURE,
     TOKEN,
     Answer,
@@ -52,10 +43,6 @@ from tests.support.client_calls import (
     submit,
 )
 from tests.support.wire import Asked, Close, Wire, chunked, head, reply
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -103,61 +90,6 @@ def test_states_on_the_way_are_unfinished(name: str, is_known: bool) -> None:  #
 def test_failed_states_are_errors_of_the_task(name: str) -> None:
     with serving(state(name)) as (_, client):
         assert type(error_of(lambda: client.poll("t"))) is TaskError
-
-
-@pytest.mark.parametrize(
-    ("answer", "is_end_proven"),
-    [
-        (reply(CSV), True),
-        (chunked(CSV[:3], CSV[3:]), True),
-        (Close(head() + CSV), False),
-        (reply(PACKED, Content_Encoding="gzip"), True),
-    ],
-    ids=["length", "chunks", "neither", "gzip"],
-)
-def test_a_file_is_spooled_byte_for_byte(answer: Answer, is_end_proven: bool) -> None:  # noqa: FBT001
-    with serving(answer) as (server, client):
-        body, downloaded = fetch(client, f"{server.origin}/f")
-    assert body in {CSV, PACKED}
-    assert downloaded == Downloaded(len(body), is_end_proven=is_end_proven)
-
-
-def test_a_length_given_twice_is_one() -> None:
-    with serving(Close(head(Content_Length="8, 8") + CSV)) as (server, client):
-        assert fetch(client, f"{server.origin}/f") == (CSV, Downloaded(8, is_end_proven=True))
-
-
-@pytest.mark.parametrize("length", ["8, 9", "eight", "", "-1", "8.0", "+8", "٨"])
-def test_a_length_that_is_none_proves_nothing(length: str) -> None:
-    with serving(Close(head(Content_Length=length) + CSV)) as (server, client):
-        error = error_of(lambda: fetch(client, f"{server.origin}/f"))
-        assert isinstance(error, CutFileError | RequestError)
-
-
-@pytest.mark.parametrize("coding", ["gzip, chunked", "identity, chunked", "gzip", "x"])
-def test_a_transfer_encoding_that_nobody_undoes_proves_nothing(coding: str) -> None:
-    with serving(Close(head(Transfer_Encoding=coding) + CSV)) as (server, client):
-        error = error_of(lambda: fetch(client, f"{server.origin}/f"))
-        assert "transfer encoding" in str(error)
-        assert isinstance(error, FileError)
-
-
-def test_no_transfer_encoding_is_as_good_as_none() -> None:
-    answer = head(Transfer_Encoding="identity", Content_Length=len(CSV)) + CSV
-    with serving(Close(answer)) as (server, client):
-        assert fetch(client, f"{server.origin}/f") == (CSV, Downloaded(8, is_end_proven=True))
-
-
-@pytest.mark.parametrize("of", ["0-7/12", "4-11/12", "1-8/8"])
-def test_a_part_of_a_file_is_no_file(of: str) -> None:
-    with serving(reply(CSV, Content_Range=f"bytes {of}")) as (server, client):
-        assert isinstance(error_of(lambda: fetch(client, f"{server.origin}/f")), CutFileError)
-
-
-@pytest.mark.parametrize("of", ["bytes 0-7/8", "bytes 0-7/*", "rows 0-1/2", ""])
-def test_a_range_that_is_all_of_a_file_is_a_file(of: str) -> None:
-    with serving(reply(CSV, Content_Range=of)) as (server, client):
-        assert fetch(client, f"{server.origin}/f")[0] == CSV
 
 
 # --- Who sees the token -----------------------------------------------------------------------
@@ -218,46 +150,6 @@ def test_cookies_are_neither_kept_nor_sent() -> None:
         fetch(client, f"{other.origin}/f")
         fetch(client, f"{other.origin}/f")
     assert all("cookie" not in asked.headers for asked in [*server.requests, *other.requests])
-
-
-ODD_TARGETS = [
-    "/f?X-Signature=a%7Eb%2dc%2Fd",
-    "/f/[1]|^{2}?a=[b]&c=|",
-    "/a/../b/./c//d?",
-    "/f?a=1&&b=?c=/d",
-    "/f;p=1?q='\"<>`\\",
-]
-
-
-@pytest.mark.parametrize("target", ODD_TARGETS)
-def test_a_url_is_asked_for_byte_for_byte(target: str) -> None:
-    with serving(reply(CSV)) as (server, client):
-        assert fetch(client, f"{server.origin}{target}#part")[0] == CSV
-        assert [asked.target for asked in server.requests] == [target]
-
-
-@pytest.mark.parametrize("target", ODD_TARGETS)
-def test_so_is_the_url_of_a_redirect(target: str) -> None:
-    locations = [target]
-
-    def answer(asked: Asked) -> bytes:
-        is_first = asked.target == "/first"
-        return reply(code=302, Location=locations.pop()) if is_first else reply(CSV)
-
-    with serving(answer) as (server, client):
-        fetch(client, f"{server.origin}/first")
-        locations.append(f"{server.origin}{target}")
-        fetch(client, f"{server.origin}/first")
-        assert [asked.target for asked in server.requests][1::2] == [target, target]
-
-
-@pytest.mark.parametrize(
-    ("target", "sent"), [("/a b?c d", "/a%20b?c%20d"), ("/\u00e9?\u20ac", "/%C3%A9?%E2%82%AC")]
-)
-def test_only_what_no_request_holds_is_encoded(target: str, sent: str) -> None:
-    with serving(reply(CSV)) as (server, client):
-        fetch(client, f" {server.origin}{target} ".strip())
-        assert server.requests[0].target == sent
 
 
 def test_a_url_that_is_a_path_is_on_the_origin_of_the_api() -> None:
@@ -649,246 +541,6 @@ def test_an_answer_that_is_not_as_documented_is_asked_for_again(body: bytes) -> 
         assert type(error_of(lambda: submit(client))) is RequestError
 
 
-def test_an_answer_that_has_no_end_is_read_to_its_limit_only() -> None:
-    sent = []
-
-    def endless() -> Iterator[bytes]:
-        yield head() + b'{"state": "'
-        for _ in range(10_000):
-            sent.append(1)
-            yield b"x" * 65536
-
-    with serving(lambda _: Close(endless())) as (_, client):
-        tracemalloc.start()
-        assert isinstance(error_of(lambda: client.poll("t")), RequestError)
-        _, peak = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-    assert peak < 8 << 20
-    assert len(sent) < 1000
-
-
-@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "x-gzip"])
-def test_an_answer_that_is_packed_although_nobody_asked_for_it_is_read(encoding: str) -> None:
-    body = gzip.compress(b'{"state": "PENDING", "result": null}')
-    with serving(reply(body, Content_Encoding=encoding)) as (_, client):
-        assert client.poll("t") == Unfinished("PENDING", is_known=True)
-
-
-def test_answers_of_the_api_are_not_asked_for_packed_and_files_are() -> None:
-    with serving(state("PENDING")) as (server, client):
-        client.poll("t")
-        fetch(client, f"{server.origin}/f")
-    assert [asked.headers["accept-encoding"] for asked in server.requests] == ["identity", "gzip"]
-
-
-def test_a_packed_answer_that_swells_is_bounded() -> None:
-    bomb = gzip.compress(b'{"state": "' + bytes(200 << 20))
-    with serving(reply(bomb, Content_Encoding="gzip")) as (_, client):
-        tracemalloc.start()
-        assert isinstance(error_of(lambda: client.poll("t")), RequestError)
-        _, peak = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-    assert peak < 16 << 20
-
-
-@pytest.mark.parametrize(
-    "body", [b"\x1f\x8bno", gzip.compress(b'{"state": "PENDING"}')[:-15]], ids=["bad", "cut"]
-)
-def test_a_packed_answer_that_is_damaged_is_asked_for_again(body: bytes) -> None:
-    with serving(reply(body, Content_Encoding="gzip")) as (_, client):
-        assert type(error_of(lambda: client.poll("t"))) is RequestError
-
-
-# --- Files that are cut -----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        Close(head(Content_Length=100) + CSV),
-        Close(chunked(CSV)[:-5]),
-        Close(chunked(CSV)[:-8]),
-        Close(head(Transfer_Encoding="chunked") + b"zz\r\n" + CSV),
-        Close(head(Transfer_Encoding="chunked") + b"8\r\nab"),
-    ],
-    ids=["short", "no last chunk", "within a chunk", "no chunk", "short chunk"],
-)
-def test_a_file_that_ends_before_its_end_is_cut(answer: Close) -> None:
-    with serving(answer) as (server, client):
-        error = error_of(lambda: fetch(client, f"{server.origin}/f?{SIGNATURE}"))
-        assert isinstance(error, CutFileError)
-
-
-@pytest.mark.parametrize(
-    "rest",
-    [
-        b"0",
-        b"000",
-        b"0000000",
-        b"0x0\r\n\r\n",
-        b"-0\r\n\r\n",
-        b"+0\r\n\r\n",
-        b"0_0\r\n\r\n",
-        b" 0\r\n\r\n",
-        b"\r\n\r\n",
-        b"0\r;\r\n\r\n",
-        b"",
-        b"8\r\n" + CSV,
-        b"8\r\n" + CSV + b"XY0\r\n\r\n",
-        b"6\r\n" + CSV + b"0\r\n\r\n",
-        b"8" * 70_000 + b"\r\n",
-    ],
-)
-def test_chunks_end_with_a_whole_last_chunk_or_are_cut(rest: bytes) -> None:
-    answer = Close(chunked(CSV).removesuffix(b"0\r\n\r\n") + rest)
-    with serving(answer) as (server, client):
-        error = error_of(lambda: fetch(client, f"{server.origin}/f?{SIGNATURE}"))
-        assert isinstance(error, CutFileError)
-
-
-@pytest.mark.parametrize(
-    "rest",
-    [
-        b"0\r\n\r\n",
-        b"0\r\n",
-        b"0\n\n",
-        b"00000000\r\n\r\n",
-        b"0;last=1\r\n\r\n",
-        b"0 \r\n\r\n",
-        b"0\r\nX-Sum: 1\r\nX-More: 2\r\n\r\n",
-        b"00A ; x=y\r\n1234567\r\n\n\r\n0\r\n\r\n",
-        b"0\r\nX-Sum",
-    ],
-)
-def test_chunks_may_be_written_in_several_ways(rest: bytes) -> None:
-    answer = Close(chunked(CSV).removesuffix(b"0\r\n\r\n") + rest)
-    with serving(answer) as (server, client):
-        body, downloaded = fetch(client, f"{server.origin}/f")
-    assert body.startswith(CSV)
-    assert downloaded == Downloaded(len(body), is_end_proven=True)
-
-
-def test_a_connection_is_used_again_after_chunks() -> None:
-    with serving(chunked(CSV, CSV * 30_000)) as (server, client):
-        for _ in range(3):
-            assert fetch(client, f"{server.origin}/f")[0] == CSV * 30_001
-        assert server.connections == 1
-
-
-def answer_with(lines: bytes, body: bytes = CSV) -> Close:
-    return Close(b"HTTP/1.1 200 Whatever\r\n" + lines + b"\r\n\r\n" + body)
-
-
-@pytest.mark.parametrize(
-    "before",
-    [
-        b"no colon",
-        b"X-A: a\rb",
-        b"X-\xe9: a",
-        b": nameless",
-        b"two words: a",
-        b" continues nothing",
-        b"no colon\r\n and goes on",
-        b"X-A: a\r\n b\r\n\tc",
-        b"\x00: a",
-        b"HTTP/1.1 200 again",
-    ],
-)
-def test_a_line_that_is_no_header_hides_no_length_and_no_log_shows_it(
-    before: bytes, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    lines = before + b"\r\nContent-Length: 8"
-    with serving(answer_with(lines)) as (server, client):
-        assert fetch(client, f"{server.origin}/f") == (CSV, Downloaded(8, is_end_proven=True))
-    with serving(answer_with(lines, CSV[:4])) as (server, client):
-        assert isinstance(error_of(lambda: fetch(client, f"{server.origin}/f")), CutFileError)
-    assert "parse headers" not in caplog.text
-
-
-def test_a_blank_before_a_colon_hides_no_length() -> None:
-    with serving(answer_with(b"Content-Length : 8", CSV[:4])) as (server, client):
-        assert isinstance(error_of(lambda: fetch(client, f"{server.origin}/f")), CutFileError)
-
-
-@pytest.mark.parametrize("line", [b"no colon\r\n", b"X: y\r\n"])
-def test_headers_without_an_end_are_given_up(line: bytes) -> None:
-    wire = itertools.chain([b"HTTP/1.1 200 OK\r\n"], itertools.repeat(line * 100, 10_000))
-    with serving(Close(wire)) as (_, client):
-        assert isinstance(error_of(lambda: client.poll("t")), RequestError)
-
-
-@pytest.mark.parametrize("early", [100, 102, 103, 199])
-def test_what_comes_before_the_answer_is_passed_over(early: int) -> None:
-    hint = head(early, Link="</f>; rel=preload")
-    with serving(lambda _: hint * 2 + reply(CSV)) as (server, client):
-        for _ in range(2):
-            assert fetch(client, f"{server.origin}/f") == (CSV, Downloaded(8, is_end_proven=True))
-        assert server.connections == 1
-
-
-def test_hints_without_an_end_are_given_up() -> None:
-    with serving(Close(head(103) * 100)) as (_, client):
-        assert isinstance(error_of(lambda: client.poll("t")), RequestError)
-
-
-def test_a_bomb_costs_no_memory_while_it_is_downloaded() -> None:
-    bomb = gzip.compress(bytes(300 << 20), compresslevel=1)
-    with serving(reply(bomb, Content_Encoding="gzip")) as (server, client):
-        tracemalloc.start()
-        client.download(f"{server.origin}/f", io.BytesIO())
-        _, peak = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-    assert peak < 3 * len(bomb) + (4 << 20)
-
-
-# --- Time -------------------------------------------------------------------------------------
-
-
-def dripping(server: Wire, start: bytes, piece: bytes, pause_seconds: float) -> Iterator[bytes]:
-    yield start
-    while server.pause(pause_seconds):
-        yield piece
-
-
-@pytest.mark.parametrize("call", ["poll", "download"])
-def test_a_body_that_drips_is_given_up_after_about_a_time_out(call: str) -> None:
-    with serving(b"", timeout_seconds=0.4) as (server, client):
-        server.handler = lambda _: Close(dripping(server, head() + b"{", b" ", 0.05))
-        url = f"{server.origin}/f"
-        began = time.monotonic()
-        error = error_of(lambda: client.poll("t") if call == "poll" else fetch(client, url))
-        assert time.monotonic() - began < 2
-        assert isinstance(error, RequestError | CutFileError)
-
-
-def test_an_error_page_that_drips_is_given_up_and_the_status_counts() -> None:
-    with serving(b"", timeout_seconds=0.3) as (server, client):
-        server.handler = lambda _: Close(dripping(server, head(500) + b"No", b"!", 0.05))
-        began = time.monotonic()
-        assert "HTTP 500" in str(error_of(lambda: client.poll("t")))
-        assert time.monotonic() - began < 2
-
-
-@pytest.mark.parametrize("answer", [b"", head()[:20], head(Content_Length=10)])
-def test_a_server_that_falls_silent_is_given_up_after_a_time_out(answer: bytes) -> None:
-    with serving(b"", timeout_seconds=0.3) as (server, client):
-        server.handler = lambda _: Close(dripping(server, answer, b"", 5))
-        began = time.monotonic()
-        error = error_of(lambda: client.poll("t"))
-        assert isinstance(error, RequestError)
-        assert time.monotonic() - began < 2
-
-
-def test_a_download_that_is_called_off_ends_at_the_next_piece() -> None:
-    with serving(b"") as (server, client):
-        server.handler = lambda _: Close(dripping(server, head(), b"x" * 70_000, 0.01))
-        error = error_of(
-            lambda: client.download(f"{server.origin}/f", io.BytesIO(), is_cancelled=lambda: True)
-        )
-        assert isinstance(error, CutFileError)
-
-
 # --- Connections ------------------------------------------------------------------------------
 
 
@@ -912,18 +564,6 @@ def test_one_connection_serves_all_calls_of_one_thread() -> None:
             error_of(lambda: client.poll("x"))
         assert len(server.requests) == 18
         assert server.connections == 1
-
-
-def test_the_thousandth_request_costs_as_much_as_the_first() -> None:
-    with serving(state("PENDING")) as (_, client):
-        client.poll("task-1")
-        gc.collect()
-        before = len(gc.get_objects())
-        for _ in range(1000):
-            client.poll("task-1")
-        gc.collect()
-        # The server keeps each request as three objects; a class has dozens.
-        assert len(gc.get_objects()) - before < 5000
 
 
 def test_a_connection_that_the_server_closed_meanwhile_is_opened_anew() -> None:
@@ -981,7 +621,8 @@ def test_neither_token_nor_signature_is_in_any_log_at_any_level(
         error_of(lambda: fetch(client, f"{server.origin}/f?a={SIGNATURE}"))
         error_of(lambda: fetch(client, f"{server.origin}/f?a='{SIGNATURE}'"))
         assert not answers
-    with serving(answer_with(f"no colon, {TOKEN} ?{SIGNATURE}".encode())) as (server, client):
+    odd_header = f"HTTP/1.1 200 OK\r\nno colon, {TOKEN} ?{SIGNATURE}\r\n\r\n"
+    with serving(Close(odd_header.encode() + CSV)) as (server, client):
         fetch(client, f"{server.origin}/f?{SIGNATURE}")
     with Wire(lambda _: reply(CSV)) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.origin.replace("//", f"//user:{SIGNATURE}@"))
