@@ -1,21 +1,18 @@
-"""Several states as one: the laws, what each contradiction becomes, and the command."""
+"""Several states as one: the laws, and what each contradiction becomes."""
 
 from __future__ import annotations
 
-import io
 import json
-import sys
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import cycle
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_advexport.commands.merge_states import main
 from tap_advexport.coverage.bookmark import parse_bookmark, render_bookmark
 from tap_advexport.coverage.merge import Reading, merge_coverages, merge_states
 from tap_advexport.coverage.plan import due, plan
@@ -30,9 +27,7 @@ from tap_advexport.coverage.state import (
 from tap_advexport.errors import StateError
 from tap_advexport.reports import Interval
 from tap_advexport.windows import DateWindow, Task, local_date, period_of
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.support.days import window
 
 NOW = datetime(2024, 4, 20, 12, tzinfo=UTC)
 FIRST = date(2024, 2, 25)
@@ -244,10 +239,6 @@ def test_whoever_goes_on_from_the_merged_state_is_due_what_no_machine_settled(
 # What single contradictions become
 
 
-def window(first: str, last: str | None = None) -> DateWindow:
-    return DateWindow(date.fromisoformat(first), date.fromisoformat(last or first))
-
-
 def exported(first: str, last: str, at: str) -> Exported:
     moment = datetime.fromisoformat(at).replace(tzinfo=UTC)
     return Exported(date.fromisoformat(first), date.fromisoformat(last), moment)
@@ -328,103 +319,3 @@ def test_streams_and_keys_of_others_are_kept_when_all_agree() -> None:
         "bookmarks": {"orders": {"y": 2}, "users": {"x": [1]}},
         "tap": "v1",
     }
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "words"),
-    [
-        (
-            {"bookmarks": {"users": {"x": 1}, "report_daily": {"settled": []}}},
-            {"bookmarks": {"users": {"x": 2}, "report_daily": {"settled": []}}},
-            "bookmarks.users",
-        ),
-        ({"bookmarks": {}, "tap": 1}, {"bookmarks": {}, "tap": 2}, "tap"),
-        ({"bookmarks": {}}, {"bookmarks": {"report_daily": {"x": 1}}}, "bookmarks.report_daily"),
-        (
-            {"bookmarks": {}},
-            {"bookmarks": {"report_daily": {"replication_key_value": "2024-01-01"}}},
-            "--start-date",
-        ),
-    ],
-)
-def test_what_cannot_be_joined_is_one_line(
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    one: dict[str, Any],
-    other: dict[str, Any],
-    words: str,
-) -> None:
-    code, error = run(tmp_path, capsys, one, other)
-    assert code == 1
-    assert isinstance(error, str)
-    assert error.startswith("tap-advexport-merge-states: ")
-    assert error.count("\n") == 1
-    assert words in error
-
-
-# The command
-
-
-def run(
-    folder: Path, capsys: pytest.CaptureFixture[str], *states: object, options: tuple[str, ...] = ()
-) -> tuple[int, Any]:
-    paths = [folder / f"{number}.json" for number in range(len(states))]
-    for path, state in zip(paths, states, strict=True):
-        path.write_text(json.dumps(state), "utf-8")
-    code = main([*map(str, paths), "--now", NOW.isoformat(), *options])
-    printed = capsys.readouterr()
-    return code, json.loads(printed.out) if code == 0 else printed.err
-
-
-def bookmark(*settled: tuple[str, str]) -> dict[str, Any]:
-    coverage = Coverage(settled=tuple(window(*each) for each in settled))
-    return {"bookmarks": {"report_daily": render_bookmark(coverage, rules())}}
-
-
-def test_shares_of_a_backfill_become_one_range(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    shares = [
-        bookmark(("2023-01-01", "2023-12-31")),
-        {"singer_state": bookmark(("2022-01-01", "2022-12-31"))},
-        {"completed": {"singer_state": bookmark(("2024-01-01", "2024-03-01"))}, "partial": {}},
-    ]
-    whole = bookmark(("2022-01-01", "2024-03-01"))
-    assert run(tmp_path, capsys, *shares) == (0, whole)
-    code, wrapped = run(tmp_path, capsys, *shares, options=("--meltano",))
-    assert (code, wrapped) == (0, {"singer_state": whole})
-
-
-def test_a_bookmark_alone_is_merged_from_the_start_date_on(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    alone = {"bookmarks": {"report_daily": {"replication_key_value": "2024-01-31"}}}
-    options = ("--start-date", "2024-01-01")
-    code, merged = run(
-        tmp_path, capsys, alone, bookmark(("2024-02-01", "2024-02-10")), options=options
-    )
-    assert code == 0
-    found = merged["bookmarks"]["report_daily"]
-    assert found["unsettled"] == [["2024-01-01", "2024-01-31", "2024-02-01T00:00:00Z"]]
-    assert found["replication_key_value"] == "2024-02-10"
-
-
-def test_one_of_the_states_may_come_from_standard_input(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    text = json.dumps(bookmark(("2024-02-01", "2024-02-10")))
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
-    path = tmp_path / "other.json"
-    path.write_text(json.dumps(bookmark(("2024-01-01", "2024-01-31"))), "utf-8")
-    assert main(["-", str(path), "--now", NOW.isoformat()]) == 0
-    assert json.loads(capsys.readouterr().out) == bookmark(("2024-01-01", "2024-02-10"))
-
-
-@pytest.mark.parametrize("arguments", [[], ["a.json", "a.json"], ["nope.json"], ["--meltan", "a"]])
-def test_a_wrong_command_line_is_one_line(
-    capsys: pytest.CaptureFixture[str], arguments: list[str]
-) -> None:
-    assert main(arguments) == 1
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    assert printed.err.count("\n") == 1
