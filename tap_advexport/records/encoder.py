@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from tap_advexport.records.caches import Cache
 from tap_advexport.records.cells import integer_value, number_text, number_value
-from tap_advexport.records.period_version import hash_sum, row_hashes
+from tap_advexport.records.period_version import digest_of, hash_sum, row_hashes
 from tap_advexport.records.row_key import HASH_BYTES, KeyImages, repeated_row_key, row_keys
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class Encoder(Generic[_Rows, Part]):
         runs = list(_runs(self._periods.read(columns["time"])))
         images = self._images.read(columns)
         hashers = list(map(hashlib.sha256, images))
-        keys = _numbered_keys(images, b"".join([h.digest() for h in hashers]), runs, repetitions)
+        keys = _numbered_keys(images, b"".join(map(digest_of, hashers)), runs, repetitions)
         hashes = row_hashes(hashers, columns)
         clicks = self._clicks.read(columns["clicks_aggr"])
         conversions = self._conversions.read(columns["conversions_aggr"])

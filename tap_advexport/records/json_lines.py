@@ -6,9 +6,8 @@ done for each row in Python itself.
 
 from __future__ import annotations
 
+from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Final
-
-import msgspec
 
 from tap_advexport.records.caches import Cache
 from tap_advexport.records.cells import integer_text
@@ -24,7 +23,6 @@ _UNCACHED: Final = COLUMN_NAMES[0]
 # The end of every line, behind the last digit of `row_key`.
 _TAIL: Final = b'"\n'
 _KINDS: Final = {column.name: column.kind for column in COLUMNS}
-_encode_text: Final = msgspec.json.Encoder().encode
 
 
 class JsonLines:
@@ -54,14 +52,15 @@ class JsonLines:
         self._to_row_key = Cache(
             _to_row_key(grid, is_first=not selected, is_dated="report_date" in columns)
         )
-        self._head = b"{" + (_prefix(_UNCACHED, is_first=True) if self._is_uncached_out else b"")
+        first = _prefix(_UNCACHED, is_first=True) if self._is_uncached_out else ""
+        self._head = ("{" + first).encode()
         self._between = _TAIL + self._head
 
     def encode(
         self, columns: Mapping[str, Sequence[str]], row_keys: Sequence[bytes]
     ) -> list[bytes]:
         """Give each line from behind `self._head` to the last digit of its key."""
-        uncached = [map(_encode_text, columns[_UNCACHED])] if self._is_uncached_out else []
+        uncached = [_text_fragments(columns[_UNCACHED])] if self._is_uncached_out else []
         fragments = [fragment(columns[name]) for name, fragment in self._fragments.items()]
         to_row_key = self._to_row_key.read(columns["time"])
         pieces = zip(*uncached, *fragments, to_row_key, row_keys, strict=True)
@@ -76,8 +75,8 @@ class JsonLines:
         return b"".join(parts)
 
 
-def _prefix(name: str, *, is_first: bool) -> bytes:
-    return f'{"" if is_first else ","}"{name}":'.encode()
+def _prefix(name: str, *, is_first: bool) -> str:
+    return f'{"" if is_first else ","}"{name}":'
 
 
 def _fragments(
@@ -87,13 +86,18 @@ def _fragments(
     prefix = _prefix(name, is_first=is_first)
     match _KINDS[name]:
         case Kind.TEXT:
-            return Cache(lambda cell: prefix + _encode_text(cell)).read
+            return Cache(lambda cell: (prefix + encode_basestring(cell)).encode()).read
         case Kind.TIME:
-            return Cache(lambda cell: prefix + _encode_text(grid.zoned(cell).isoformat())).read
+            return Cache(lambda cell: f'{prefix}"{grid.zoned(cell).isoformat()}"'.encode()).read
         case Kind.INTEGER:
-            return Cache(lambda cell: prefix + (integer_text(cell) or "null").encode()).read
+            return Cache(lambda cell: (prefix + (integer_text(cell) or "null")).encode()).read
         case Kind.NUMBER:
-            return lambda cells: _number_fragments(prefix.decode(), cells)
+            return lambda cells: _number_fragments(prefix, cells)
+
+
+def _text_fragments(cells: Sequence[str]) -> list[bytes]:
+    """Give each cell as JSON; there is no line feed in JSON's texts, so all are encoded at once."""
+    return "\n".join(map(encode_basestring, cells)).encode().split(b"\n")
 
 
 def _number_fragments(prefix: str, cells: Sequence[str]) -> list[bytes]:
@@ -107,8 +111,8 @@ def _number_fragments(prefix: str, cells: Sequence[str]) -> list[bytes]:
 
 def _to_row_key(grid: TimeGrid, *, is_first: bool, is_dated: bool) -> Callable[[str], bytes]:
     """Give what makes the part of a line from `report_date` to before `row_key`'s digits."""
-    to_digits = _prefix("row_key", is_first=is_first and not is_dated) + b'"'
+    to_digits = _prefix("row_key", is_first=is_first and not is_dated) + '"'
     if not is_dated:
-        return lambda _: to_digits
+        return lambda _: to_digits.encode()
     to_date = _prefix("report_date", is_first=is_first)
-    return lambda time: b'%b"%b"%b' % (to_date, str(grid.period(time)).encode(), to_digits)
+    return lambda time: f'{to_date}"{grid.period(time)}"{to_digits}'.encode()

@@ -7,6 +7,7 @@ it is a breaking change.
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from tap_advexport.records.netstrings import netstrings
@@ -28,11 +29,14 @@ _NUMBERS: Final = (
 )
 _LABEL: Final = "campaign"
 
+_update: Final = type(hashlib.sha256()).update
+digest_of: Final = type(hashlib.sha256()).digest
+
 _MODULUS: Final = 1 << 256
 _VERSION_DIGITS: Final = 32
 
 
-def row_hashes(key_hashers: Iterable[_Hash], columns: Mapping[str, Sequence[str]]) -> list[bytes]:
+def row_hashes(key_hashers: Sequence[_Hash], columns: Mapping[str, Sequence[str]]) -> list[bytes]:
     """Give the hash of all cells of each row; uses up the hashers.
 
     Args:
@@ -41,11 +45,8 @@ def row_hashes(key_hashers: Iterable[_Hash], columns: Mapping[str, Sequence[str]
     """
     cells = zip(*(columns[name] for name in (*_NUMBERS, _LABEL)), strict=True)
     rests = map(str.encode, map(",".join, cells))
-    hashes = []
-    for hasher, rest in zip(key_hashers, rests, strict=True):
-        hasher.update(rest)
-        hashes.append(hasher.digest())
-    return hashes
+    deque(map(_update, key_hashers, rests), maxlen=0)
+    return list(map(digest_of, key_hashers))
 
 
 def hash_sum(hashes: Iterable[bytes]) -> int:

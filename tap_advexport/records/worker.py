@@ -1,25 +1,25 @@
 """The process that converts one file: `python -m tap_advexport.records.worker ORDER`.
 
 Its stdin is the file and its stdout takes the lines. The last line of its stderr says what the file
-held, or what its fault is, as JSON like the order. It imports the core only, so that it starts in a
-tenth of a second.
+held, or what its fault is, as JSON like the order. It imports the core and the standard library
+only: what a process takes to start is paid for every large file.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import signal
 import sys
 import threading
-import traceback
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import date
 from typing import Final
 
-import msgspec
-
 from tap_advexport.errors import TapAdvexportError
-from tap_advexport.records.convert import Conversion, Converted, convert
+from tap_advexport.records.convert import Conversion, Converted, SpoolFormat, convert
+from tap_advexport.reports import Interval
 
 # The exit code when stderr has a fault. Python itself exits with 1, 2 or 120.
 FAULT_CODE: Final = 3
@@ -47,9 +47,23 @@ def main() -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     # Totals may be longer than what Python turns into text without being asked twice.
     sys.set_int_max_str_digits(0)
-    answer = _answer(msgspec.json.decode(sys.argv[1], type=Conversion))
-    sys.stderr.buffer.write(msgspec.json.encode(answer))
+    answer = _answer(_order(sys.argv[1]))
+    # Dates become texts.
+    sys.stderr.write(json.dumps(asdict(answer), default=str))
     sys.exit(FAULT_CODE if isinstance(answer, Fault) else 0)
+
+
+def _order(text: str) -> Conversion:
+    order = json.loads(text)
+    return Conversion(
+        interval=Interval(order["interval"]),
+        first=date.fromisoformat(order["first"]),
+        last=date.fromisoformat(order["last"]),
+        timezone=order["timezone"],
+        columns=tuple(order["columns"]),
+        is_end_proven=order["is_end_proven"],
+        spool_format=SpoolFormat(order["spool_format"]),
+    )
 
 
 def _end_with_parent() -> None:
@@ -69,6 +83,8 @@ def _answer(order: Conversion) -> Converted | Fault:
     except OSError as error:
         return Fault(OSError.__name__, error.strerror or type(error).__name__, error.errno)
     except Exception:  # noqa: BLE001 - a bug, raised where there is a log
+        import traceback  # noqa: PLC0415 - no other process needs it
+
         return Fault("", traceback.format_exc())
 
 
