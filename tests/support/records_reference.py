@@ -15,6 +15,9 @@ from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
+
+from tap_advexport.errors import InvalidRowError
 from tap_advexport.records.convert import Conversion, Converted, convert
 from tap_advexport.records.lines import ExportConstants, record_lines
 from tap_advexport.reports import Interval
@@ -157,6 +160,19 @@ def run(data: bytes, **changes: Any) -> Result:
 
 def run_rows(rows: Iterable[Row], **changes: Any) -> Result:
     return run(csv_bytes(rows), **changes)
+
+
+def one(**cells: str) -> dict[str, Any]:
+    """The record of a row with these cells."""
+    (record,) = run_rows([row(**cells)]).records
+    return record
+
+
+def refusal(data: bytes, **changes: Any) -> str:
+    """What is said of a file with an invalid row."""
+    with pytest.raises(InvalidRowError) as caught:
+        run(data, **changes)
+    return str(caught.value)
 
 
 def netstring(text: str) -> str:
