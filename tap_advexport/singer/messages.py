@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+import msgspec
 from singer_sdk.io_base import SingerWriter
 from singer_sdk.singerlib.encoding.simple import Message, StateMessage
 
@@ -30,7 +31,12 @@ class MessageWriter(SingerWriter):
 
     def write_message(self, message: Message) -> None:
         """Write one message as one line."""
-        self.write_lines(self.format_message(message).encode() + b"\n")
+        if isinstance(message, StateMessage):
+            # The SDK copies a message entry by entry, and a state has one for each unsettled day.
+            line = msgspec.json.encode({"type": "STATE", "value": message.value})
+        else:
+            line = self.format_message(message).encode()
+        self.write_lines(line + b"\n")
         self.is_state_last = isinstance(message, StateMessage)
 
     def write_lines(self, lines: bytes) -> None:
