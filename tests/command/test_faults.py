@@ -26,7 +26,7 @@ DAYS = {f"2024-02-0{day}" for day in range(1, 7)}
 # These strike when the API has more to do than it takes: see below.
 LIMITS = {"limit-400", "limit-403", "limit-409", "limit-429", "limit-error"}
 LOADED = {*LIMITS, "quota-403", "quota-429"}
-# A task that is unknown may become visible within two minutes (test_runner.py, in virtual time).
+# A task that is unknown may become visible within two minutes (test_recovery.py, in virtual time).
 LASTING = {"task-404"}
 CASES = [
     (fault.name, str(endpoint))

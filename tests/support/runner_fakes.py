@@ -11,6 +11,13 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from tap_advexport.api.answers import Finished, Unfinished
 from tap_advexport.api.bodies import Downloaded
+from tap_advexport.errors import (
+    FileNotFoundYetError,
+    RejectedError,
+    RequestError,
+    TaskError,
+    TaskNotFoundError,
+)
 from tap_advexport.exports.job import (
     Abandoned,
     CircuitBreaker,
@@ -281,3 +288,27 @@ def adopted(first: int, last: int | None = None, *, hours_old: float = 1) -> Exp
     submitted_at = START - timedelta(hours=hours_old)
     days = window(first, last)
     return Export(days, task=Task("old", days, submitted_at), is_adopted=True)
+
+
+# Some of what an API answers.
+
+NEVER = float("inf")
+PENDING = Unfinished("PENDING", is_known=True)
+ODD = Unfinished("HIBERNATING", is_known=False)
+ERROR = RejectedError("the API answers ERROR", refusal="ERROR", said="ERROR")
+BAD_REQUEST = RejectedError("HTTP 400 too old", refusal="HTTP 400", said="HTTP 400 too old")
+FAILURE = TaskError("its state is FAILURE", refusal="FAILURE", said="FAILURE")
+NO_TASK = TaskNotFoundError("HTTP 404")
+NO_FILE = FileNotFoundYetError("HTTP 403")
+LOST = RequestError("the connection failed")
+
+
+def throttled(retry_after: float | None = None) -> RequestError:
+    return RequestError("HTTP 429", retry_after_seconds=retry_after, is_throttled=True)
+
+
+def on_days_of(error: Exception, *texts: str) -> Callable[[DateWindow], object]:
+    """Fail windows that hold one of these days of March; all others work."""
+    return lambda window: (
+        error if any(window.first.day <= int(text) <= window.last.day for text in texts) else None
+    )

@@ -3,58 +3,29 @@
 from __future__ import annotations
 
 import logging
-from datetime import date, timedelta
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import pytest
 
-from tap_advexport.api.answers import Finished, Unfinished
 from tap_advexport.errors import (
     AuthorizationError,
     ConfigError,
-    CutFileError,
     FileError,
-    FileNotFoundYetError,
-    IncompleteError,
-    InvalidHeaderError,
-    InvalidRowError,
     OutputError,
-    RejectedError,
-    RequestError,
     TaskError,
-    TaskNotFoundError,
 )
-from tap_advexport.exports.job import CircuitBreaker, Phase, Ready, Submitted
-from tap_advexport.exports.policy import Export
-from tap_advexport.windows import DateWindow
-from tests.support.runner_fakes import Rig, Takes, Told, adopted, wanted
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-
-NEVER = float("inf")
-PENDING = Unfinished("PENDING", is_known=True)
-ODD = Unfinished("HIBERNATING", is_known=False)
-ERROR = RejectedError("the API answers ERROR", refusal="ERROR", said="ERROR")
-BAD_REQUEST = RejectedError("HTTP 400 too old", refusal="HTTP 400", said="HTTP 400 too old")
-FAILURE = TaskError("its state is FAILURE", refusal="FAILURE", said="FAILURE")
-NO_TASK = TaskNotFoundError("HTTP 404")
-NO_FILE = FileNotFoundYetError("HTTP 403")
-LOST = RequestError("the connection failed")
-
-
-def throttled(retry_after: float | None = None) -> RequestError:
-    return RequestError("HTTP 429", retry_after_seconds=retry_after, is_throttled=True)
-
-
-def on_days_of(error: Exception, *texts: str) -> Callable[[DateWindow], object]:
-    """Fail windows that hold one of these days of March; all others work."""
-    return lambda window: (
-        error if any(window.first.day <= int(text) <= window.last.day for text in texts) else None
-    )
-
+from tap_advexport.exports.job import CircuitBreaker, Ready, Submitted
+from tests.support.runner_fakes import (
+    LOST,
+    NEVER,
+    ODD,
+    PENDING,
+    Rig,
+    Takes,
+    Told,
+    adopted,
+    wanted,
+)
 
 # --- When all goes well -----------------------------------------------------------------------
 
@@ -73,45 +44,6 @@ def test_a_task_is_told_before_anything_else_is_told_of_it() -> None:
     assert [type(event) for event in told.events] == [Submitted, Ready]
 
 
-def test_no_more_exports_are_in_flight_than_may_be() -> None:
-    rig = Rig(at_once=3)
-    rig.api.always["poll"] = Takes(7)
-    most = 0
-    for _ in rig.events(*(wanted(day) for day in range(1, 20))):
-        phases = [job.phase for job in rig.runner.jobs]
-        most = max(most, len(phases) - phases.count(Phase.CONVERT) - phases.count(Phase.READY))
-    assert most == 3
-    assert rig.api.times("submit")[3] >= 7
-
-
-def test_files_that_nobody_takes_bound_what_is_demanded() -> None:
-    rig = Rig(at_once=2)
-    events = rig.runner.events(wanted(day) for day in range(1, 20))
-    taken = [event for _, event in zip(range(8), events, strict=False)]
-    ready = [event for event in taken if isinstance(event, Ready)]
-    assert len(ready) == 4
-    assert rig.api.count("submit") == 4
-
-
-def test_an_export_that_comes_back_waits_for_room_at_the_api() -> None:
-    rig = Rig(at_once=2)
-    rig.api.script["convert"] = [Takes(20, InvalidRowError("line 2")) for _ in range(2)]
-    rig.api.always["poll"] = Takes(100)
-    open_at_demands = []
-
-    def count(_: object) -> None:
-        busy = {Phase.POLL, Phase.DOWNLOAD}
-        jobs = rig.runner.jobs
-        open_at_demands.append(
-            sum(f.phase in busy or (f.phase is Phase.SUBMIT and f.work is not None) for f in jobs)
-        )
-
-    rig.api.always["submit"] = count
-    assert len(rig.run(*(wanted(day) for day in range(1, 9))).ready) == 8
-    assert len(open_at_demands) == 10
-    assert max(open_at_demands) == 2
-
-
 def test_a_slow_export_holds_no_other_up() -> None:
     rig = Rig(at_once=2)
     rig.api.always["poll"] = lambda task: (
@@ -123,47 +55,6 @@ def test_a_slow_export_holds_no_other_up() -> None:
 
 
 # --- Requests ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kind", ["submit", "poll"])
-def test_a_lost_request_is_sent_again_with_growing_pauses(kind: str) -> None:
-    rig = Rig()
-    rig.api.script[kind] = [LOST, LOST, LOST]
-    told = rig.run(wanted(1))
-    assert told.ready
-    times = rig.api.times(kind)
-    assert [b - a for a, b in pairwise(times)] == [0.25, 0.5, 1.0]
-
-
-def test_a_lost_download_is_sent_again_and_the_task_not_asked_for_another_url() -> None:
-    rig = Rig()
-    rig.api.script["download"] = [LOST]
-    assert rig.run(wanted(1)).ready
-    assert rig.api.count("poll") == 1
-
-
-def test_a_lost_demand_is_sent_again_and_the_log_says_that_a_task_may_exist(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    rig = Rig()
-    rig.api.script["submit"] = [LOST]
-    assert rig.run(wanted(1)).submitted == ["task-2"]
-    assert "a task may exist there all the same" in caplog.text
-
-
-def test_a_request_out_of_tries_fails_the_window_unsplit_and_keeps_the_task() -> None:
-    rig = Rig(request_attempts=4)
-    rig.api.always["poll"] = lambda task: LOST if task == "task-1" else None
-    told = rig.run(wanted(1, 7), wanted(8))
-    assert told.failed == {"2024-03-01..2024-03-07": "the connection failed"}
-    assert told.pending == ["task-1"]
-    assert rig.api.asked("poll").count("task-1") == 4
-
-
-def test_an_answer_in_between_lets_the_tries_begin_anew() -> None:
-    rig = Rig(request_attempts=2)
-    rig.api.script["poll"] = [LOST, PENDING, LOST, PENDING, LOST, PENDING]
-    assert rig.run(wanted(1)).ready
 
 
 def test_a_request_that_never_ends_is_given_up_and_sent_again() -> None:
@@ -233,298 +124,7 @@ def test_nothing_is_begun_by_a_slow_reader_before_a_refusal_that_came_meanwhile(
     assert rig.api.count("poll") == 1
 
 
-# --- 429 --------------------------------------------------------------------------------------
-
-
-def test_a_429_slows_all_requests_as_one_however_many_are_in_flight() -> None:
-    rig = Rig(at_once=8)
-    rig.api.script["submit"] = [throttled()] * 8
-    told = rig.run(*(wanted(day) for day in range(1, 9)))
-    assert len(told.ready) == 8
-    times = rig.api.times("submit")
-    # Eight refusals of requests sent together are one pause, and then one request goes ahead.
-    assert times[8] == 0.25
-    assert rig.api.count("submit") == 16
-
-
-def test_after_a_429_one_request_goes_ahead_before_the_others() -> None:
-    rig = Rig(at_once=4)
-    rig.api.script["submit"] = [*[throttled()] * 4, Takes(3)]
-    rig.run(*(wanted(day) for day in range(1, 5)))
-    times = rig.api.times("submit")
-    assert times[4] == 0.25
-    assert times[5] == 3.25
-
-
-def test_refusals_one_after_another_make_the_pause_grow() -> None:
-    rig = Rig(request_attempts=8)
-    rig.api.script["submit"] = [throttled()] * 4
-    rig.run(wanted(1))
-    times = rig.api.times("submit")
-    assert [b - a for a, b in pairwise(times)] == [0.25, 0.5, 1.0, 2.0]
-
-
-@pytest.mark.parametrize(("asked_for", "paused"), [(7.0, 7.25), (86400.0, 600.25)])
-@pytest.mark.parametrize("make", [throttled, lambda s: RequestError("503", retry_after_seconds=s)])
-def test_what_the_server_asks_for_is_waited_and_at_most_ten_minutes(
-    make: Callable[[float], RequestError], asked_for: float, paused: float
-) -> None:
-    rig = Rig()
-    rig.api.script["poll"] = [make(asked_for)]
-    rig.run(wanted(1))
-    first, second = rig.api.times("poll")
-    assert second - first == pytest.approx(paused)
-
-
-def test_a_retry_after_of_one_request_that_is_no_429_stops_no_other() -> None:
-    rig = Rig()
-    rig.api.script["submit"] = [RequestError("503", retry_after_seconds=100)]
-    told = rig.run(wanted(1), *(wanted(day) for day in range(2, 6)))
-    assert told.ready[-1] == "2024-03-01"
-    assert rig.api.times("submit")[-2] < 50
-
-
-def test_an_api_that_only_answers_429_is_given_up() -> None:
-    rig = Rig(at_once=4)
-    rig.api.always["submit"] = throttled(1)
-    with pytest.raises(IncompleteError):
-        rig.run(*(wanted(day) for day in range(1, 20)))
-    assert rig.api.count("submit") <= 4 * 7
-
-
-def test_an_api_that_answers_429_from_some_moment_on_is_given_up_by_time() -> None:
-    rig = Rig(at_once=4, export_timeout_seconds=900)
-    rig.api.script["submit"] = [None]
-    rig.api.always["submit"] = throttled()
-    told = rig.run(*(wanted(day) for day in range(6, 0, -1)))
-    assert told.ready == ["2024-03-06"]
-    assert list(told.failed) == ["2024-03-01..2024-03-05"]
-    assert told.failed["2024-03-01..2024-03-05"].endswith("run again later")
-    assert rig.clock.seconds - 1000 < 3 * 900
-
-
-@pytest.mark.parametrize("at_once", [1, 4])
-@pytest.mark.parametrize("task_seconds", [1, 150])
-def test_an_api_that_takes_one_submission_a_minute_is_slow_and_not_down(
-    task_seconds: float, at_once: int
-) -> None:
-    rig = Rig(at_once=at_once)
-    accepted: list[float] = []
-
-    def submit(_: object) -> object:
-        if accepted and rig.clock.seconds < accepted[-1] + 60:
-            return throttled()
-        accepted.append(rig.clock.seconds)
-        return None
-
-    def poll(_: object) -> object:
-        begun = accepted[len(rig.api.windows) - 1 :] or accepted[-1:]
-        return PENDING if rig.clock.seconds < begun[0] + task_seconds else None
-
-    rig.api.always |= {"submit": submit, "poll": poll}
-    told = rig.run(*(wanted(day) for day in range(7, 0, -1)))
-    assert len(told.ready) == 7
-    assert rig.api.count("submit") <= 7 + 4 * 7
-
-
-# --- Limits and refusals ------------------------------------------------------------------------
-
-
-class OneAtATime:
-    """Runs so many tasks at once, for a while each, and refuses all others."""
-
-    def __init__(self, rig: Rig, error: Exception, seconds: float, most: int = 1) -> None:
-        self._rig, self._error, self._seconds, self._most = rig, error, seconds, most
-        self._ends: dict[str, float] = {}
-
-    def submit(self, _: object) -> object:
-        now = self._rig.clock.seconds
-        if sum(end > now for end in self._ends.values()) >= self._most:
-            return self._error
-        self._ends[f"task-{len(self._rig.api.windows)}"] = now + self._seconds
-        return None
-
-    def poll(self, task: object) -> object:
-        return PENDING if self._rig.clock.seconds < self._ends[str(task)] else None
-
-
-@pytest.mark.parametrize("most", [1, 2])
-@pytest.mark.parametrize("seconds", [1, 40, 600])
-@pytest.mark.parametrize(
-    "error",
-    [BAD_REQUEST, ERROR, throttled(), AuthorizationError("HTTP 403", status=403)],
-    ids=["400", "ERROR", "429", "403"],
-)
-def test_one_task_at_a_time_brings_all_days_with_few_submissions_in_vain(
-    error: Exception, seconds: float, most: int
-) -> None:
-    rig = Rig(at_once=4)
-    api = OneAtATime(rig, error, seconds, most)
-    rig.api.always |= {"submit": api.submit, "poll": api.poll}
-    told = rig.run(*(week(number) for number in range(7, 0, -1)))
-    assert sorted(told.ready) == [str(week(number).window) for number in range(1, 8)]
-    assert rig.api.count("submit") <= 3 * 7
-    assert rig.clock.seconds - 1000 < 1.5 * 7 * seconds / most + 60
-
-
-def week(number: int) -> Export:
-    first = date(2024, 1, 1) + timedelta(weeks=number)
-    return Export(DateWindow(first, first + timedelta(days=6)))
-
-
-def before(day: date, error: RejectedError) -> Callable[[DateWindow], object]:
-    """Refuse windows that hold days before this one."""
-    return lambda window: error if window.first < day else None
-
-
-@pytest.mark.parametrize("error", [BAD_REQUEST, ERROR], ids=["400", "ERROR"])
-@pytest.mark.parametrize("kept", [date(2026, 8, 23), date(2026, 8, 24), date(2026, 8, 27)])
-def test_a_start_three_years_before_what_is_kept_brings_all_there_is_with_few_refusals(
-    kept: date, error: RejectedError
-) -> None:
-    rig = Rig(at_once=4)
-    submit = before(kept, error)
-    rig.api.always |= {"submit": submit, "poll": Takes(0.5)}
-    last = date(2026, 11, 25)
-    ends = [last - timedelta(weeks=number) for number in range(170)]
-    told = rig.run(*(Export(DateWindow(end - timedelta(days=6), end)) for end in ends))
-    came = [event.window for event in told.events if isinstance(event, Ready)]
-    assert min(window.first for window in came) == kept
-    assert sum(window.days for window in came) == (last - kept).days + 1
-    refused = [asked for asked in rig.api.asked("submit") if date.fromisoformat(asked[:10]) < kept]
-    # An ERROR may be one of a moment, and is tried three times until it has taught.
-    assert len(refused) <= (30 if error is BAD_REQUEST else 45)
-    [(window, reason)] = told.failed.items()
-    assert window == f"{ends[-1] - timedelta(days=6)}..{kept - timedelta(days=1)}"
-    assert reason == (
-        f"the API refuses these days: {error.said}; newer days work: set start_date to {kept}"
-    )
-
-
-def test_one_refused_day_costs_one_day() -> None:
-    rig = Rig(at_once=4)
-    rig.api.always["submit"] = on_days_of(BAD_REQUEST, "9")
-    told = rig.run(*(wanted(day - 6, day) for day in (28, 21, 14, 7)))
-    assert told.failed == {"2024-03-09": "the API refuses these days: HTTP 400 too old"}
-
-
-def test_days_that_are_refused_in_vain_do_not_stop_older_ones_that_work() -> None:
-    rig = Rig(at_once=2)
-    rig.api.always["submit"] = on_days_of(BAD_REQUEST, "9", "10", "11")
-    told = rig.run(*(wanted(day) for day in range(28, 0, -1)))
-    assert list(told.failed) == ["2024-03-09..2024-03-11"]
-    assert len(told.ready) == 25
-
-
-def test_newer_windows_go_first_also_after_a_split_and_after_later() -> None:
-    rig = Rig(at_once=1)
-    rig.api.script["submit"] = [BAD_REQUEST]
-    rig.run(*(wanted(day - 6, day) for day in (28, 21, 14)))
-    assert rig.api.asked("submit") == [
-        "2024-03-22..2024-03-28",
-        "2024-03-25..2024-03-28",
-        "2024-03-22..2024-03-24",
-        "2024-03-15..2024-03-21",
-        "2024-03-08..2024-03-14",
-    ]
-
-
-# --- More requests ------------------------------------------------------------------------------
-
-
-def test_a_dead_proxy_is_one_line_and_quick(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.WARNING)
-    rig = Rig(at_once=4, request_attempts=8)
-    rig.api.always["submit"] = RequestError(
-        "the proxy does not connect", is_setup=True, has_arrived=False, advice="check HTTPS_PROXY"
-    )
-    with pytest.raises(ConfigError, match="the proxy does not connect; check HTTPS_PROXY"):
-        rig.run(*(wanted(day) for day in range(7, 0, -1)))
-    assert rig.clock.seconds - 1000 < 2
-    assert not caplog.text
-
-
-def test_only_what_may_have_arrived_is_said_to_have_left_a_task(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    rig = Rig()
-    rig.api.script["submit"] = [RequestError("the connection is refused", has_arrived=False)]
-    rig.run(wanted(1))
-    assert "a task may exist" not in caplog.text
-
-
 # --- Tasks ------------------------------------------------------------------------------------
-
-
-def test_a_task_that_fails_is_demanded_anew_and_let_go() -> None:
-    rig = Rig()
-    rig.api.script["poll"] = [TaskError("FAILURE")]
-    told = rig.run(wanted(1))
-    assert told.abandoned == ["task-1"]
-    assert told.submitted == ["task-1", "task-2"]
-    assert told.ready
-
-
-@pytest.mark.parametrize("kind", ["submit", "poll"])
-def test_a_window_whose_tasks_fail_is_split_down_to_the_bad_day(kind: str) -> None:
-    breaker = CircuitBreaker(succeeded=1)
-    rig = Rig(at_once=2, export_attempts=2, circuit_breaker=breaker)
-    fails = on_days_of(ERROR if kind == "submit" else TaskError("stuck"), "3")
-
-    def answer(of: object) -> object:
-        return fails(rig.api.windows[of] if isinstance(of, str) else cast("DateWindow", of))
-
-    rig.api.always[kind] = answer
-    told = rig.run(wanted(1, 7))
-    assert list(told.failed) == ["2024-03-03"]
-    assert sorted(told.ready) == ["2024-03-01", "2024-03-02", "2024-03-04..2024-03-07"]
-
-
-def late(rig: Rig, seconds: float, error: object) -> Callable[[object], object]:
-    """What is asked for is not visible before so many seconds are over."""
-    return lambda _: error if rig.clock.seconds < 1000.0 + seconds else None
-
-
-@pytest.mark.parametrize("seconds", [0.3, 1.5, 20, 110])
-@pytest.mark.parametrize(
-    ("kind", "error"), [("poll", NO_TASK), ("poll", Finished(None)), ("download", NO_FILE)]
-)
-def test_what_becomes_visible_within_two_minutes_takes_one_submission(
-    kind: str, error: object, seconds: float
-) -> None:
-    rig = Rig()
-    rig.api.always[kind] = late(rig, seconds, error)
-    told = rig.run(wanted(1, 7), wanted(8, 14))
-    assert len(told.ready) == 2
-    assert rig.api.count("submit") == 2
-    assert rig.clock.seconds - 1000 < 2 * seconds + 2
-
-
-@pytest.mark.parametrize(
-    ("kind", "error"), [("poll", NO_TASK), ("poll", Finished(None)), ("download", NO_FILE)]
-)
-def test_what_stays_invisible_is_submitted_again_after_two_minutes(
-    kind: str, error: object
-) -> None:
-    rig = Rig()
-    rig.api.always[kind] = lambda of: error if "task-1" in str(of) else None
-    told = rig.run(wanted(1))
-    assert told.submitted == ["task-1", "task-2"]
-    assert told.abandoned == ["task-1"]
-    times = [at for at in rig.api.times("poll") if at < 120.5]
-    pauses = [b - a for a, b in pairwise(times)]
-    assert len(times) <= 14
-    assert pauses[1:6] == [0.25, 0.5, 1.0, 2.0, 4.0][: len(pauses[1:6])] or pauses[:5] == sorted(
-        pauses[:5]
-    )
-    assert 120 <= rig.api.times("submit")[1] < 122
-
-
-def test_an_adopted_task_that_is_unknown_is_submitted_again_at_once() -> None:
-    rig = Rig()
-    rig.api.script["poll"] = [NO_TASK]
-    rig.run(adopted(1))
-    assert rig.api.times("submit")[0] < 1
 
 
 def test_a_task_in_an_unknown_state_is_waited_for_until_the_time_is_over(
@@ -560,54 +160,6 @@ def test_a_long_task_is_not_looked_at_more_often_than_the_interval_asks_for() ->
     rig.api.always["poll"] = lambda _: PENDING if rig.clock.seconds < 8200 else None
     rig.run(wanted(1))
     assert 120 <= rig.api.count("poll") <= 160
-
-
-# --- Files ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kind", ["download", "convert"])
-@pytest.mark.parametrize("error", [FileError("HTTP 403"), CutFileError("cut")])
-def test_a_file_that_is_none_is_downloaded_from_a_fresh_url(kind: str, error: Exception) -> None:
-    rig = Rig()
-    rig.api.script[kind] = [error]
-    told = rig.run(wanted(1))
-    assert told.submitted == ["task-1"]
-    assert rig.api.asked("poll") == ["task-1", "task-1"]
-    assert told.ready
-
-
-def test_fresh_urls_in_vain_lead_to_another_task_and_then_to_a_split() -> None:
-    rig = Rig(export_attempts=2, circuit_breaker=CircuitBreaker(succeeded=1))
-    rig.api.always["convert"] = on_days_of(CutFileError("cut"), "1")
-    told = rig.run(wanted(1, 2))
-    assert told.ready == ["2024-03-02"]
-    assert told.failed == {"2024-03-01": "cut"}
-    assert rig.api.count("download") == 3 * 2 * 2 + 1
-
-
-def test_an_invalid_row_is_demanded_anew_once_then_split_down_to_its_day() -> None:
-    rig = Rig(circuit_breaker=CircuitBreaker(succeeded=1))
-    rig.api.always["convert"] = on_days_of(InvalidRowError("line 7, column clicks_aggr"), "4")
-    told = rig.run(wanted(1, 7))
-    assert told.failed == {"2024-03-04": "line 7, column clicks_aggr"}
-    assert sorted(told.ready) == ["2024-03-01..2024-03-03", "2024-03-05", "2024-03-06..2024-03-07"]
-    assert rig.api.asked("submit").count("2024-03-01..2024-03-07") == 2
-
-
-def test_an_invalid_header_is_demanded_anew_once_then_the_run_ends_without_a_split() -> None:
-    rig = Rig()
-    rig.api.always["convert"] = InvalidHeaderError("column cr is missing")
-    with pytest.raises(InvalidHeaderError):
-        rig.run(wanted(1, 7))
-    assert rig.api.asked("submit") == ["2024-03-01..2024-03-07"] * 2
-
-
-def test_a_spool_that_cannot_be_written_ends_the_run() -> None:
-    for kind in ("download", "convert"):
-        rig = Rig()
-        rig.api.script[kind] = [OSError(28, "No space left on device")]
-        with pytest.raises(OutputError, match="No space left on device"):
-            rig.run(wanted(1))
 
 
 # --- Adoption ---------------------------------------------------------------------------------
@@ -657,87 +209,6 @@ def test_an_adopted_task_out_of_tries_stays_for_the_next_run() -> None:
     told = rig.run(adopted(1), wanted(2))
     assert told.failed == {"2024-03-01": "the connection failed"}
     assert told.abandoned == []
-
-
-# --- An API that does not work ----------------------------------------------------------------
-
-
-@pytest.mark.parametrize("at_once", [1, 4, 32])
-@pytest.mark.parametrize(
-    ("kind", "error"),
-    [
-        ("submit", LOST),
-        ("poll", FAILURE),
-        ("poll", NO_TASK),
-        ("poll", PENDING),
-        ("poll", LOST),
-        ("download", FileError("HTML")),
-        ("download", NO_FILE),
-        ("convert", CutFileError("cut")),
-        ("convert", InvalidRowError("line 2")),
-    ],
-)
-def test_an_api_that_is_down_is_not_asked_for_ever(kind: str, error: object, at_once: int) -> None:
-    rig = Rig(at_once=at_once, export_timeout_seconds=130)
-    rig.api.always[kind] = error
-    with pytest.raises(IncompleteError) as caught:
-        rig.run(*(wanted(1, 28) for _ in range(200)))
-    assert "the API does not work" in str(caught.value)
-    assert "\n" not in str(caught.value)
-    # Requests that are lost may be an outage of a moment, which is waited for.
-    most = 4 * at_once if kind == "submit" else 44 + 3 * at_once
-    assert rig.api.count("submit") <= most
-    assert rig.circuit_breaker.is_given_up
-
-
-@pytest.mark.parametrize("at_once", [1, 4, 32])
-@pytest.mark.parametrize("error", [ERROR, BAD_REQUEST], ids=["ERROR", "400"])
-def test_an_api_that_refuses_everything_gets_a_few_dozen_submissions(
-    error: Exception, at_once: int
-) -> None:
-    rig = Rig(at_once=at_once)
-    rig.api.always["submit"] = error
-    days = range(28, 0, -7)
-    told = rig.run(*(wanted(max(day - 6, 1), day) for day in days))
-    assert len(told.failed) == 1
-    assert "the API refuses these days" in told.failed["2024-03-01..2024-03-28"]
-    assert rig.api.count("submit") <= 24 + at_once
-
-
-def test_tasks_that_are_revoked_twice_and_then_work_fail_no_window_however_many() -> None:
-    rig = Rig(at_once=32)
-    seen: dict[str, int] = {}
-
-    def poll(task: object) -> object:
-        window = str(rig.api.windows[str(task)])
-        seen[window] = seen.get(window, 0) + 1
-        return TaskError("its state is REVOKED") if seen[window] <= 2 else None
-
-    rig.api.always["poll"] = poll
-    told = rig.run(*(wanted(day) for day in range(31, 0, -1)))
-    assert len(told.ready) == 31
-    assert not told.failed
-
-
-def test_what_a_file_says_is_told_without_the_token() -> None:
-    rig = Rig(circuit_breaker=CircuitBreaker(succeeded=1))
-    rig.api.always["convert"] = InvalidRowError("line 2: t0ken")
-    assert rig.run(wanted(1), wanted(2, 3), wanted(4)).failed["2024-03-01"] == "line 2: ***"
-
-
-def test_exports_under_way_are_ended_before_a_broken_api_ends_the_run() -> None:
-    rig = Rig(at_once=2, request_attempts=1)
-    rig.api.always["submit"] = lambda window: None if window.first.day == 1 else LOST
-    rig.api.always["poll"] = Takes(50)
-    told = rig.run(*(wanted(day) for day in range(1, 6)))
-    assert "2024-03-01" in told.ready
-
-
-def test_one_success_lets_every_other_window_have_its_turn() -> None:
-    rig = Rig(at_once=2, request_attempts=1)
-    rig.api.always["submit"] = lambda window: None if window.first.day == 1 else LOST
-    told = rig.run(*(wanted(day) for day in range(1, 20)))
-    assert len(told.failed) == 18
 
 
 # --- The end ----------------------------------------------------------------------------------

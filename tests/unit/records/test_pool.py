@@ -8,32 +8,29 @@ import select
 import signal
 import subprocess
 import sys
-import tempfile
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING
 
 import pytest
 
 from advexport_sandbox import Sandbox, SandboxConfig
 from tap_advexport.errors import (
     CutFileError,
-    FileError,
-    InvalidFileError,
     InvalidHeaderError,
     InvalidRowError,
     OutputError,
 )
-from tap_advexport.exports.conversion import PACKED_FACTOR, Conversions
 from tap_advexport.records.convert import SpoolFormat, convert
-from tap_advexport.records.pool import CHILD_COMMAND, ConversionProcesses
+from tap_advexport.records.pool import ConversionProcesses
+from tests.support.conversion_processes import spool, started_by_shell
 from tests.support.paths import ROOT
-from tests.support.records_reference import COLUMNS, conversion, csv_bytes, row, run
+from tests.support.records_reference import conversion, csv_bytes, row, run
 from tests.support.tap_process import tap_on
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from tap_advexport.errors import TapAdvexportError
     from tap_advexport.records.convert import Converted
@@ -41,24 +38,11 @@ if TYPE_CHECKING:
 ROWS = [row(aff_sub_id=str(number), time="2017-10-02 00:00") for number in range(500)]
 
 
-@contextmanager
-def spool(content: bytes = b"") -> Iterator[BinaryIO]:
-    with tempfile.TemporaryFile() as file:
-        file.write(content)
-        file.flush()
-        yield cast("BinaryIO", file)
-
-
 def convert_all(processes: ConversionProcesses, data: bytes) -> tuple[Converted, bytes]:
     with spool(data) as source, spool(b"what was there before") as lines:
         converted = processes.convert(source, lines, conversion())
         lines.seek(0)
         return converted, lines.read()
-
-
-def started_by_shell(script: str) -> Sequence[str]:
-    """A command that does something before, or in place of, a conversion process."""
-    return ("sh", "-c", f'{script}; exec "$@"', "sh", *CHILD_COMMAND)
 
 
 @pytest.fixture
@@ -149,66 +133,6 @@ def test_a_process_that_is_killed_twice_is_one_error_that_says_so() -> None:
         convert_all(processes, csv_bytes(ROWS))
 
 
-# Reads and writes as a process may have done in the middle of a file, and ends in some way.
-HALF_WAY = """
-import os, sys
-length, way, mark = sys.argv[1:4]
-source = open(0, "rb", buffering=0)
-source.seek(0)
-source.read(int(length))
-open(1, "wb", buffering=0).write(b'{"aff_sub_id":"from a process that died"}\\n{"aff_sub')
-match way:
-    case "is killed and has no successor":
-        if os.path.exists(mark):
-            sys.exit("no second process")
-        open(mark, "x").close()
-        os.kill(os.getpid(), 9)
-    case "exits":
-        sys.exit(1)
-    case "says nonsense":
-        sys.exit(0)
-"""
-
-
-@pytest.mark.parametrize(
-    "way",
-    [
-        "cannot be started",
-        "cannot be imported",
-        "is killed and has no successor",
-        "exits",
-        "says nonsense",
-    ],
-)
-@pytest.mark.parametrize("row_count", [0, 100, 4000])
-def test_after_a_process_that_failed_a_file_is_converted_from_its_first_byte(
-    way: str, row_count: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    # Rows of 128 bytes behind a header of 256, so that every buffer ends where a row ends: what a
-    # buffer holds and what comes behind the process's last read join to a file that looks whole.
-    header = [*COLUMNS, "x" * (256 - len(csv_bytes([])) - 1)]
-    padding = "-" * (128 - len(csv_bytes([row(aff_sub_id="0000")])) + len(csv_bytes([])) - 2)
-    rows = [row(aff_sub_id=f"{number:04}{padding}") for number in range(5000)]
-    data = csv_bytes(rows, header=header)
-    length = 256 + 128 * row_count
-    assert len(data) == 256 + 128 * len(rows)
-    command = {
-        "cannot be started": ("/no/such/program",),
-        "cannot be imported": (sys.executable, "-c", "import no_such_module"),
-    }.get(way, (sys.executable, "-c", HALF_WAY, str(length), way, str(tmp_path / "mark")))
-    conversions = Conversions(1, ConversionProcesses(command))
-    expected = run(data)
-    with closing(conversions), spool(data) as source, spool() as lines:
-        # As the tap may have read it already, so that a buffer holds its beginning.
-        source.seek(0)
-        source.read(2)
-        for _ in range(2):
-            converted = conversions.convert(source, lines, conversion(), len(data))
-            lines.seek(0)
-            assert (converted, lines.read()) == (expected.converted, expected.spool)
-    assert [record.levelname for record in caplog.records] == ["WARNING"]
-
-
 def test_a_process_does_not_know_the_token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TAP_ADVEXPORT_AUTH_TOKEN", "secret-token")
     known = tmp_path / "known"
@@ -291,30 +215,6 @@ def test_a_process_imports_the_core_only() -> None:
     assert b"tap_advexport.records.convert" in found.split()
     heavy = {b"singer_sdk", b"requests", b"msgspec", b"click", b"pyarrow", b"socket", b"logging"}
     assert heavy.isdisjoint(found.split())
-
-
-@pytest.mark.parametrize(
-    ("head", "byte_count", "is_large"),
-    [
-        (b"aff", 999, False),
-        (b"aff", 1000, True),
-        (b"\x1f\x8b\x08", 1000 // PACKED_FACTOR, True),
-        (b"\x1f\x8b\x08", 1000 // PACKED_FACTOR - 1, False),
-    ],
-)
-def test_only_large_files_start_a_process(
-    head: bytes, byte_count: int, *, is_large: bool, tmp_path: Path
-) -> None:
-    mark = tmp_path / "mark"
-    conversions = Conversions(1000, ConversionProcesses(started_by_shell(f"touch {mark}")))
-    with (
-        closing(conversions),
-        spool(head) as source,
-        spool() as lines,
-        pytest.raises((FileError, InvalidFileError)),
-    ):
-        conversions.convert(source, lines, conversion(), byte_count)
-    assert mark.exists() == is_large
 
 
 # --- The command -------------------------------------------------------------------------------
