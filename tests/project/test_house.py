@@ -37,8 +37,6 @@ TESTED_ELSEWHERE: Final = {
     "dlt/load.py": "a pipeline into real warehouses: tests/command/test_dlt.py",
     "dlt/tables.py": "a pipeline into real warehouses: tests/command/test_dlt.py",
     "errors.py": "classes without behaviour but a text",
-    "progress/display.py": "tests/unit/progress/test_reporter.py",
-    "progress/progress.py": "tests/unit/progress/test_reporter.py",
     "records/worker.py": "a process: tests/unit/records/test_pool.py",
     "reports.py": "tables, held to the catalog's snapshot by tests/unit/singer/test_sdk.py",
     "singer/destinations.py": "the three ways give equal records: tests/laws/test_two_ways.py",

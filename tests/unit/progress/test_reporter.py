@@ -9,140 +9,23 @@ import pty
 import re
 import subprocess
 import sys
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import yaml
-from rich.console import Console
 
 from advexport_sandbox import Match, Sandbox, SandboxConfig
 from tap_advexport.exports.job import ExportJob, Phase
-from tap_advexport.progress.display import rendered
-from tap_advexport.progress.progress import Progress, WindowDone, duration
+from tap_advexport.progress.progress import Progress
 from tap_advexport.progress.reporter import SILENCE_SECONDS, Heartbeat, ProgressReporter
 from tap_advexport.windows import DateWindow
+from tests.support.progresses import CSI, WINDOW
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-MIDWAY: Final = Progress(
-    report="daily",
-    queued=3,
-    running=2,
-    downloading=1,
-    checking=0,
-    emitting=1,
-    emitted=4,
-    days_done=30,
-    days_failed=0,
-    days_total=90,
-    rows=12345,
-    seconds=60.0,
-    oldest_task_seconds=75.2,
-)
-WINDOW: Final = WindowDone(
-    stream="report_daily",
-    window=DateWindow(date(2024, 9, 12), date(2024, 9, 18)),
-    rows=17281,
-    row_count=17281,
-    unchanged=0,
-    periods=7,
-)
-CSI: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-
-
-# --- In words ------------------------------------------------------------------------------------
-
-
-def test_line_says_where_the_exports_are_and_how_long_the_rest_takes() -> None:
-    assert MIDWAY.line() == (
-        "report daily: exports 3 queued, 2 running (oldest 1 min 15 s), 1 downloading, "
-        "1 sending, 4 done; days 30 of 90; 12345 rows; about 2 min 00 s left"
-    )
-
-
-def test_line_tells_failed_days_and_no_time_before_the_first_day_is_done() -> None:
-    assert "days 30 of 90 (7 failed)" in replace(MIDWAY, days_failed=7).line()
-    assert "left" not in replace(MIDWAY, days_done=0).line()
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0.4, "0 s"),
-        (59.4, "59 s"),
-        (59.6, "1 min 00 s"),
-        (250, "4 min 10 s"),
-        (11100, "3 h 05 min"),
-        (360000, "100 h 00 min"),
-    ],
-)
-def test_duration_is_said_as_a_person_says_it(seconds: float, words: str) -> None:
-    assert duration(seconds) == words
-
-
-def test_a_window_that_is_done_is_one_line_and_a_short_one_on_a_terminal() -> None:
-    assert str(WINDOW) == "report_daily: 2024-09-12..2024-09-18 is done, 17281 rows sent"
-    assert WINDOW.short_line().split("  ", 1)[-1].strip() == "12-18 Sep 2024     17,281 rows"
-    some = replace(WINDOW, rows=5, unchanged=3)
-    assert str(some).endswith("5 rows sent, 3 of 7 periods unchanged")
-    assert replace(WINDOW, rows=0, row_count=0).short_line().endswith("no rows")
-
-
-@pytest.mark.parametrize(
-    ("first", "last", "words"),
-    [
-        ("2024-02-29", "2024-02-29", "29 Feb 2024"),
-        ("2024-09-28", "2024-10-04", "28 Sep - 4 Oct 2024"),
-        ("2023-12-30", "2024-01-05", "30 Dec 2023 - 5 Jan 2024"),
-        ("2024-02-01", "2024-02-29", "1-29 Feb 2024"),
-    ],
-)
-def test_days_are_said_as_a_person_says_them(first: str, last: str, words: str) -> None:
-    window = DateWindow(date.fromisoformat(first), date.fromisoformat(last))
-    assert replace(WINDOW, window=window).short_line().strip().startswith(words + "  ")
-
-
-def shown(progress: Progress, width: int) -> list[str]:
-    console = Console(width=width, force_terminal=True)
-    with console.capture() as captured:
-        console.print(rendered(progress))
-    return CSI.sub("", captured.get()).splitlines()
-
-
-LONG: Final = replace(
-    MIDWAY,
-    days_done=1024,
-    days_total=1095,
-    days_failed=2,
-    seconds=15000.0,
-    queued=120,
-    checking=2,
-    rows=12_345_678,
-)
-
-
-@pytest.mark.parametrize("progress", [MIDWAY, LONG], ids=["midway", "long"])
-@pytest.mark.parametrize("width", [200, 100, 80])
-def test_at_80_columns_the_bar_shrinks_and_no_word_is_cut(progress: Progress, width: int) -> None:
-    lines = shown(progress, width)
-    assert all(len(line) <= width for line in lines)
-    head = lines[0]
-    assert head.startswith("report daily")
-    assert f"{progress.days_done} of {progress.days_total} days" in head
-    assert re.search(r" left\s*$", head)
-    assert head.count("━") >= 3
-    text = " ".join(" ".join(lines).split())
-    assert f"exports: {progress.exports()}" in text
-    assert "…" not in text
-
-
-def test_on_a_narrow_terminal_lines_still_fit() -> None:
-    assert all(len(line) <= 40 for line in shown(MIDWAY, 40))
 
 
 # --- Counting ------------------------------------------------------------------------------------
