@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import logging
-import signal
-import threading
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigValidationError, MappingError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
-from singer_sdk.plugin_base import _ConfigInput
 from typing_extensions import override
 
 from tap_advexport.config import complete_config, environment_hint
@@ -25,13 +22,13 @@ from tap_advexport.singer.maps import register_maps
 from tap_advexport.singer.messages import MessageWriter
 from tap_advexport.singer.output import SingerOutput
 from tap_advexport.singer.periods import PeriodsStream
+from tap_advexport.singer.sdk import ConfigInput, InterruptibleTap
 from tap_advexport.singer.streams import ReportStream
 from tap_advexport.sync.engine import coverage_of_bookmark
 from tap_advexport.sync.run import Machine, Run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from types import FrameType
     from typing import TextIO
 
     import click
@@ -60,7 +57,7 @@ API: https://docs.instal.com
 """
 
 
-class TapAdvexport(Tap):
+class TapAdvexport(InterruptibleTap):
     """Advertiser reports over an asynchronous export API, exact and restatable."""
 
     # The line above is one line because the SDK spoils `--about --format=markdown` otherwise.
@@ -240,16 +237,8 @@ class TapAdvexport(Tap):
     # The command line.
 
     @override
-    def _setup_signal_handlers(self) -> None:
-        """Have signals noted; those that were ignored from the start on stay so."""
-        if threading.current_thread() is threading.main_thread():
-            for signum in (signal.SIGINT, signal.SIGTERM):
-                if signal.getsignal(signum) is not signal.SIG_IGN:
-                    signal.signal(signum, self._handle_termination)
-
-    @override
-    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
-        """Note the signal; it is looked at between two lines and between two requests."""
+    def interrupt(self, signum: int) -> None:
+        """Note a signal; it is looked at between two lines and between two requests."""
         if self._run is not None:
             self._run.interrupt(signum)
 
@@ -265,7 +254,7 @@ class TapAdvexport(Tap):
     @classmethod
     def cb_config(
         cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]
-    ) -> _ConfigInput:
+    ) -> ConfigInput:
         """Read the config files.
 
         Raises:
@@ -275,7 +264,7 @@ class TapAdvexport(Tap):
         for path in value:
             if path != "ENV":
                 config |= read_object(path, ConfigError, f"config: the file {path}")
-        return _ConfigInput(config=config, parse_env="ENV" in value)
+        return ConfigInput(config=config, parse_env="ENV" in value)
 
     @override
     @classmethod
@@ -285,7 +274,7 @@ class TapAdvexport(Tap):
         *,
         about: bool = False,
         about_format: str | None = None,
-        config: _ConfigInput | None = None,
+        config: ConfigInput | None = None,
         state: TextIO | None = None,
         catalog: TextIO | None = None,
     ) -> None:

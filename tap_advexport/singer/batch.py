@@ -18,11 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import BinaryIO
 
-    from singer_sdk.helpers._batch import BatchConfig
-
     from tap_advexport.exports.job import Ready
     from tap_advexport.records.convert import Period
     from tap_advexport.records.lines import ExportConstants
+    from tap_advexport.singer.sdk import BatchConfig
 
     # Writes some record lines as one file.
     WriteFile = Callable[[BinaryIO, Iterable[bytes]], None]

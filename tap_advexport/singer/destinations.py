@@ -14,13 +14,12 @@ from tap_advexport.windows import rfc3339
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
     from singer_sdk.helpers.types import Record
 
     from tap_advexport.exports.job import Ready
     from tap_advexport.records.convert import Period
     from tap_advexport.singer.output import SingerOutput
-    from tap_advexport.singer.sdk import OwnStateStream
+    from tap_advexport.singer.sdk import BaseBatchFileEncoding, BatchConfig, OwnStateStream
     from tap_advexport.sync.destination import PeriodRow
     from tap_advexport.sync.run import Run
     from tap_advexport.sync.shape import Shape

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from singer_sdk.helpers._batch import BatchConfig
+    from tap_advexport.singer.sdk import BatchConfig
 
 MAX_GROUP_ROWS: Final = 65_536
 

@@ -44,7 +44,6 @@ class PeriodsStream(OwnStateStream):
         super().__init__(tap, schema=schema, name=PERIODS_STREAM)
         self.primary_keys = [*account_key(is_labelled=is_labelled), *PERIODS_KEY]
         self.replication_key = PERIODS_REPLICATION_KEY
-        self._has_schema_out = False
 
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
@@ -57,19 +56,10 @@ class PeriodsStream(OwnStateStream):
 
     def emit(self, row: PeriodRow) -> None:
         """Write one period's row."""
-        self._write_schema_message()
         record = _record(row)
         if self._account:
             record[ACCOUNT_COLUMN] = self._account
         self.emit_record(record)
-        self.record_counter.increment()
-
-    @override
-    def _write_schema_message(self) -> None:
-        """Write it once, before the first record or when the stream's turn comes."""
-        if not self._has_schema_out:
-            self._has_schema_out = True
-            super()._write_schema_message()
 
 
 def _record(row: PeriodRow) -> dict[str, Any]:

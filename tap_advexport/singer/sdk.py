@@ -6,10 +6,14 @@
 from __future__ import annotations
 
 import abc
+import signal
+import threading
 from typing import TYPE_CHECKING, Any
 
-from singer_sdk import Stream
+from singer_sdk import Stream, Tap
+from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
 from singer_sdk.mapper import SameRecordTransform
+from singer_sdk.plugin_base import _ConfigInput as ConfigInput
 from typing_extensions import override
 
 from tap_advexport.errors import ConfigError, TapAdvexportError
@@ -17,13 +21,21 @@ from tap_advexport.redaction import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from types import FrameType
 
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.metrics import Counter
     from singer_sdk.singerlib import RecordMessage
-    from singer_sdk.tap_base import Tap
 
-__all__ = ["Halt", "OwnStateStream"]
+# Of the last three the SDK has no public name: types of its settings and of its command line.
+__all__ = [
+    "BaseBatchFileEncoding",
+    "BatchConfig",
+    "ConfigInput",
+    "Halt",
+    "InterruptibleTap",
+    "OwnStateStream",
+]
 
 
 class Halt(SystemExit):
@@ -34,6 +46,27 @@ class Halt(SystemExit):
         self.error = error
 
 
+class InterruptibleTap(Tap, abc.ABC):
+    """A tap that signals do not end: it is told of them, and ends between two lines."""
+
+    @abc.abstractmethod
+    def interrupt(self, signum: int) -> None:
+        """Note a signal."""
+
+    @override
+    def _setup_signal_handlers(self) -> None:
+        """As the SDK does, but signals that were ignored from the start on stay so."""
+        if threading.current_thread() is threading.main_thread():
+            for signum in (signal.SIGINT, signal.SIGTERM):
+                if signal.getsignal(signum) is not signal.SIG_IGN:
+                    signal.signal(signum, self._handle_termination)
+
+    @override
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
+        """Note it: the SDK would write STATE in the middle of a line, and exit."""
+        self.interrupt(signum)
+
+
 class OwnStateStream(Stream, abc.ABC):
     """A stream whose bookmark is its own: the SDK neither moves it nor writes it."""
 
@@ -41,6 +74,14 @@ class OwnStateStream(Stream, abc.ABC):
     TYPE_CONFORMANCE_LEVEL = type(Stream.TYPE_CONFORMANCE_LEVEL).NONE
 
     _record_counter: Counter | None = None
+    _has_schema_out = False
+
+    @override
+    def _write_schema_message(self) -> None:
+        """Once: the first records of `report_periods` come before the SDK gives it its turn."""
+        if not self._has_schema_out:
+            self._has_schema_out = True
+            super()._write_schema_message()
 
     @override
     def _increment_stream_state(
@@ -95,8 +136,10 @@ class OwnStateStream(Stream, abc.ABC):
         return self.get_record_counter()
 
     def emit_record(self, record: dict[str, Any]) -> None:
-        """Write one record in the SDK's way: selection, stream maps and flattening included."""
+        """Write one record in the SDK's way, selection, stream maps and flattening included."""
+        self._write_schema_message()
         self._write_record_message(record)
+        self.record_counter.increment()
 
     @property
     def record_version(self) -> int | None:

@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from singer_sdk import Tap
-    from singer_sdk.helpers._batch import BatchConfig
     from singer_sdk.helpers.types import Context, Record
 
     from tap_advexport.reports import Report
     from tap_advexport.singer.destinations import Batch
     from tap_advexport.singer.output import SingerOutput
+    from tap_advexport.singer.sdk import BatchConfig
     from tap_advexport.sync.destination import Destination
     from tap_advexport.sync.run import Run
 

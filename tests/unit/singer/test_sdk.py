@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import json
 from datetime import UTC, datetime
@@ -10,15 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from singer_sdk import Stream, Tap
+from singer_sdk.io_base import SingerWriter
 from singer_sdk.testing import SuiteConfig, get_tap_test_class
 
 from advexport_sandbox import Sandbox, SandboxConfig
-from tap_advexport.singer.sdk import OwnStateStream
+from tap_advexport.singer.sdk import InterruptibleTap, OwnStateStream
 from tap_advexport.tap import TapAdvexport
-from tests.support.paths import TESTS
+from tests.support.paths import ROOT, TESTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 SNAPSHOT = TESTS / "snapshots" / "catalog.json"
 CONFIG = {"auth_token": "sandbox-token", "start_date": "2024-01-01", "end_date": "2024-01-03"}
@@ -34,6 +37,7 @@ CONFIG = {"auth_token": "sandbox-token", "start_date": "2024-01-01", "end_date":
         (Stream, "_write_record_message", ["self", "record"]),
         (Stream, "_write_schema_message", ["self"]),
         (Stream, "_generate_record_messages", ["self", "record"]),
+        (Tap, "_setup_signal_handlers", ["self"]),
         (Tap, "_handle_termination", ["self", "signum", "frame"]),
     ],
 )
@@ -43,10 +47,38 @@ def test_private_name_of_the_sdk_is_still_there(
     assert list(inspect.signature(getattr(owner, name)).parameters) == parameters
 
 
-def test_the_stream_overrides_only_what_the_sdk_has() -> None:
-    ours = [name for name in vars(OwnStateStream) if name.startswith("_") and "__" not in name]
-    kept = {"_record_counter", "_abc_impl"}
-    assert [name for name in ours if not hasattr(Stream, name) and name not in kept] == []
+@pytest.mark.parametrize(
+    ("ours", "base", "own"),
+    [
+        (OwnStateStream, Stream, {"_record_counter", "_has_schema_out"}),
+        (InterruptibleTap, Tap, set()),
+    ],
+)
+def test_only_what_the_sdk_has_is_overridden(ours: type, base: type, own: set[str]) -> None:
+    private = {name for name in vars(ours) if name.startswith("_") and "__" not in name}
+    assert {name for name in private if not hasattr(base, name)} == own
+
+
+def touched(path: Path) -> Iterator[str]:
+    """The names of the SDK's own that a module imports or overrides."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("singer_sdk"):
+            names = [*str(node.module).split("."), *(alias.name for alias in node.names)]
+            yield from (name for name in names if name.startswith("_"))
+        if isinstance(node, ast.ClassDef):
+            names = [each.name for each in node.body if isinstance(each, ast.FunctionDef)]
+            yield from (
+                name
+                for name in names
+                if name.startswith("_")
+                and "__" not in name
+                and any(hasattr(base, name) for base in (Stream, Tap, SingerWriter))
+            )
+
+
+def test_private_names_of_the_sdk_are_touched_in_one_place() -> None:
+    found = {path.name for path in (ROOT / "tap_advexport").rglob("*.py") if any(touched(path))}
+    assert found == {"sdk.py"}
 
 
 def test_stream_keeps_the_attributes_that_are_read() -> None:
