@@ -39,13 +39,6 @@ TESTED_ELSEWHERE: Final = {
     "errors.py": "classes without behaviour but a text",
     "records/worker.py": "a process: tests/unit/records/test_pool.py",
     "reports.py": "tables, held to the catalog's snapshot by tests/unit/singer/test_sdk.py",
-    "singer/destinations.py": "the three ways give equal records: tests/laws/test_two_ways.py",
-    "singer/inputs.py": "tests/command/test_configuration.py",
-    "singer/output.py": "tests/command/test_end_to_end.py",
-    "singer/parquet.py": "tests/unit/singer/test_batch.py",
-    "singer/periods.py": "tests/command/test_end_to_end.py",
-    "singer/schemas.py": "held to the catalog's snapshot by tests/unit/singer/test_sdk.py",
-    "singer/streams.py": "tests/unit/singer/test_sdk.py, tests/command/test_end_to_end.py",
     "sync/destination.py": "a protocol: tests/unit/sync/test_engine.py is one",
     "tap.py": "tests/command/test_end_to_end.py",
 }
