@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
+from tap_advexport.errors import OutputError
 from tap_advexport.records.arrow import DECIMALS, arrow_schema, arrow_tables
 from tap_advexport.records.lines import ExportConstants
 from tap_advexport.reports import ACCOUNT_COLUMN, ADDED_COLUMNS, COLUMN_NAMES, PERIODS_STREAM
@@ -113,7 +114,11 @@ def period_schema(account: str | None) -> pa.Schema:
 
 
 def period_table(rows: Iterable[PeriodRow], account: str | None) -> pa.Table:
-    """Give one table of rows of `report_periods`."""
+    """Give one table of rows of `report_periods`.
+
+    Raises:
+        OutputError: a total does not fit into its column.
+    """
     values = [
         {
             "report": row.report,
@@ -125,13 +130,24 @@ def period_table(rows: Iterable[PeriodRow], account: str | None) -> pa.Table:
             "row_count": row.row_count,
             "clicks_aggr": row.clicks_aggr,
             "conversions_aggr": row.conversions_aggr,
-            "cost_aggr": Decimal(row.cost_aggr),
+            "cost_aggr": _total(row.cost_aggr),
             "is_settled": row.is_settled,
             "account": account,
         }
         for row in rows
     ]
-    return pa.Table.from_pylist(values, period_schema(account))
+    try:
+        return pa.Table.from_pylist(values, period_schema(account))
+    except (pa.ArrowInvalid, OverflowError):
+        days = f"report {values[0]['report']}, {values[0]['period']} to {values[-1]['period']}"
+        raise OutputError(
+            f"{PERIODS_STREAM}: a total of {days} does not fit into its column, and is not rounded"
+        ) from None
+
+
+def _total(text: str) -> Decimal:
+    # pyarrow makes 0 of a number with thousands of zeros at its end.
+    return Decimal(text.rstrip("0") if "." in text else text)
 
 
 def report_hints(schema: pa.Schema, account: str | None) -> dict[str, Any]:
