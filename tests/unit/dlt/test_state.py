@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tap_advexport.dlt import export_state, import_state, load
+from tap_advexport.dlt.state import forget, kept_bookmarks
 from tap_advexport.errors import StateError
 from tests.support.dlt_pipelines import Place, new_api
 
@@ -57,3 +58,30 @@ def test_days_that_a_moved_state_has_settled_are_not_exported(place: Place) -> N
 def test_what_is_no_state_is_refused(place: Place, state: dict[str, object]) -> None:
     with pytest.raises(StateError):
         import_state(place.pipeline(), state)
+
+
+# --- Where bookmarks lie ------------------------------------------------------------------------
+
+
+def test_bookmarks_of_accounts_lie_apart_and_are_changed_in_place() -> None:
+    state: dict[str, Any] = {}
+    kept_bookmarks(state, None)["report_daily"] = 1
+    kept_bookmarks(state, "north")["report_daily"] = 2
+    kept_bookmarks(state, "south")
+    assert kept_bookmarks(state, "north") == {"report_daily": 2}
+    assert state == {
+        "bookmarks": {"report_daily": 1},
+        "accounts": {"north": {"bookmarks": {"report_daily": 2}}, "south": {"bookmarks": {}}},
+    }
+
+
+def test_a_table_that_is_emptied_is_that_of_all_accounts() -> None:
+    state: dict[str, Any] = {}
+    for account in (None, "north"):
+        kept_bookmarks(state, account).update(report_daily=1, report_hourly=2)
+    state["accounts"]["new"] = {}
+    forget(state, "report_daily")
+    forget(state, "report_monthly")
+    for account in (None, "north"):
+        assert kept_bookmarks(state, account) == {"report_hourly": 2}
+    forget({}, "report_daily")

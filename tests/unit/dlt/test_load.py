@@ -1,0 +1,167 @@
+"""How a pipeline is run: in which format, how often, and what of its errors is told."""
+
+from __future__ import annotations
+
+from datetime import date
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from dlt.load.exceptions import LoadClientJobFailed, LoadClientJobTerminalRetry
+from dlt.pipeline.exceptions import PipelineStepFailed
+
+from tap_advexport.dlt.load import FailedDaysError, current_load, load
+from tap_advexport.errors import AuthorizationError
+from tap_advexport.sync.totals import FailedDays
+from tap_advexport.windows import DateWindow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FAILED = FailedDays("daily", DateWindow(date(2024, 1, 1), date(2024, 1, 2)), "HTTP 400")
+
+
+def nothing() -> None:
+    """Load without a hitch."""
+
+
+class Pipeline:
+    """Does what a test says instead of each run, and notes what it was asked for."""
+
+    def __init__(
+        self,
+        *runs: Callable[[], object],
+        formats: tuple[str, ...] | None = ("insert_values", "parquet"),
+        has_pending_data: bool = False,
+    ) -> None:
+        self.told: list[object] = []
+        self.has_pending_data = has_pending_data
+        self.pipeline_name = "ads"
+        self._runs = list(runs)
+        capabilities = SimpleNamespace(supported_loader_file_formats=formats)
+        self.destination = SimpleNamespace(capabilities=lambda: capabilities)
+
+    def sync_destination(self) -> None:
+        self.told.append("sync")
+
+    def drop(self) -> None:
+        self.told.append("drop")
+
+    def run(self, source: object = None, loader_file_format: str | None = None) -> str:
+        self.told.append((source, loader_file_format) if source else "leftovers")
+        self._runs.pop(0)()
+        return f"load {len(self.told)}"
+
+    def load(self, **options: bool) -> object:
+        return load(cast("Any", self), "source", **options)
+
+    def failing(self, step: str, error: BaseException) -> Callable[[], object]:
+        """A run whose step fails as dlt tells it."""
+
+        def fail() -> None:
+            failed = PipelineStepFailed(cast("Any", self), cast("Any", step), "1", error)
+            raise failed from error
+
+        return fail
+
+
+@pytest.mark.parametrize(
+    ("formats", "used"),
+    [(("insert_values", "parquet"), "parquet"), (("insert_values",), None), (None, None)],
+)
+def test_the_fast_format_is_used_where_the_destination_has_it(
+    formats: tuple[str, ...] | None, used: str | None
+) -> None:
+    pipeline = Pipeline(nothing, formats=formats)
+    assert pipeline.load() == "load 2"
+    assert pipeline.told == ["sync", ("source", used)]
+
+
+def test_what_an_earlier_run_left_is_loaded_before() -> None:
+    pipeline = Pipeline(nothing, nothing, has_pending_data=True)
+    pipeline.load()
+    assert pipeline.told == ["sync", "leftovers", ("source", "parquet")]
+
+
+@pytest.mark.parametrize("kind", [LoadClientJobTerminalRetry, LoadClientJobFailed])
+def test_what_cannot_be_loaded_for_ever_is_dropped_and_its_days_come_again(
+    kind: type[Exception], caplog: pytest.LogCaptureFixture
+) -> None:
+    pipeline = Pipeline(has_pending_data=True)
+    error = cast("Any", kind)("1", "job", "the row is there already", ValueError())
+    pipeline._runs = [pipeline.failing("load", error), nothing]
+    pipeline.load()
+    assert pipeline.told == ["sync", "leftovers", "drop", "sync", ("source", "parquet")]
+    assert "its days are exported again" in caplog.text
+
+
+def test_leftovers_that_may_be_loaded_later_stay() -> None:
+    pipeline = Pipeline(has_pending_data=True)
+    pipeline._runs = [pipeline.failing("load", ConnectionError("no warehouse"))]
+    with pytest.raises(PipelineStepFailed):
+        pipeline.load()
+    assert pipeline.told == ["sync", "leftovers"]
+
+
+def left(*days: int) -> list[Callable[[], object]]:
+    """Runs of a source that leaves so many days each."""
+
+    def run(count: int) -> Callable[[], object]:
+        def leave() -> None:
+            current_load().days_left += count
+
+        return leave
+
+    return [run(count) for count in days]
+
+
+def test_a_load_is_one_unless_all_that_is_due_is_wanted() -> None:
+    pipeline = Pipeline(*left(20, 10, 0))
+    pipeline.load()
+    assert len(pipeline.told) == 2
+    pipeline = Pipeline(*left(20, 10, 0))
+    assert pipeline.load(until_complete=True) == "load 4"
+    assert len(pipeline.told) == 4
+
+
+def test_failed_days_are_told_after_all_loads() -> None:
+    pipeline = Pipeline(lambda: current_load().failures.append(FAILED))
+    with pytest.raises(FailedDaysError) as caught:
+        pipeline.load()
+    assert str(caught.value) == (
+        "Failed days: report daily, 2024-01-01..2024-01-02: HTTP 400; "
+        "the rest was loaded, run again to try them again"
+    )
+    assert caught.value.failures == [FAILED]
+    assert str(caught.value.load_info) == "load 2"
+
+
+@pytest.mark.parametrize(
+    "error", [AuthorizationError("refused", status=401), KeyboardInterrupt()], ids=["ours", "^C"]
+)
+def test_what_a_person_has_to_know_is_freed_of_what_dlt_puts_around_it(
+    error: BaseException,
+) -> None:
+    between = ValueError("dlt's")
+    between.__cause__ = error
+    pipeline = Pipeline()
+    pipeline._runs = [pipeline.failing("extract", between)]
+    with pytest.raises(type(error)) as caught:
+        pipeline.load()
+    assert caught.value is error
+
+
+def test_an_error_of_dlt_stays_as_it_is() -> None:
+    pipeline = Pipeline()
+    pipeline._runs = [pipeline.failing("load", ValueError("no such table"))]
+    with pytest.raises(PipelineStepFailed, match="no such table"):
+        pipeline.load()
+
+
+def test_a_load_is_forgotten_when_it_is_over_however_that_was() -> None:
+    pipeline = Pipeline()
+    pipeline._runs = [pipeline.failing("load", ValueError()), *left(5)]
+    with pytest.raises(PipelineStepFailed):
+        pipeline.load()
+    pipeline.load()
+    assert current_load().days_left == 0
