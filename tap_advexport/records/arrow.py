@@ -5,21 +5,22 @@
 `arrow_tables(spool, periods, constants, timezone)` gives the rows of some periods as
 `pyarrow.Table`s of `arrow_schema(columns, timezone)`, some ten thousand rows each, with the columns
 in canonical order and the constants of export and period in them. Every digit is kept: costs and
-rates are decimals, and a number that does not fit ends the conversion. Only BATCH Parquet and dlt
-import this module; it needs pyarrow.
+rates are decimals, and a file with a number that does not fit is not converted. Only BATCH Parquet
+and dlt import this module; it needs pyarrow.
 """
 
 from __future__ import annotations
 
+import sys
 from array import array
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
-from tap_advexport.errors import OutputError
+from tap_advexport.errors import InvalidRowError
 from tap_advexport.records.caches import Cache
-from tap_advexport.records.cells import integer_value, number_value
+from tap_advexport.records.cells import EXACT, integer_value, number_value
 from tap_advexport.redaction import quoted
 from tap_advexport.reports import COLUMN_NAMES, COLUMNS, Kind
 
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
 # The widest decimals that warehouses read exactly, with as many decimal places as the digits of a
 # binary float may have: costs below 10^16, rates below 10^8.
 DECIMALS: Final = {"cost_aggr": pa.decimal128(38, 22), "cr": pa.decimal128(38, 30)}
+
+# The numbers that columns hold, decimals without their point.
+_INTEGERS: Final = range(-(2**63), 2**63)
+_DECIMALS: Final = range(1 - 10**38, 10**38)
 
 _KINDS: Final = {column.name: column.kind for column in COLUMNS}
 _ADDED: Final = {
@@ -106,7 +111,7 @@ class ArrowMessages:
         """Give a block of rows.
 
         Raises:
-            OutputError: a number does not fit into its column.
+            InvalidRowError: a number does not fit into its column.
         """
         arrays = [make(columns[name]) for name, make in self._arrays.items()]
         arrays.append(_keys(row_keys))
@@ -146,13 +151,9 @@ def _arrays(field: pa.Field, grid: TimeGrid) -> Callable[[Sequence[str]], pa.Arr
         case Kind.TIME:
             moments = Cache(lambda cell: (grid.zoned(cell) - _EPOCH) // _MICROSECOND)
             return lambda cells: _moments(cells, moments, field.type)
-        case Kind.INTEGER:
-            values = Cache(lambda cell: integer_value(cell) if cell else None)
-            return lambda cells: _exact(
-                field, cells, lambda some: pa.array(values.read(some), pa.int64())
-            )
-        case Kind.NUMBER:
-            return lambda cells: _exact(field, cells, lambda some: _decimals(some, field.type))
+        case Kind.INTEGER | Kind.NUMBER:
+            values = Cache(lambda cell: _stored(field, cell))
+            return lambda cells: _numbers(cells, values, field.type)
 
 
 def _moments(cells: Sequence[str], moments: Cache[int], kind: pa.DataType) -> pa.Array:
@@ -170,26 +171,26 @@ def _keys(row_keys: Sequence[bytes]) -> pa.Array:
     return pa.StringArray.from_buffers(len(row_keys), pa.py_buffer(offsets), joined)
 
 
-def _decimals(cells: Sequence[str], kind: pa.DataType) -> pa.Array:
-    texts = [cell or None for cell in cells] if "" in cells else cells
-    return pa.array(texts, pa.string()).cast(kind)
+def _numbers(cells: Sequence[str], values: Cache[bytes], kind: pa.DataType) -> pa.Array:
+    validity = pa.array(list(map(bool, cells))).buffers()[1] if "" in cells else None
+    data = pa.py_buffer(b"".join(values.read(cells)))
+    return pa.Array.from_buffers(kind, len(cells), [validity, data])
 
 
-def _exact(
-    field: pa.Field, cells: Sequence[str], make: Callable[[Sequence[str]], pa.Array]
-) -> pa.Array:
-    try:
-        return make(cells)
-    except (pa.ArrowInvalid, OverflowError):
-        if len(cells) > 1:
-            return pa.concat_arrays([_exact(field, [cell], make) for cell in cells])
-        if number_value(cells[0]) == 0:  # a zero whose exponent is too much for Arrow
-            return make(["0"])
-        raise OutputError(
-            f"column {field.name}: {quoted(cells[0])} does not fit into {field.type}, the type of "
+def _stored(field: pa.Field, cell: str) -> bytes:
+    """Give a number as it lies in its column; an empty cell lies there as 0 and is null."""
+    is_integer = _KINDS[field.name] is Kind.INTEGER
+    value = (
+        integer_value(cell) if is_integer else number_value(cell).scaleb(field.type.scale, EXACT)
+    )
+    stored = int(value)
+    if stored != value or stored not in (_INTEGERS if is_integer else _DECIMALS):
+        raise InvalidRowError(
+            f"column {field.name}: {quoted(cell)} does not fit into {field.type}, the type of "
             "Arrow and Parquet, and is not rounded; a Singer target takes it, as RECORD messages "
             "or with batch_config and the format jsonl"
-        ) from None
+        )
+    return stored.to_bytes(field.type.bit_width // 8, sys.byteorder, signed=True)
 
 
 def _repeated(text: str, kind: pa.DataType, count: int) -> pa.Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
@@ -14,6 +15,14 @@ from tap_advexport.windows import first_of_month
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
+
+# Digits without end; what cannot be exact raises.
+EXACT: Final = decimal.Context(
+    prec=decimal.MAX_PREC,
+    Emax=decimal.MAX_EMAX,
+    Emin=decimal.MIN_EMIN,
+    traps=[decimal.Inexact, decimal.InvalidOperation],
+)
 
 _INTEGER: Final = re.compile(r"(-?)0*([0-9]{1,4300})(?:\.0)?")
 _INTEGER_DIGITS: Final = 4300

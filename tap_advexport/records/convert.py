@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, assert_never
 from zoneinfo import ZoneInfo
 
 from tap_advexport.errors import FileError
-from tap_advexport.records.cells import InvalidCellError, TimeGrid
+from tap_advexport.records.cells import EXACT, InvalidCellError, TimeGrid
 from tap_advexport.records.csv_table import OddRowsError, Table
 from tap_advexport.records.diagnosis import row_error
 from tap_advexport.records.encoder import Encoder
@@ -36,13 +36,6 @@ if TYPE_CHECKING:
 
 # More rows at a time where a block is sorted by period, so that a period's rows in it are not few.
 _UNORDERED_BLOCK_BYTES: Final = 1 << 18
-
-_EXACT: Final = decimal.Context(
-    prec=decimal.MAX_PREC,
-    Emax=decimal.MAX_EMAX,
-    Emin=decimal.MIN_EMIN,
-    traps=[decimal.Inexact, decimal.InvalidOperation],
-)
 
 
 class SpoolFormat(StrEnum):
@@ -117,10 +110,9 @@ def convert(source: BinaryIO, out: BinaryIO, conversion: Conversion) -> Converte
         FileError: the file is not CSV, or it is damaged.
         CutFileError: the file ends before its end.
         InvalidHeaderError: a column is missing or there twice.
-        InvalidRowError: a row is invalid.
-        OutputError: a number does not fit into its column of Arrow.
+        InvalidRowError: a row is invalid, or a number does not fit into its column of Arrow.
     """
-    with decimal.localcontext(_EXACT), _memory_errors():
+    with decimal.localcontext(EXACT), _memory_errors():
         is_time_ordered = True
         known: dict[date, array[int]] = {}
         while True:

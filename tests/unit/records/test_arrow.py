@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tap_advexport.errors import OutputError
+from tap_advexport.errors import InvalidRowError
 from tap_advexport.records.arrow import arrow_schema, arrow_tables
 from tap_advexport.records.convert import Converted, SpoolFormat, convert
 from tap_advexport.records.lines import ExportConstants
@@ -135,7 +135,7 @@ def test_times_are_moments_in_the_zone_of_the_account_and_constants_are_in_every
     ],
 )
 def test_a_number_that_does_not_fit_is_named_and_never_rounded(column: str, cell: str) -> None:
-    with pytest.raises(OutputError) as caught:
+    with pytest.raises(InvalidRowError) as caught:
         converted_to_arrow([row(), row(**{column: cell}), row()])
     assert f"column {column}: '{cell[:20]}" in str(caught.value)
     assert "jsonl" in str(caught.value)

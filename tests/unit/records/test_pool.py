@@ -83,7 +83,7 @@ def test_a_number_that_does_not_fit_comes_back_as_its_error(processes: Conversio
     with (
         spool(csv_bytes([row(cost_aggr="1e16")])) as source,
         spool() as out,
-        pytest.raises(OutputError, match="column cost_aggr: '1e16' does not fit"),
+        pytest.raises(InvalidRowError, match="column cost_aggr: '1e16' does not fit"),
     ):
         processes.convert(source, out, wanted)
 
