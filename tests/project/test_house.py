@@ -28,16 +28,13 @@ SHARED_NAMES: Final = {
     "main": "where a command starts",
 }
 
-# Modules without a test of their name, each with what tests them instead.
+# Modules that nothing alone can test: entry points, protocols, tables of data.
 TESTED_ELSEWHERE: Final = {
     "cli.py": "the process itself: tests/command",
     "clock.py": "a protocol, and the machine's clocks",
-    "command.py": "the process itself: tests/command",
-    "errors.py": "classes without behaviour but a text",
     "records/worker.py": "a process: tests/unit/records/test_pool.py",
     "reports.py": "tables, held to the catalog's snapshot by tests/unit/singer/test_sdk.py",
     "sync/destination.py": "a protocol: tests/unit/sync/test_engine.py is one",
-    "tap.py": "tests/command/test_end_to_end.py",
 }
 
 
