@@ -98,7 +98,9 @@ def load(
         cause = _cause(error)
         if cause is None:
             raise
-        raise cause from error
+        logger.debug("%s", cause, exc_info=error)
+        # A person who reads the traceback needs none of what lies between.
+        raise cause.with_traceback(None) from None
     finally:
         _current.reset(token)
     if told.failures:

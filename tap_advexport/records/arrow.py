@@ -26,6 +26,8 @@ from tap_advexport.reports import COLUMN_NAMES, COLUMNS, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from datetime import date
+    from decimal import Decimal
     from typing import BinaryIO
 
     from tap_advexport.records.cells import TimeGrid
@@ -117,6 +119,16 @@ class ArrowMessages:
         arrays.append(_keys(row_keys))
         return pa.record_batch(arrays, schema=self._schema)
 
+    def refuse_totals(self, period: date, totals: Mapping[str, int | Decimal]) -> None:
+        """Refuse sums that no column of their type holds.
+
+        Raises:
+            InvalidRowError: one is too large.
+        """
+        for field in self._schema:
+            if field.name in totals:
+                _stored(field, totals[field.name], f"the total of {period}")
+
     def part(self, rows: pa.RecordBatch, start: int, stop: int) -> pa.RecordBatch:
         """Give some rows of a block."""
         return rows.slice(start, stop - start)
@@ -151,9 +163,12 @@ def _arrays(field: pa.Field, grid: TimeGrid) -> Callable[[Sequence[str]], pa.Arr
         case Kind.TIME:
             moments = Cache(lambda cell: (grid.zoned(cell) - _EPOCH) // _MICROSECOND)
             return lambda cells: _moments(cells, moments, field.type)
-        case Kind.INTEGER | Kind.NUMBER:
-            values = Cache(lambda cell: _stored(field, cell))
-            return lambda cells: _numbers(cells, values, field.type)
+        case Kind.INTEGER:
+            integers = Cache(lambda cell: _stored(field, integer_value(cell), quoted(cell)))
+            return lambda cells: _numbers(cells, integers, field.type)
+        case Kind.NUMBER:
+            decimals = Cache(lambda cell: _stored(field, number_value(cell), quoted(cell)))
+            return lambda cells: _decimals(cells, decimals, field.type)
 
 
 def _moments(cells: Sequence[str], moments: Cache[int], kind: pa.DataType) -> pa.Array:
@@ -177,18 +192,29 @@ def _numbers(cells: Sequence[str], values: Cache[bytes], kind: pa.DataType) -> p
     return pa.Array.from_buffers(kind, len(cells), [validity, data])
 
 
-def _stored(field: pa.Field, cell: str) -> bytes:
-    """Give a number as it lies in its column; an empty cell lies there as 0 and is null."""
-    is_integer = _KINDS[field.name] is Kind.INTEGER
-    value = (
-        integer_value(cell) if is_integer else number_value(cell).scaleb(field.type.scale, EXACT)
-    )
-    stored = int(value)
-    if stored != value or stored not in (_INTEGERS if is_integer else _DECIMALS):
+def _decimals(cells: Sequence[str], values: Cache[bytes], kind: pa.DataType) -> pa.Array:
+    """Have Arrow read the texts, all at once: decimals have many values, caches few hits."""
+    texts = [cell or None for cell in cells] if "" in cells else cells
+    try:
+        return pa.array(texts, pa.string()).cast(kind)
+    except pa.ArrowInvalid:
+        # A number does not fit, or is a zero whose exponent is too much for Arrow.
+        return _numbers(cells, values, kind)
+
+
+def _stored(field: pa.Field, value: int | Decimal, shown: str) -> bytes:
+    """Give a number as it lies in its column. An empty cell, which counts as 0, is null there."""
+    if isinstance(value, int):
+        stored, allowed, is_exact = value, _INTEGERS, True
+    else:
+        scaled = value.scaleb(field.type.scale, EXACT)
+        stored, allowed = int(scaled), _DECIMALS
+        is_exact = stored == scaled
+    if not is_exact or stored not in allowed:
         raise InvalidRowError(
-            f"column {field.name}: {quoted(cell)} does not fit into {field.type}, the type of "
-            "Arrow and Parquet, and is not rounded; a Singer target takes it, as RECORD messages "
-            "or with batch_config and the format jsonl"
+            f"column {field.name}: {shown} does not fit into {field.type}, the type of Arrow and "
+            "Parquet, and is not rounded; a Singer target takes it, as RECORD messages or with "
+            "batch_config and the format jsonl"
         )
     return stored.to_bytes(field.type.bit_width // 8, sys.byteorder, signed=True)
 

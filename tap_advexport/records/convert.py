@@ -110,7 +110,7 @@ def convert(source: BinaryIO, out: BinaryIO, conversion: Conversion) -> Converte
         FileError: the file is not CSV, or it is damaged.
         CutFileError: the file ends before its end.
         InvalidHeaderError: a column is missing or there twice.
-        InvalidRowError: a row is invalid, or a number does not fit into its column of Arrow.
+        InvalidRowError: a row is invalid, or a number, or a total, does not fit into Arrow.
     """
     with decimal.localcontext(EXACT), _memory_errors():
         is_time_ordered = True
@@ -159,6 +159,8 @@ def _convert_once(
             raise row_error(table, block, grid) from None
         ledger.flush_if_due(table.read_bytes)
     ledger.flush()
+    for first, tally in ledger.tallies.items():
+        row_format.refuse_totals(first, tally.totals)
     return Converted(
         periods=tuple(_period(first, tally) for first, tally in ledger.tallies.items()),
         row_count=sum(tally.row_count for tally in ledger.tallies.values()),

@@ -43,6 +43,10 @@ class RowFormat(Protocol[_Rows, Part]):
         """Encode a block of rows, whose cells are valid."""
         ...
 
+    def refuse_totals(self, period: date, totals: Mapping[str, int | Decimal]) -> None:
+        """Raise an InvalidRowError where the sums of a period's columns are too large."""
+        ...
+
     def part(self, rows: _Rows, start: int, stop: int) -> Part:
         """Give some rows of a block."""
         ...

@@ -15,6 +15,8 @@ from tap_advexport.reports import COLUMN_NAMES, COLUMNS, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from datetime import date
+    from decimal import Decimal
 
     from tap_advexport.records.cells import TimeGrid
 
@@ -65,6 +67,9 @@ class JsonLines:
         to_row_key = self._to_row_key.read(columns["time"])
         pieces = zip(*uncached, *fragments, to_row_key, row_keys, strict=True)
         return list(map(b"".join, pieces))
+
+    def refuse_totals(self, period: date, totals: Mapping[str, int | Decimal]) -> None:
+        """Refuse none: JSON has numbers of any size."""
 
     def part(self, rows: list[bytes], start: int, stop: int) -> bytes:
         """Give some rows as whole lines."""

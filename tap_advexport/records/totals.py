@@ -38,6 +38,15 @@ class PeriodTally(Generic[Part]):
     pending: list[Part] = field(default_factory=list)
     spans: list[tuple[int, int]] = field(default_factory=list)
 
+    @property
+    def totals(self) -> dict[str, int | Decimal]:
+        """The sums of columns, by their names."""
+        return {
+            "clicks_aggr": self.clicks,
+            "conversions_aggr": self.conversions,
+            "cost_aggr": self.cost,
+        }
+
     def add(self, run: EncodedRun[Part]) -> None:
         """Count a run's rows."""
         self.row_count += run.row_count

@@ -5,7 +5,11 @@ from __future__ import annotations
 import gc
 import logging
 import re
+import signal
+import subprocess
+import sys
 import threading
+import traceback
 import warnings
 from contextlib import ExitStack
 from datetime import date, timedelta
@@ -16,10 +20,12 @@ import pytest
 from dlt.load.exceptions import LoadClientJobTerminalRetry
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from advexport_sandbox import Match
+from advexport_sandbox import Match, Options
 from tap_advexport.dlt import FailedDaysError, advexport, load
 from tap_advexport.errors import AuthorizationError, ConfigError, IncompleteError
 from tests.support.dlt_pipelines import Api, Place, new_api
+from tests.support.paths import ROOT
+from tests.support.servers import wait_for
 from tests.support.warehouses import postgres
 
 if TYPE_CHECKING:
@@ -276,6 +282,27 @@ def test_the_token_lies_in_no_file_and_no_trace_of_the_pipeline(
     assert len(files) > 5
 
 
+@pytest.mark.parametrize(("column", "cell"), [("cost_aggr", "1e16"), ("clicks_aggr", str(2**63))])
+def test_a_number_too_wide_for_its_column_costs_its_day_alone(
+    place: Place, api: Api, column: str, cell: str
+) -> None:
+    options, match = Options(column=column, cell=cell), Match(day=date(2024, 2, 21))
+    api.sandbox.inject("bad-cell", count=None, match=match, options=options)
+    with pytest.raises(FailedDaysError, match=f"2024-02-21.*column {column}: '{cell}' does not"):
+        load(place.pipeline(), api.source(START))
+    others = api.truth(START, last=date(2024, 2, 20)) + api.truth("2024-02-22")
+    assert place.rows("report_daily") == others
+    assert others != api.truth(START)
+
+
+def test_a_refused_token_is_told_in_a_short_traceback(place: Place, api: Api) -> None:
+    with pytest.raises(AuthorizationError) as caught:
+        load(place.pipeline(), api.source(START, auth_token="another-token"))
+    lines = traceback.format_exception(caught.value)
+    assert len(lines) < 6
+    assert "PipelineStepFailed" not in "".join(lines)
+
+
 # --- In steps ------------------------------------------------------------------------------------
 
 
@@ -350,6 +377,31 @@ def test_what_a_killed_load_left_for_ever_is_exported_again(
     assert len(calls) == 2
     assert not pipeline.has_pending_data
     assert place.rows("report_daily") == api.truth(START)
+
+
+def test_a_program_that_is_terminated_while_it_extracts_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
+    seconds = 600.0
+    newest = date(2024, 2, 29)
+    with new_api(latency=lambda asked: 0 if asked.last == newest else seconds) as api:
+        given = api.options(START, end_date=newest, window_days=5)
+        for name, value in given.items():
+            monkeypatch.setenv(f"SOURCES__ADVEXPORT__{name.upper()}", str(value))
+        monkeypatch.setenv("DLT_DATA_DIR", str(tmp_path / "dlt"))
+        program = [sys.executable, str(ROOT / "examples/dlt/pipeline.py")]
+        with subprocess.Popen(program, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+            wait_for(lambda: api.sandbox.downloads > 0)
+            process.terminate()
+            _, said = process.communicate(timeout=20)
+        assert process.returncode == -signal.SIGTERM
+        assert "Traceback" not in said
+        seconds = 0.0
+        done = subprocess.run(program, cwd=tmp_path, check=False, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+        place = Place(tmp_path, dataset="ads", file="advexport.duckdb")
+        assert place.rows("report_daily") == api.truth(START)
 
 
 def test_a_killed_load_is_taken_up_by_another_machine(place: Place, api: Api) -> None:

@@ -79,12 +79,20 @@ def test_dates_and_texts_of_dates_are_both_taken() -> None:
     assert advexport(day, auth_token=TOKEN, end_date="2024-01-05").resources
 
 
-def test_the_tap_imports_neither_dlt_nor_pyarrow() -> None:
-    program = (
-        "import sys; import tap_advexport.command, tap_advexport.commands.audit, "
-        "tap_advexport.commands.coverage, tap_advexport.commands.merge_states; "
-        "print([name for name in ('dlt', 'pyarrow', 'tap_advexport.dlt') if name in sys.modules])"
-    )
+@pytest.mark.parametrize(
+    ("modules", "others"),
+    [
+        (
+            "tap_advexport.command, tap_advexport.commands.audit, "
+            "tap_advexport.commands.coverage, tap_advexport.commands.merge_states",
+            ["dlt", "pyarrow", "tap_advexport.dlt"],
+        ),
+        ("tap_advexport.dlt", ["singer_sdk", "click", "rich", "sqlalchemy", "pyarrow.parquet"]),
+    ],
+    ids=["the tap", "the dlt source"],
+)
+def test_neither_side_imports_what_only_the_other_needs(modules: str, others: list[str]) -> None:
+    program = f"import sys, {modules}; print([name for name in {others} if name in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )

@@ -56,11 +56,11 @@ def table_of(
 
 
 def fitting(rows: Sequence[Row]) -> list[Row]:
-    """The same rows, with numbers that fit."""
+    """The same rows, with numbers that fit, and so do their totals."""
     return [
         {
-            **{name: cell if len(cell) < 19 else "-007" for name, cell in cells.items()},
-            "cost_aggr": NASTY_COSTS[index % len(NASTY_COSTS)],
+            **{name: cell if len(cell) < 18 else "-007" for name, cell in cells.items()},
+            "cost_aggr": NASTY_COSTS[index] if index < len(NASTY_COSTS) else "0.30",
             "cr": NASTY_RATES[index % len(NASTY_RATES)],
         }
         for index, cells in enumerate(rows)
@@ -101,7 +101,7 @@ def text(name: str, value: Any) -> object:  # noqa: ANN401 - of any column
 
 def test_every_digit_and_every_text_is_kept() -> None:
     rows = [
-        row(cost_aggr=cost, cr=rate, campaign='a"b\nc', clicks_aggr=str(2**63 - 1))
+        row(cost_aggr=cost, cr=rate, campaign='a"b\nc', publisher_id=str(2**63 - 1))
         for cost, rate in zip(NASTY_COSTS, NASTY_RATES, strict=True)
     ]
     found = table_of(rows).to_pylist()
@@ -110,7 +110,7 @@ def test_every_digit_and_every_text_is_kept() -> None:
         Decimal(rate) if rate else None for rate in NASTY_RATES
     ]
     assert {record["campaign"] for record in found} == {'a"b\nc'}
-    assert {record["clicks_aggr"] for record in found} == {2**63 - 1}
+    assert {record["publisher_id"] for record in found} == {2**63 - 1}
 
 
 def test_times_are_moments_in_the_zone_of_the_account_and_constants_are_in_every_row() -> None:
@@ -140,6 +140,20 @@ def test_a_number_that_does_not_fit_is_named_and_never_rounded(column: str, cell
     assert f"column {column}: '{cell[:20]}" in str(caught.value)
     assert "jsonl" in str(caught.value)
     assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("column", "cell"),
+    [
+        ("cost_aggr", "9e15"),
+        ("clicks_aggr", str(2**63 - 1)),
+        ("conversions_aggr", f"-{2**62 + 1}"),
+    ],
+)
+def test_a_total_that_does_not_fit_is_named_with_its_day(column: str, cell: str) -> None:
+    other = row(time="2017-10-02 00:00")
+    with pytest.raises(InvalidRowError, match=f"column {column}: the total of 2017-10-01 does"):
+        converted_to_arrow([row(**{column: cell}), row(**{column: cell}), other])
 
 
 def test_it_is_none_of_a_column_that_is_not_selected() -> None:
