@@ -83,8 +83,10 @@ def test_dates_and_texts_of_dates_are_both_taken() -> None:
     ("modules", "others"),
     [
         (
-            "tap_advexport.command, tap_advexport.commands.audit, "
-            "tap_advexport.commands.coverage, tap_advexport.commands.merge_states",
+            (
+                "tap_advexport.command, tap_advexport.commands.audit, "
+                "tap_advexport.commands.coverage, tap_advexport.commands.merge_states"
+            ),
             ["dlt", "pyarrow", "tap_advexport.dlt"],
         ),
         ("tap_advexport.dlt", ["singer_sdk", "click", "rich", "sqlalchemy", "pyarrow.parquet"]),
