@@ -74,7 +74,8 @@ def whole_second(moment: datetime) -> datetime:
 
 def rfc3339(moment: datetime) -> str:
     """A moment in UTC, to the second."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    # Not strftime, which leaves out the zeros of years before 1000.
+    return whole_second(moment).replace(tzinfo=None).isoformat() + "Z"
 
 
 def local_date(moment: datetime, zone: ZoneInfo) -> date:

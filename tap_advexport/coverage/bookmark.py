@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from tap_advexport.coverage.state import Coverage, Exported, Rules, Sent, counting, settle
 from tap_advexport.coverage.transitions import claimed, forgotten
 from tap_advexport.errors import StateError
-from tap_advexport.windows import DAY, DateWindow, Task, period_of, whole_second
+from tap_advexport.windows import DAY, DateWindow, Task, period_of, rfc3339, whole_second
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -66,11 +66,11 @@ def render_bookmark(coverage: Coverage, rules: Rules) -> dict[str, object]:
         "replication_key_value": last and last.isoformat(),
         "settled": [[each.first.isoformat(), each.last.isoformat()] for each in coverage.settled],
         "unsettled": [
-            [each.first.isoformat(), each.last.isoformat(), _render_moment(each.exported_at)]
+            [each.first.isoformat(), each.last.isoformat(), rfc3339(each.exported_at)]
             for each in coverage.unsettled
         ],
         "sent": [
-            [day.isoformat(), entry.export_id, entry.version, _render_moment(entry.exported_at)]
+            [day.isoformat(), entry.export_id, entry.version, rfc3339(entry.exported_at)]
             for day, entry in sorted(counting(coverage, rules).sent.items())
         ],
         "shape": coverage.shape,
@@ -79,7 +79,7 @@ def render_bookmark(coverage: Coverage, rules: Rules) -> dict[str, object]:
                 "task_id": each.task_id,
                 "first": each.window.first.isoformat(),
                 "last": each.window.last.isoformat(),
-                "submitted_at": _render_moment(each.submitted_at),
+                "submitted_at": rfc3339(each.submitted_at),
             }
             for each in coverage.pending
         ],
@@ -250,7 +250,3 @@ def _error(path: str, value: object, expected: str) -> StateError:
         f"{path} is {shown}, not {expected}; correct it, or remove the stream's bookmark "
         "to export everything again"
     )
-
-
-def _render_moment(moment: datetime) -> str:
-    return whole_second(moment).replace(tzinfo=None).isoformat() + "Z"

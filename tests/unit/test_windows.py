@@ -18,6 +18,7 @@ from tap_advexport.windows import (
     period_of,
     periods,
     plan_windows,
+    rfc3339,
     whole_periods,
     whole_second,
 )
@@ -217,6 +218,8 @@ def test_a_moment_is_cut_to_the_second_in_utc() -> None:
     found = whole_second(datetime(2024, 4, 1, 1, 2, 3, 999_999, tzinfo=east))
     assert found == datetime(2024, 3, 31, 23, 2, 3, tzinfo=UTC)
     assert found.tzinfo is UTC
+    assert rfc3339(datetime(2024, 4, 1, 1, 2, 3, 999_999, tzinfo=east)) == "2024-03-31T23:02:03Z"
+    assert rfc3339(datetime(1, 1, 2, tzinfo=east)) == "0001-01-01T22:00:00Z"
 
 
 @pytest.mark.parametrize(
