@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
 DAY: Final = timedelta(days=1)
+# Those of a locale would need the locale.
+MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                 "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -11,13 +11,13 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 from tap_advexport.commands.calendar import Cell, Status, Stretch
 from tap_advexport.commands.calendar_words import (
     LEGEND,
-    MONTHS,
     age,
     as_of,
     heading,
     stretch_name,
     summary,
 )
+from tap_advexport.windows import MONTHS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

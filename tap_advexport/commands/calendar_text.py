@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Final
 from tap_advexport.commands.calendar import Cell, Status
 from tap_advexport.commands.calendar_words import (
     LEGEND,
-    MONTHS,
     as_of,
     heading,
     stretch_names,
     summary,
     year_summary,
 )
-from tap_advexport.windows import last_of_month
+from tap_advexport.windows import MONTHS, last_of_month
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

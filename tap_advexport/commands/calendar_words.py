@@ -13,9 +13,6 @@ if TYPE_CHECKING:
 
     from tap_advexport.commands.calendar import CoverageCalendar, Stretch
 
-MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                 "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")  # fmt: skip
-
 LEGEND: Final = {
     Status.SETTLED: "settled: the figures no longer move",
     Status.PROVISIONAL: "provisional: will be exported again",

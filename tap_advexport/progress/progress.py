@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from tap_advexport.windows import MONTHS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tap_advexport.windows import DateWindow
-
-# Those of a locale would need the locale.
-_MONTHS: Final = [
-    "Jan",
-    "Feb",
-    "Mar",
-    "Apr",
-    "May",
-    "Jun",
-    "Jul",
-    "Aug",
-    "Sep",
-    "Oct",
-    "Nov",
-    "Dec",
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +130,13 @@ class WindowDone:
 def _days(window: DateWindow) -> str:
     """Days as a person says them: 12-18 Sep 2024, 28 Sep - 4 Oct 2024."""
     first, last = window.first, window.last
-    end = f"{last.day} {_MONTHS[last.month - 1]} {last.year}"
+    end = f"{last.day} {MONTHS[last.month - 1]} {last.year}"
     if first == last:
         return end
     if (first.year, first.month) == (last.year, last.month):
         return f"{first.day}-{end}"
     year = f" {first.year}" if first.year != last.year else ""
-    return f"{first.day} {_MONTHS[first.month - 1]}{year} - {end}"
+    return f"{first.day} {MONTHS[first.month - 1]}{year} - {end}"
 
 
 def duration(seconds: float) -> str:
