@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tap_advexport.commands.state_files import read_config
-from tap_advexport.errors import UserError
+from tap_advexport.errors import ConfigError, UserError
+from tap_advexport.json_files import read_object
 from tap_advexport.settings import parse_some
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def settings_of(config: str | None, options: Mapping[str, object]) -> dict[str, 
     if config == "ENV":
         found = {name: os.environ.get(f"TAP_ADVEXPORT_{name.upper()}") for name in options}
     elif config:
-        found = read_config(config)
+        found = read_object(config, ConfigError, f"config: {config}")
     given = {name: value for name, value in options.items() if value is not None}
     return parse_some({**found, **given}, options.keys())
 

@@ -1,16 +1,12 @@
-"""What the small commands read: states and a config from files or standard input."""
+"""What the small commands read: a state, from a file or standard input."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 from tap_advexport.coverage.singer_state import bookmarks_of, others_alone, parse_singer_state
-from tap_advexport.errors import ConfigError, StateError
-from tap_advexport.json_files import decode, read_object, read_text
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from tap_advexport.errors import StateError
+from tap_advexport.json_files import decode, read_text
 
 STANDARD_INPUT = "-"
 
@@ -38,12 +34,3 @@ def read_state(path: str, account: str | None = None) -> dict[str, object]:
             f"{where} has no bookmark of this tap, but of {others}: name a state of tap-advexport"
         )
     return state
-
-
-def read_config(path: str) -> Mapping[str, object]:
-    """The tap's config file.
-
-    Raises:
-        ConfigError: it cannot be read, or is not a JSON object.
-    """
-    return read_object(path, ConfigError, f"config: {path}")

@@ -61,9 +61,3 @@ class Background(Generic[_Item]):
             self._queue.put(error)
         else:
             self._queue.put(None)
-
-
-def foreground(items: Iterable[_Item]) -> Iterator[list[_Item]]:
-    """Give the items one at a time, each when it is asked for."""
-    for item in items:
-        yield [item]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tap_advexport.coverage.plan import wanted
 from tap_advexport.errors import IncompleteError
-from tap_advexport.exports.background import Background, foreground
+from tap_advexport.exports.background import Background
 from tap_advexport.exports.conversion import converter
 from tap_advexport.exports.job import Failed, Limits, Ready
 from tap_advexport.exports.policy import Export, RetryPolicy
@@ -69,7 +69,7 @@ def events_of(
     run.on_interrupt(runner.stop)
     events = runner.events(exports)
     if run.machine.is_virtual:
-        yield from foreground(events)
+        yield from ([event] for event in events)
         return
     clock = run.machine.clock
     waiting_since = clock.monotonic()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tap_advexport.exports.background import Background, foreground
+from tap_advexport.exports.background import Background
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,16 +30,3 @@ def test_an_error_comes_after_the_items_before_it() -> None:
     with pytest.raises(KeyError):
         taken.extend(Background(items()).batches(idle))
     assert taken == [[1]]
-
-
-def test_in_the_foreground_an_item_is_made_when_it_is_asked_for() -> None:
-    made: list[int] = []
-
-    def items() -> Iterator[int]:
-        for number in range(3):
-            made.append(number)
-            yield number
-
-    batches = foreground(items())
-    assert next(batches) == [0]
-    assert made == [0]
