@@ -93,9 +93,10 @@ class CoverageCalendar:
         known = [cell.age_days for cell in self.cells.values() if cell.age_days is not None]
         return (min(known), max(known)) if known else None
 
-    def stretches(self) -> Iterator[Stretch]:
-        """The periods, those in a row with the same status as one."""
-        for cell, group in groupby(self.cells.items(), key=lambda item: item[1]):
+    def stretches(self, year: int | None = None) -> Iterator[Stretch]:
+        """The periods, of one year or all, those in a row with the same status as one."""
+        items = ((day, cell) for day, cell in self.cells.items() if year in {None, day.year})
+        for cell, group in groupby(items, key=lambda item: item[1]):
             firsts = [first for first, _ in group]
             yield Stretch(firsts[0], firsts[-1], cell, len(firsts))
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import groupby
 from typing import TYPE_CHECKING, Final
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from tap_advexport.commands.calendar import Cell, Status, Stretch
+from tap_advexport.commands.calendar import Cell, Status
 from tap_advexport.commands.calendar_words import (
     LEGEND,
     age,
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from tap_advexport.commands.calendar import CoverageCalendar
+    from tap_advexport.commands.calendar import CoverageCalendar, Stretch
 
 _MARGIN: Final = 16
 _LEFT: Final = 76
@@ -130,7 +129,7 @@ def _draw_year(page: _Page, calendar: CoverageCalendar, year: int) -> None:
     for month in sorted({first.month for first in calendar.cells if first.year == year}):
         place = (_LEFT + _week(date(year, month, 7)) * _PITCH, top - 4)
         page.text(MONTHS[month - 1], "small", place)
-    for stretch in _of_year(calendar, year):
+    for stretch in calendar.stretches(year):
         days = [stretch.first + timedelta(days=n) for n in range(stretch.count)]
         places = [(_LEFT + _week(day) * _PITCH, top + day.weekday() * _PITCH) for day in days]
         _draw_stretch(page, calendar, stretch, places, (_CELL, _CELL))
@@ -144,19 +143,11 @@ def _draw_months(page: _Page, calendar: CoverageCalendar) -> None:
     for row, year in enumerate(calendar.years):
         y = top + row * (_PITCH + 2)
         page.text(str(year), "text", (_MARGIN, y + _CELL))
-        for stretch in _of_year(calendar, year):
+        for stretch in calendar.stretches(year):
             months = range(stretch.first.month, stretch.last.month + 1)
             places = [(_LEFT + (month - 1) * 3 * _PITCH, y) for month in months]
             _draw_stretch(page, calendar, stretch, places, (_MONTH_CELL, _PITCH))
     page.bottom = top + len(calendar.years) * (_PITCH + 2)
-
-
-def _of_year(calendar: CoverageCalendar, year: int) -> Iterable[Stretch]:
-    """The stretches of one year, as they would be without the others."""
-    items = ((first, cell) for first, cell in calendar.cells.items() if first.year == year)
-    for cell, group in groupby(items, key=lambda item: item[1]):
-        firsts = [first for first, _ in group]
-        yield Stretch(firsts[0], firsts[-1], cell, len(firsts))
 
 
 def _draw_stretch(
