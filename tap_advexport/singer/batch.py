@@ -42,10 +42,11 @@ COMPRESSIONS: Final = {
 
 
 def check_batch_settings(given: Mapping[str, object]) -> None:
-    """Refuse a `batch_config` without what the SDK takes for granted; no value of it is printed.
+    """Refuse a `batch_config` that the SDK or the tap cannot use; no secret of it is printed.
 
     Raises:
-        ConfigError: a part or a key is missing, not known, or of another type.
+        ConfigError: a part or a key is missing, not known, or of another type; or it asks for
+            another format or compression, or an extra is missing.
     """
     if not given:
         return
@@ -58,6 +59,8 @@ def check_batch_settings(given: Mapping[str, object]) -> None:
         for name in {*needed, "prefix", "compression"} & value.keys():
             if not isinstance(value[name], str):
                 raise ConfigError(f"batch_config.{part}.{name}: must be a text")
+    encoding = cast("Mapping[str, str]", given["encoding"])
+    _check_encoding(encoding["format"], encoding.get("compression"))
     size = given.get("batch_size", 1)
     if not isinstance(size, int) or isinstance(size, bool) or size < 1:
         raise ConfigError(
@@ -82,24 +85,17 @@ def _check_keys(
         )
 
 
-def check_batch_config(config: BatchConfig) -> None:
-    """Refuse what the tap cannot write.
-
-    Raises:
-        ConfigError: another format or compression, or an extra is missing.
-    """
-    encoding = config.encoding
-    if encoding.format not in COMPRESSIONS:
-        msg = f"batch_config: encoding.format must be one of {', '.join(COMPRESSIONS)}"
-        raise ConfigError(msg)
-    allowed = COMPRESSIONS[encoding.format]
-    if encoding.compression not in allowed:
-        listed = ", ".join(name for name in allowed if name)
-        msg = f"batch_config: encoding.compression of {encoding.format} must be one of {listed}"
-        raise ConfigError(msg)
-    if encoding.format == "parquet" and not find_spec("pyarrow"):
-        msg = "batch_config: parquet needs the extra: install tap-advexport[parquet]"
-        raise ConfigError(msg)
+def _check_encoding(kind: str, compression: str | None) -> None:
+    """Refuse what the tap cannot write."""
+    if kind not in COMPRESSIONS:
+        raise ConfigError(
+            f"batch_config.encoding.format: must be one of {', '.join(COMPRESSIONS)} (got {kind!r})"
+        )
+    if compression not in COMPRESSIONS[kind]:
+        listed = ", ".join(name for name in COMPRESSIONS[kind] if name)
+        raise ConfigError(f"batch_config.encoding.compression: of {kind} must be one of {listed}")
+    if kind == "parquet" and not find_spec("pyarrow"):
+        raise ConfigError("batch_config: parquet needs the extra: install tap-advexport[parquet]")
 
 
 def write_batch_files(  # noqa: PLR0913 - what is written, where to, and what it is

@@ -11,7 +11,6 @@ from typing_extensions import override
 from tap_advexport.errors import ConfigError, MachineError, TapAdvexportError
 from tap_advexport.records.convert import SpoolFormat
 from tap_advexport.reports import ACCOUNT_COLUMN, ADDED_COLUMNS, COLUMN_NAMES
-from tap_advexport.singer.batch import check_batch_config
 from tap_advexport.singer.destinations import (
     BatchFiles,
     ReadyLines,
@@ -118,7 +117,6 @@ class ReportStream(OwnStateStream):
         """Give the files of each export; then come its periods, and the STATE that covers them."""
         with _halting():
             self._run.raise_if_interrupted()
-            check_batch_config(batch_config)
             if not self._is_ready_made():
                 msg = (
                     f"batch_config: cannot be combined with stream maps or flattening ({self.name})"

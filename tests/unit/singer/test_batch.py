@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any
 import fsspec
 import pyarrow.parquet as pq
 import pytest
-from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig, StorageTarget
 
 from advexport_sandbox import Sandbox, SandboxConfig
 from tap_advexport.errors import ConfigError
-from tap_advexport.singer.batch import check_batch_config
+from tap_advexport.singer.batch import check_batch_settings
 from tests.support.api_rows import emitted
 from tests.support.tap_process import SandboxTap, Told, tap_on
 from tests.support.warehouses import RUN_SQL, dbt_environment, environment, postgres, run
@@ -193,15 +192,19 @@ def test_a_storage_that_cannot_be_written_is_one_line(
 @pytest.mark.parametrize(
     ("encoding", "words"),
     [
-        (("csv",), "encoding.format must be one of jsonl, parquet"),
-        (("parquet", "lzo"), "encoding.compression of parquet must be one of none, gzip"),
+        ({"format": "csv"}, "format: must be one of jsonl, parquet (got 'csv')"),
+        (
+            {"format": "parquet", "compression": "lzo"},
+            "compression: of parquet must be one of none, gzip",
+        ),
+        ({"format": "jsonl", "compression": "snappy"}, "compression: of jsonl must be one of none"),
     ],
+    ids=["csv", "lzo", "snappy"],
 )
-def test_what_cannot_be_written_is_refused(encoding: tuple[str, ...], words: str) -> None:
-    storage = StorageTarget("file:///tmp")
-    config = BatchConfig(BaseBatchFileEncoding(*encoding), storage)
-    with pytest.raises(ConfigError, match=f"batch_config: {words}"):
-        check_batch_config(config)
+def test_what_cannot_be_written_is_refused(encoding: dict[str, str], words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_batch_settings({"encoding": encoding, "storage": {"root": "file:///tmp"}})
+    assert f"batch_config.encoding.{words}" in str(caught.value)
 
 
 # --- A target ----------------------------------------------------------------------------------

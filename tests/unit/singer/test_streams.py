@@ -9,7 +9,7 @@ import pytest
 from tap_advexport.errors import ConfigError, StateError
 from tap_advexport.records.convert import SpoolFormat
 from tap_advexport.reports import ADDED_COLUMNS, COLUMN_NAMES
-from tap_advexport.singer.sdk import BaseBatchFileEncoding, BatchConfig, Halt
+from tap_advexport.singer.sdk import BatchConfig, Halt
 from tap_advexport.singer.streams import ReportStream
 from tap_advexport.tap import TapAdvexport
 from tests.support.taps import tap_with
@@ -115,14 +115,6 @@ def test_batches_cannot_be_mapped(tmp_path: Path) -> None:
     assert "cannot be combined with stream maps or flattening (report_daily)" in str(
         caught.value.error
     )
-
-
-def test_batches_of_another_format_end_the_run_in_one_line(tmp_path: Path) -> None:
-    config = BatchConfig.from_dict(batch_config(tmp_path, "jsonl"))
-    config.encoding = BaseBatchFileEncoding(format="avro")
-    with pytest.raises(Halt) as caught:
-        list(stream_with().get_batches(config))
-    assert isinstance(caught.value.error, ConfigError)
 
 
 @pytest.mark.parametrize(
