@@ -468,5 +468,3 @@ SETTINGS: Final = (
         "that leads the keys.",
     ),
 )
-
-SETTING_NAMES: Final = tuple(setting.name for setting in SETTINGS)

@@ -19,10 +19,11 @@ from scripts.render_settings import rendered, replaced_block
 from tap_advexport.coverage.bookmark import parse_bookmark, render_bookmark
 from tap_advexport.coverage.state import Rules
 from tap_advexport.reports import PERIODS_STREAM, REPORTS, Interval
-from tap_advexport.settings import SETTING_NAMES, SETTINGS
+from tap_advexport.settings import SETTINGS
 from tap_advexport.tap import TapAdvexport
 from tests.support.paths import ROOT
 
+SETTING_NAMES = [setting.name for setting in SETTINGS]
 README = (ROOT / "README.md").read_text("utf-8")
 DOCUMENTS = sorted(
     path.relative_to(ROOT) for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
@@ -45,7 +46,7 @@ def test_table_of_the_docs_names_every_setting_once_with_its_default() -> None:
     table = (ROOT / "docs/reference/settings.md").read_text("utf-8")
     rows = re.findall(r"^\| `(\w+)` \| \w+ \| (.*?) \|", table, re.MULTILINE)
     shown = {name: default for name, default in rows if name in SETTING_NAMES}
-    assert [name for name, _ in rows if name in SETTING_NAMES] == list(SETTING_NAMES)
+    assert [name for name, _ in rows if name in SETTING_NAMES] == SETTING_NAMES
     assert [name for name, default in shown.items() if default == "required"] == required()
     assert [name for name in ALL_SETTINGS if f"`{name}`" not in table] == []
 

@@ -13,7 +13,7 @@ from jsonschema import Draft7Validator
 from tap_advexport.errors import ConfigError
 from tap_advexport.settings import (
     API_URL,
-    SETTING_NAMES,
+    SETTINGS,
     Settings,
     parse_settings,
     parse_some,
@@ -21,6 +21,7 @@ from tap_advexport.settings import (
     unknown_names,
 )
 
+SETTING_NAMES = [setting.name for setting in SETTINGS]
 NOW = datetime(2024, 4, 10, 12, tzinfo=UTC)
 TOKEN = "0123456789abcdef"
 SCHEMA = settings_schema()
