@@ -99,32 +99,27 @@ class Situation:
     export_timeout_seconds: float = float("inf")
 
 
-@dataclass(frozen=True, slots=True)
-class RetryRequest:
+@dataclass(frozen=True)
+class _GoOn:
+    """Go on with an export, which knows of what has happened."""
+
+    export: Export
+
+
+class RetryRequest(_GoOn):
     """Send the same request once more, after a pause."""
 
-    export: Export
 
-
-@dataclass(frozen=True, slots=True)
-class PollAgain:
+class PollAgain(_GoOn):
     """Poll the task once more, after a pause, until it or its file is visible."""
 
-    export: Export
 
-
-@dataclass(frozen=True, slots=True)
-class SubmitLater:
+class SubmitLater(_GoOn):
     """Submit the window when a task of ours has ended: the API takes no more of them now."""
 
-    export: Export
 
-
-@dataclass(frozen=True, slots=True)
-class SubmitAgain:
+class SubmitAgain(_GoOn):
     """Give the task up and submit the same window again."""
-
-    export: Export
 
 
 @dataclass(frozen=True, slots=True)
