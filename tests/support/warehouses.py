@@ -18,7 +18,7 @@ import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -428,13 +428,33 @@ class Dbt:
         written = [self.folder / "target" / name for name in ("run_results.json", "sources.json")]
         for path in written:
             path.unlink(missing_ok=True)
-        run(
-            [str(dbt_environment() / "dbt"), *arguments, *options], env=_connection(self.url), ok=ok
-        )
+        code, printed = _ask_dbt([*arguments, *options], _connection(self.url))
+        assert code in ok, f"dbt {arguments}: exit {code}\n{printed}"
         results = [
             r for path in written if path.exists() for r in json.loads(path.read_text())["results"]
         ]
         return {_name(result["unique_id"]): result["status"] for result in results}
+
+
+@cache
+def _dbt_server() -> subprocess.Popen[str]:
+    """One for each process of the test run: dbt imports longer than it works here."""
+    return subprocess.Popen(
+        [str(dbt_environment() / "python"), str(Path(__file__).with_name("dbt_server.py"))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _ask_dbt(arguments: list[str], environment: dict[str, str]) -> tuple[int, str]:
+    server = _dbt_server()
+    assert server.stdin
+    assert server.stdout
+    server.stdin.write(json.dumps({"arguments": arguments, "environment": environment}) + "\n")
+    server.stdin.flush()
+    code, printed = json.loads(server.stdout.readline())
+    return code, printed
 
 
 def _name(unique_id: str) -> str:
