@@ -44,7 +44,7 @@ def run_command(args: Sequence[str]) -> int:
         # On its way the SDK sets logs up.
         command = set_up_logs(lambda: Started.cli, os.environ)
         guard_logs()
-        quiet_the_sdk()
+        quiet_the_sdk(os.environ)
         return command.main(list(args), prog_name=Started.name, standalone_mode=False)
 
     return run_to_the_end(begin, started)
@@ -109,14 +109,12 @@ def _end(tap: TapAdvexport, code: int, reasons: list[str]) -> int:
             is_reader_gone, code = True, code or READER_GONE
         except TapAdvexportError as error:
             code = _fail(error, reasons)
+    failures = failed_ranges(run.failures)
     # When the API does not work, one line says so for all days.
-    ranges = [] if run.circuit_breaker.is_given_up else failed_ranges(run.failures)
+    ranges = [] if run.circuit_breaker.is_given_up else failures
     for failed in ranges:
-        logger.error(
-            "Failed days: %s; the next run tries them again",
-            failed,
-            extra={"failed": failed.fields()},
-        )
+        then = "" if failed.advice else "; the next run tries them again"
+        logger.error("Failed days: %s%s", failed, then, extra={"failed": failed.fields()})
         code = code or FAILED
     if ranges:
         more = f" and {len(ranges) - 1} more" if ranges[1:] else ""
@@ -127,12 +125,11 @@ def _end(tap: TapAdvexport, code: int, reasons: list[str]) -> int:
         logger.error("The target has closed the pipe: its own log says why")
         reasons.append("the target has closed the pipe")
     why = _why(tap, reasons)
-    logger.info(
-        "Summary: %s; %s",
-        run.tally.line(run.seconds()),
-        why,
-        extra={"summary": {**run.tally.fields(run.seconds()), "exit_code": code, "ended": why}},
-    )
+    seconds = run.seconds()
+    summary = run.tally.fields(seconds)
+    summary |= {"failed": [failed.fields() for failed in failures]}
+    summary |= {"exit_code": code, "ended": why}
+    logger.info("Summary: %s; %s", run.tally.line(seconds), why, extra={"summary": summary})
     return code
 
 

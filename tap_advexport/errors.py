@@ -24,6 +24,11 @@ TapAdvexportError
 
 from __future__ import annotations
 
+from typing import Final
+
+# What a person can do about files and answers that stay wrong.
+SUPPORT: Final = "if it stays, give this line to the API's support"
+
 
 class TapAdvexportError(Exception):
     """Whatever the tap raises on purpose."""
@@ -99,6 +104,10 @@ class ExportError(TapAdvexportError):
         self.refusal = refusal
         self.said = said
 
+    def of_task(self, shown: str) -> ExportError:
+        """The same about the file of a task."""
+        return type(self)(f"task {shown}: {self}", advice=self.advice or SUPPORT)
+
     def with_advice(self) -> str:
         """The text, and what a person can do about it."""
         return f"{self}; {self.advice}" if self.advice else str(self)
@@ -111,6 +120,8 @@ class RequestError(ExportError):
         retry_after_seconds: the pause the server asked for, if it did.
         is_throttled: the answer was 429, which concerns every request of the tap.
         has_arrived: whether the API may have got the request all the same.
+        is_accepted: a submission was answered with success, in words that nobody understands: each
+            try may make one more task.
         is_setup: the fault lies on this side: a proxy, the trusted certificates.
     """
 
@@ -122,6 +133,7 @@ class RequestError(ExportError):
         is_throttled: bool = False,
         has_arrived: bool = True,
         is_setup: bool = False,
+        is_accepted: bool = False,
         advice: str = "",
         said: str = "",
     ) -> None:
@@ -132,6 +144,7 @@ class RequestError(ExportError):
         self.is_throttled = is_throttled
         self.has_arrived = has_arrived and not is_throttled
         self.is_setup = is_setup
+        self.is_accepted = is_accepted
 
 
 class RejectedError(ExportError):

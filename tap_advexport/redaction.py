@@ -15,7 +15,8 @@ MIN_SECRET_LENGTH: Final = 3
 _URL: Final = re.compile(
     r"(?i)\b([a-z][a-z0-9+.-]*://)([^\s/?#\"'<>]*@)?([^\s?#\"'<>]*)([?#][^\s\"<>]*)?"
 )
-_QUERY: Final = re.compile(r"\?[^\s\"<>]+")
+# The declaration of an XML document is none.
+_QUERY: Final = re.compile(r"(?<!<)\?[^\s\"<>]+")
 # In a cell a question mark can be one, so that only what looks like a query is taken for it.
 _LIKE_A_QUERY: Final = re.compile(r"\?[^\s\"<>?=]*=[^\s\"<>]*")
 _UNPRINTABLE: Final = re.compile(r"[^\S ]+|[\x00-\x1f\x7f-\x9f\u2028\u2029]+")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 # task queue of this shape can answer.
 UNFINISHED_STATES: Final = frozenset({"PENDING", "STARTED", "RETRY"})
 FAILED_STATES: Final = frozenset({"FAILURE", "REVOKED"})
+_MARKUP: Final = re.compile(
+    r"<(script|style)\b.*?</\1\s*>|<!--.*?-->|<[^<>]*>", re.DOTALL | re.IGNORECASE
+)
 
 
 class AnswerError(ValueError):
@@ -27,12 +31,17 @@ class SubmitAnswer(msgspec.Struct):
     """Answer to a submission (API, "Demand an export")."""
 
     result: str
-    task_id: str | None = None
+    task_id: str | int | None = None
 
     @property
     def is_queued(self) -> bool:
         """Whether the API took the window."""
         return self.result.upper() == "QUEUED"
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether it did not, and made no task."""
+        return self.result.upper() == "ERROR" or (not self.is_queued and self.task_id is None)
 
 
 class PollAnswer(msgspec.Struct):
@@ -114,6 +123,23 @@ def reason_of(said: object) -> str:
             return text
         case _:
             return json.dumps(said, ensure_ascii=False, default=str)
+
+
+def words_of(text: str) -> str:
+    """Give what an answer says, without the JSON around one sentence or the markup of a page."""
+    text = text.strip().removeprefix("\ufeff")
+    if text.startswith("<"):
+        return " ".join(_MARKUP.sub(" ", text).split()) or text
+    try:
+        said = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    match said:
+        case {"detail": str(words)} | {"message": str(words)} | {"error": str(words)} if (
+            len(said) == 1 and words.strip()
+        ):
+            return words
+    return text
 
 
 def retry_after(text: str, now: datetime) -> float | None:

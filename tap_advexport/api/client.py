@@ -22,12 +22,14 @@ from tap_advexport.api.answers import (
     parse_poll_answer,
     parse_submit_answer,
     retry_after,
+    words_of,
 )
 from tap_advexport.api.bodies import MAX_ANSWER_BYTES, BodyReader, Downloaded
 from tap_advexport.api.faults import password_advice
 from tap_advexport.api.origins import UrlRefused, literal_url
 from tap_advexport.api.session import NOT_THE_API, REDIRECTS, Session
 from tap_advexport.errors import (
+    SUPPORT,
     AuthorizationError,
     ConfigError,
     ExportError,
@@ -97,8 +99,7 @@ class ApiClient:
             adapter=adapter,
         )
         self._bodies = BodyReader(clock, timeout_seconds, self.redactor)
-        # What is known of this run: advice blames neither what has worked nor what has answered.
-        self._has_answered = False
+        # Advice blames no token that has worked in this run.
         self._is_token_accepted = False
 
     def __repr__(self) -> str:
@@ -111,7 +112,6 @@ class ApiClient:
             AuthorizationError, ConfigError: nothing will work.
             RejectedError: the API refuses it, for now or for good.
             RequestError: no usable answer; a task may exist all the same.
-            TaskError: it is accepted without a usable id.
         """
         what = f"submitting {interval} {window}"
         body = {
@@ -126,19 +126,33 @@ class ApiClient:
         with self._post(what, wire) as response:
             self._refuse_redirected_submission(what, response)
             self._refuse_status(what, response, RejectedError)
-            content = self._content(what, response)
+            try:
+                return self._task_id(what, response)
+            except RequestError as error:
+                error.is_accepted = True
+                raise
+
+    def _task_id(self, what: str, response: requests.Response) -> str:
+        """The task that a submission has made."""
+        content = self._content(what, response)
         try:
             answer, reason = parse_submit_answer(content)
         except AnswerError:
             raise self._undocumented(what, response, content) from None
-        self._has_answered = True
-        if not answer.is_queued:
+        if answer.is_refused:
+            self._session.has_answered = True
             said = self.redactor.excerpt(answer.result) or "no result"
             said += f": {self.redactor.excerpt(reason)}" if reason else ""
             msg = f"{what}: the API answers {said}"
             raise RejectedError(msg, refusal="ERROR", said=said)
-        self._is_token_accepted = True
-        return self._checked_task_id(what, answer.task_id)
+        task_id = "" if answer.task_id is None else str(answer.task_id)
+        # A dot segment would be resolved away and another resource asked for.
+        # An id goes into state and logs; a token that is short may stand in one by chance.
+        holds_token = len(self._token) >= MIN_TOKEN_LENGTH and self._token in task_id
+        if not answer.is_queued or task_id in {"", ".", ".."} or holds_token:
+            raise self._undocumented(what, response, content)
+        self._session.has_answered = self._is_token_accepted = True
+        return task_id
 
     def poll(self, task_id: str) -> Unfinished | Finished:
         """Ask for a task's state (API, "Ask for its state").
@@ -158,13 +172,15 @@ class ApiClient:
             answer = parse_poll_answer(content)
         except AnswerError:
             raise self._undocumented(what, response, content) from None
-        self._has_answered = self._is_token_accepted = True
+        self._session.has_answered = self._is_token_accepted = True
         match answer:
             case FailedTask(state, reason):
                 said = f"{state}: {self.redactor.excerpt(reason)}" if reason else state
+                said = said.removesuffix(".")
                 refusal = state if state == "FAILURE" else ""
                 msg = f"{what}: its state is {said}"
-                raise TaskError(msg, refusal=refusal, said=said)
+                of_task = f"{said} (task {self.redactor.excerpt(task_id)})"
+                raise TaskError(msg, refusal=refusal, said=of_task)
             case Unfinished(state, is_known):
                 return Unfinished(self.redactor.excerpt(state), is_known)
             case Finished():
@@ -213,7 +229,7 @@ class ApiClient:
         """Send a submission; to `api_url` with a slash where there is nothing without one."""
         url = self._api_url
         response = self._session.send(what, "POST", url, body=body)
-        is_proven = self._has_answered and url == self._api_url
+        is_proven = self._session.has_answered and url == self._api_url
         if is_proven or not self._lacks_slash(what, url, response):
             return response
         response.close()
@@ -251,10 +267,11 @@ class ApiClient:
         if status < HTTPStatus.BAD_REQUEST:
             return
         text = self._error_text(what, response)
-        said = f"HTTP {status}{f' {self.redactor.excerpt(text)}' if text.strip() else ''}"
+        shown = self.redactor.excerpt(words_of(text)).removesuffix(".")
+        said = f"HTTP {status}: {shown}" if shown else f"HTTP {status}"
         words = f"{what}: {said}"
         if status in _TRANSIENT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            is_odd = status == HTTPStatus.NOT_IMPLEMENTED and not self._has_answered
+            is_odd = status == HTTPStatus.NOT_IMPLEMENTED and not self._session.has_answered
             raise RequestError(
                 words,
                 retry_after_seconds=retry_after(
@@ -274,9 +291,12 @@ class ApiClient:
         ):
             raise AuthorizationError(self._token_advice(words, text), status=status)
         if not_found and status in not_found_statuses:
-            raise not_found(words)
+            raise not_found(words, advice=A_PAGE_ANSWERS if is_page(text) else "")
         is_elsewhere = refused is RejectedError and status in _NO_SUCH_PLACE
-        advice = NOT_THE_API if is_elsewhere and not self._has_answered else ""
+        if is_page(text):
+            advice = A_PAGE_ANSWERS
+        else:
+            advice = NOT_THE_API if is_elsewhere and not self._session.has_answered else ""
         refusal = f"HTTP {status}" if refused is RejectedError else ""
         raise refused(words, advice=advice, refusal=refusal, said=said)
 
@@ -284,7 +304,10 @@ class ApiClient:
         if is_page(text):
             return f"api_url: {words}; {A_PAGE_ANSWERS}"
         if self._is_token_accepted:
-            return f"auth_token: the API refuses the token, which has worked before, {words}"
+            return (
+                f"auth_token: the API refuses the token, which has worked before, {words}; "
+                "has it been replaced? The user profile has the one that is valid"
+            )
         return (
             f"auth_token: the API refuses the token, {words}; "
             "take the token from the advertiser's user profile"
@@ -308,19 +331,13 @@ class ApiClient:
         return content
 
     def _undocumented(self, what: str, response: requests.Response, content: bytes) -> RequestError:
-        shown = self.redactor.excerpt(content.decode("utf-8", "replace"))
-        problem = f"is not as documented: {shown}" if shown else "is empty"
+        text = content.decode("utf-8", "replace")
+        shown = self.redactor.excerpt(words_of(text) if is_page(text) else text)
+        kind = "a page and no JSON" if is_page(text) else "not as documented"
+        problem = f"is {kind}: {shown}" if shown else "is empty"
         msg = f"{what}: the answer (HTTP {response.status_code}) {problem}"
-        return RequestError(msg, advice=self._advice_on_answer())
+        advice = A_PAGE_ANSWERS if is_page(text) else self._advice_on_answer()
+        return RequestError(msg, advice=advice)
 
     def _advice_on_answer(self) -> str:
-        return OUT_OF_ORDER if self._has_answered else NOT_THE_API
-
-    def _checked_task_id(self, what: str, task_id: str | None) -> str:
-        # A dot segment would be resolved away and another resource asked for.
-        # An id goes into state and logs; a token that is short may stand in one by chance.
-        holds_token = len(self._token) >= MIN_TOKEN_LENGTH and self._token in (task_id or "")
-        if not task_id or task_id in {".", ".."} or holds_token:
-            msg = f"{what}: the API answers QUEUED with no usable task_id"
-            raise TaskError(msg)
-        return task_id
+        return SUPPORT if self._session.has_answered else NOT_THE_API

@@ -26,6 +26,10 @@ REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 NOTHING_ANSWERS: Final = (
     "nothing answers there: check api_url and the network (proxy, firewall), or try again later"
 )
+ANSWERED_BEFORE: Final = (
+    "the API has answered before in this run: try again later; if it stays, check the network "
+    "(proxy, firewall)"
+)
 CANNOT_BE_REACHED: Final = (
     "the host of the files cannot be reached: check the network (proxy, firewall), or try again "
     "later"
@@ -34,7 +38,11 @@ NOT_THE_API: Final = "what answers there is not the API: check api_url"
 
 
 class Session:
-    """Sends requests in one account's name. Safe to use from several threads."""
+    """Sends requests in one account's name. Safe to use from several threads.
+
+    Attributes:
+        has_answered: the API has answered as it should, in this run.
+    """
 
     def __init__(  # noqa: PLR0913 - what it needs to know of one account
         self,
@@ -55,6 +63,7 @@ class Session:
         self._adapter = adapter or FramedAdapter(
             pool_connections=pool_size, pool_maxsize=pool_size, max_retries=0
         )
+        self.has_answered = False
         self._routes: dict[Origin, tuple[dict[str, str], bool | str]] = {}
 
     def close(self) -> None:
@@ -179,7 +188,8 @@ class Session:
             return ConfigError(f"{words}; {setup}" if setup else words)
         if isinstance(fault, ValueError) and not is_ours:
             return FileError(words)
-        advice = setup or (NOTHING_ANSWERS if is_ours else CANNOT_BE_REACHED)
+        of_api = ANSWERED_BEFORE if self.has_answered else NOTHING_ANSWERS
+        advice = setup or (of_api if is_ours else CANNOT_BE_REACHED)
         return RequestError(
             words, advice=advice, has_arrived=faults.has_arrived(fault), is_setup=bool(setup)
         )

@@ -57,7 +57,10 @@ def parse_state_object(text: str, where: str) -> dict[str, object]:
             f"{where} is empty: a run before was cut off while it was written, or wrote no STATE; "
             "put the last good state back, or do without one to export all days from start_date on"
         )
-    return parse_object(text, StateError, where)
+    try:
+        return parse_object(text, StateError, where)
+    except StateError as error:
+        raise StateError(f"{error}: put the last good state back") from None
 
 
 def bookmarks_of(state: Mapping[str, object], where: str) -> dict[str, Mapping[str, object]]:

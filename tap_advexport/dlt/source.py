@@ -191,7 +191,8 @@ class Extraction:
         if failures and not destination.has_submitted and not run.circuit_breaker.succeeded:
             raise IncompleteError(f"the API does not work: {failures[-1]}")
         for failed in failed_ranges(failures):
-            logger.error("Failed days: %s; the next run tries them again", failed)
+            then = "" if failed.advice else "; the next run tries them again"
+            logger.error("Failed days: %s%s", failed, then)
             told.failures.append(failed)
         told.done[key] = union((*portion.done, *sync.windows))
         told.days_left += sync.days_left

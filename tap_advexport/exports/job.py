@@ -36,10 +36,11 @@ class Abandoned:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The days of a window fail in this run."""
+    """The days of a window fail in this run. `advice`: what a person can do; may be empty."""
 
     window: DateWindow
     reason: str
+    advice: str = ""
 
 
 @dataclass(frozen=True, slots=True)

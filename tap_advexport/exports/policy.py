@@ -71,6 +71,12 @@ class RetryPolicy:
     export_attempts: int
     interval: Interval
 
+    def attempts(self, error: RequestError) -> int:
+        """How often a request is sent: less often when each time may make a task more."""
+        if error.is_accepted:
+            return min(self.request_attempts, self.export_attempts)
+        return self.request_attempts
+
 
 @dataclass(frozen=True, slots=True)
 class Situation:
@@ -225,7 +231,7 @@ def _after_request(
         situation.seconds_asking >= situation.export_timeout_seconds
         or (situation.is_taught and export.tries > 0)
     )
-    if export.tries < retry_policy.request_attempts and not is_over:
+    if export.tries < retry_policy.attempts(error) and not is_over:
         return RetryRequest(export)
     if error.is_throttled and is_submission and situation.has_answered:
         return Refuse()
@@ -246,7 +252,8 @@ def _after_invalid_file(export: Export, error: InvalidFileError, retry_policy: R
     if not export.had_invalid_file:
         return _submit_again(replace(export, had_invalid_file=True))
     if isinstance(error, InvalidHeaderError):
-        return EndRun(error)
+        days = f"{retry_policy.interval} {export.window}"
+        return EndRun(InvalidHeaderError(f"{days}: {error.with_advice()}"))
     return _split(export, error, retry_policy, Situation())
 
 

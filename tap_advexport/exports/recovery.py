@@ -56,7 +56,7 @@ class Recovery:
     ) -> None:
         self.refusals = Refusals(breaker.is_refusing and not breaker.succeeded)
         self.ended_by: TapAdvexportError | None = None
-        self.last_reason = ""
+        self.last_failure = ""
         self._schedule = schedule
         self._events = events
         self._limits = limits
@@ -125,10 +125,10 @@ class Recovery:
         logger.log(
             logging.INFO if error.is_setup else logging.WARNING,
             "%s; trying again in %.1f s, try %d of %d%s",
-            error,
+            self._named(job.export.window, error),
             max(pause, self._schedule.throttle.seconds_until_open(now)),
             job.export.tries + 1,
-            self._retry_policy.request_attempts,
+            self._retry_policy.attempts(error),
             " (a task may exist there all the same)" if may_exist else "",
         )
         job.due_at = now + pause
@@ -142,14 +142,13 @@ class Recovery:
             self._breaker.is_doubtful |= isinstance(step, Split)
             if self._schedule.is_hopeless():
                 step = GiveUp(keeps_task=False)
-        self.last_reason = reason = _reason(step, error)
         match step:
             case RetryRequest(export):
                 job.export = export
             case PollAgain(export):
-                self._poll_again(job, export, reason, now)
+                self._poll_again(job, export, error, now)
             case SubmitAgain(export):
-                logger.warning("%s: %s; submitting it again", window, reason)
+                logger.warning("%s; submitting it again", self._named(window, error))
                 pause = retry_pause(max(export.submissions, 1), random=self._random)
                 self._go_on(job, export, Phase.SUBMIT, now + pause)
             case SubmitLater() | Split() | Refuse() | GiveUp() | EndRun():
@@ -177,29 +176,33 @@ class Recovery:
                 self._submit_later(job, export, error, now)
             case Split(parts):
                 shown = " and ".join(str(part.window) for part in parts)
-                logger.warning("%s: %s; splitting it into %s", window, error, shown)
+                logger.warning("%s; splitting it into %s", self._named(window, error), shown)
                 self._schedule.put_back(parts)
             case Refuse():
                 self._refuse(window, error)
             case GiveUp():
                 # No error yet: the run ends with one line for all that failed.
-                reason = self.last_reason
-                logger.debug("%s: %s; these days fail in this run", window, reason)
+                named = self._named(window, error)
+                logger.debug("%s; these days fail in this run", named)
+                advice = error.advice if isinstance(error, ExportError) else ""
+                self.last_failure = f"{named}; {advice or 'run again later'}"
                 self._breaker.failed += 1
-                self._events.append(Failed(window, reason))
+                self._events.append(Failed(window, str(error), advice))
             case EndRun(last):
                 # Raised when all that is known beside it has been told.
                 self.ended_by = self.ended_by or last
             case _:
                 assert_never(step)
 
-    def _poll_again(self, job: ExportJob, export: Export, reason: str, now: float) -> None:
-        window = job.export.window
+    def _poll_again(
+        self, job: ExportJob, export: Export, error: TapAdvexportError, now: float
+    ) -> None:
+        named = self._named(job.export.window, error)
         if export.fresh_urls > job.export.fresh_urls:
-            logger.warning("%s: %s; asking the task for a download URL again", window, reason)
+            logger.warning("%s; asking the task for a download URL again", named)
             pause = retry_pause(export.fresh_urls, random=self._random)
         else:
-            logger.info("%s: %s; it may not be visible yet", window, reason)
+            logger.info("%s; it may not be visible yet", named)
             pause = poll_again_pause(export.polls_again)
             since = job.began_at if job.finished_at is None else job.finished_at
             ends_at = since + VISIBLE_WITHIN_SECONDS
@@ -212,22 +215,26 @@ class Recovery:
     ) -> None:
         open_tasks = self._schedule.open_beside(job)
         may_be_rate = isinstance(error, RequestError)
-        logger.info(
-            "%s: %s; later: %d other tasks are unfinished", job.export.window, error, open_tasks
-        )
+        named = self._named(job.export.window, error)
+        logger.info("%s; later: other tasks are unfinished (%d)", named, open_tasks)
         self._schedule.tasks.refused(open_tasks, now, may_be_rate=may_be_rate)
         self._schedule.put_back([export])
 
     def _refuse(self, window: DateWindow, error: TapAdvexportError) -> None:
         if not isinstance(error, ExportError):
             return
-        logger.debug("%s: %s; these days fail in this run", window, error)
+        logger.debug("%s; these days fail in this run", self._named(window, error))
         self.refusals.add(window, error)
         if self.refusals.has_ended and self.refusals.oldest:
             older = self._schedule.drop_older(self.refusals.oldest)
             self._breaker.is_refusing = True
-            logger.info("%d older windows are not asked for in this run", len(older))
+            logger.info("older windows are not asked for in this run (%d)", len(older))
             self.refusals.add_unasked(older)
+
+    def _named(self, window: DateWindow, error: TapAdvexportError) -> str:
+        """An error with the report and the days that it is about, which it may name itself."""
+        days = f"{self._retry_policy.interval} {window}"
+        return str(error) if days in str(error) else f"{days}: {error}"
 
     def _go_on(self, job: ExportJob, export: Export, phase: Phase, due_at: float) -> None:
         job.export, job.phase, job.due_at = export, phase, due_at
@@ -237,8 +244,3 @@ class Recovery:
 
 def _is_refusal(error: TapAdvexportError) -> bool:
     return isinstance(error, ExportError) and bool(error.refusal)
-
-
-def _reason(step: Step, error: TapAdvexportError) -> str:
-    is_last = isinstance(step, GiveUp) and isinstance(error, ExportError)
-    return error.with_advice() if is_last and isinstance(error, ExportError) else str(error)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 HANDFUL: Final = 5
 # These may be a quota, which later days have used up, and no matter of age.
 QUOTAS: Final = frozenset({"HTTP 402", "HTTP 403", "HTTP 429"})
+# How the API says that a task came to nothing: it did not refuse it.
+FAILURE: Final = "FAILURE"
 _DAY: Final = timedelta(days=1)
 
 
@@ -91,8 +93,8 @@ class Refusals:
         if not self._refused or window < self._refused[-1].window:
             self._forget()
 
-    def ranges(self) -> Iterator[tuple[DateWindow, str]]:
-        """Give each range of refused days with its reason, oldest first, and forget them."""
+    def ranges(self) -> Iterator[tuple[DateWindow, str, str]]:
+        """Give each range of refused days, oldest first, with reason and advice; forget them."""
         found: list[Refused] = []
         for each in sorted(self._refused, key=lambda refused: refused.window):
             if found and found[-1].kind == each.kind and _touch(found[-1].window, each.window):
@@ -103,17 +105,17 @@ class Refusals:
                 found.append(each)
         self._refused.clear()
         for each in found:
-            yield each.window, self._reason(each)
+            verb = "cannot make this report" if each.kind == FAILURE else "refuses these days"
+            yield each.window, f"the API {verb}: {each.said}", self._advice(each)
 
-    def _reason(self, refused: Refused) -> str:
-        reason = f"the API refuses these days: {refused.said}"
+    def _advice(self, refused: Refused) -> str:
         window, newest, oldest = refused.window, self._newest_success, self._oldest_success
         is_older = oldest is None or window.last < oldest
         if refused.kind in QUOTAS:
-            return f"{reason}; run again later"
+            return "run again later"
         if newest is not None and window.last < newest and is_older:
-            return f"{reason}; newer days work: set start_date to {window.last + _DAY}"
-        return f"{reason}; {refused.advice}" if refused.advice else reason
+            return f"newer days work: set start_date to {window.last + _DAY}"
+        return refused.advice
 
     def _forget(self) -> None:
         self._in_a_row = self._since_taught = 0

@@ -135,8 +135,7 @@ class Runner:
             yield from self._until_done()
             if self._is_stopped or self._recovery.ended_by:
                 yield from self._last_submissions()
-            for window, reason in self._recovery.refusals.ranges():
-                yield Failed(window, reason)
+            yield from itertools.starmap(Failed, self._recovery.refusals.ranges())
         finally:
             self._close_spools()
             self._workers.close()
@@ -189,7 +188,7 @@ class Runner:
             msg = (
                 f"the API does not work: {self._breaker.failed} exports failed and none succeeded, "
                 "so that nothing more is submitted; the last one: "
-                f"{self._recovery.last_reason}"
+                f"{self._recovery.last_failure}"
             )
             raise IncompleteError(msg)
 
@@ -287,7 +286,10 @@ class Runner:
         ends_at = job.waits_since + self._limits.export_timeout_seconds
         if now >= ends_at:
             seconds = f"{self._limits.export_timeout_seconds:g} s"
-            error = TaskError(f"task {shown} is still {answer.state} after {seconds}")
+            error = TaskError(
+                f"task {shown} is still {answer.state} after {seconds}",
+                advice="a smaller window_days or a longer export_timeout_seconds may help",
+            )
             self._recovery.take(job, error, now)
             return
         job.due_at = min(now + self._polls.pause(job.unfinished_age), ends_at)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, assert_never
 from tap_advexport.errors import ExportError
 from tap_advexport.exports.job import ConvertedFile, DownloadedFile, Phase, task_of
 from tap_advexport.exports.spool import open_spool, spool_error
+from tap_advexport.redaction import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,7 +88,8 @@ class WorkFactory:
             try:
                 return ConvertedFile(*self.convert(spool, task, download))
             except ExportError as error:
-                raise self.client.cleared(error) from None
+                shown = excerpt(task.task_id)
+                raise self.client.cleared(error.of_task(shown)) from None
             except OSError as error:
                 raise spool_error(error) from None
             finally:

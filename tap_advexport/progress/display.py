@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 REFRESHES_PER_SECOND: Final = 4
-# The SDK's logger of metrics, which are for machines.
-METRICS: Final = "singer_sdk.metrics"
 
 
 class LiveDisplay:
@@ -111,7 +109,7 @@ class _Above(io.TextIOBase):
         if isinstance(done, WindowDone):
             self._console.print(Text(done.short_line()), soft_wrap=True)
             return False
-        return record.name != METRICS
+        return True
 
 
 def _handlers_of(stream: object) -> list[logging.StreamHandler[Any]]:

@@ -20,6 +20,7 @@ _Made = TypeVar("_Made")
 FORMAT: Final = "{asctime:23s} | {levelname:8s} | {name:30s} | {message}"
 LEVEL_VARIABLES: Final = ("TAP_ADVEXPORT_LOGLEVEL", "LOGLEVEL")
 CONFIG_VARIABLE: Final = "SINGER_SDK_LOG_CONFIG"
+METRICS: Final = "singer_sdk.metrics"
 # What the SDK says of every run, whatever happens in it.
 NOISE: Final = (
     "Skipping parse of env var settings",
@@ -53,10 +54,19 @@ def set_up_logs(make: Callable[[], _Made], environment: Mapping[str, str]) -> _M
     raise ConfigError(problem)
 
 
-def quiet_the_sdk() -> None:
-    """Leave out what the SDK says of every run, unless somebody looks at everything."""
+def quiet_the_sdk(environment: Mapping[str, str]) -> None:
+    """Leave out what the SDK says of every run, unless somebody looks at everything.
+
+    Its metrics are for machines, which bring a configuration of their own, as Meltano does.
+    """
     for handler in logging.getLogger().handlers:
         handler.addFilter(_is_no_noise)
+        if CONFIG_VARIABLE not in environment:
+            handler.addFilter(_is_no_metric)
+
+
+def _is_no_metric(record: logging.LogRecord) -> bool:
+    return record.name != METRICS or logging.getLogger().isEnabledFor(logging.DEBUG)
 
 
 def _is_no_noise(record: logging.LogRecord) -> bool:

@@ -185,7 +185,8 @@ def _refuse_other_formats(start: bytes) -> None:
     text = start.removeprefix(BYTE_ORDER_MARK.encode()).lstrip()
     for magic, name in _FORMATS:
         if text[: len(magic)].lower() == magic.lower():
-            raise FileError(f"the file looks like {name}, not CSV: it starts with {_shown(start)}")
+            begins = "" if b"\x00" in start else f": it starts with {_shown(start)}"
+            raise FileError(f"the file looks like {name}, not CSV{begins}")
     if b"\x00" in start.partition(b"\n")[0]:
         raise FileError(f"the file is not text: its first line has NUL bytes: {_shown(start)}")
 

@@ -149,8 +149,9 @@ class ReportSync(Generic[Item]):
                     self.coverage = transitions.submitted(self.coverage, task)
                 case Abandoned(task):
                     self.coverage = transitions.dropped(self.coverage, task.task_id)
-                case Failed(window, reason):
-                    self._run.failures.append(FailedDays(self._report.label, window, reason))
+                case Failed(window, reason, advice):
+                    failed = FailedDays(self._report.label, window, reason, advice)
+                    self._run.failures.append(failed)
                     self._run.tally.days_failed += window.days
                     self._run.progress.failed(window)
                 case Ready():

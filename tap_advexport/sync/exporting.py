@@ -95,7 +95,8 @@ def latest_export(run: Run, report: Report, shape: Shape) -> Iterator[Ready]:
         for events in events_of(run, runner, map(Export, windows)):
             for event in events:
                 if isinstance(event, Failed):
-                    raise IncompleteError(event.reason)
+                    advice = f"; {event.advice}" if event.advice else ""
+                    raise IncompleteError(f"{event.reason}{advice}")
                 if isinstance(event, Ready):
                     yield event
                     event.release()

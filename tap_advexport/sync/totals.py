@@ -11,20 +11,24 @@ from tap_advexport.windows import DAY, DateWindow
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_NAMED: Final = re.compile(r"\b(task|from) [^\s,;)]+")
-_DAYS: Final = re.compile(r"\b\d{4}-\d{2}-\d{2}(?:\.\.\d{4}-\d{2}-\d{2})?")
+# What differs from window to window: names, words that are quoted, markup, and numbers.
+_VARIES: Final = re.compile(
+    r"\b(?:task|from) [^\s,;)]+|(?:\bb|(?<!\w))['\"<{\[].*|(?<!HTTP )(?<!\S)\S*\d\S*", re.DOTALL
+)
 
 
 @dataclass(frozen=True, slots=True)
 class FailedDays:
-    """Days of a report that failed in this run, and why."""
+    """Days of a report that failed in this run, why, and what a person can do about it."""
 
     report: str
     window: DateWindow
     reason: str
+    advice: str = ""
 
     def __str__(self) -> str:
-        return f"report {self.report}, {self.window}: {self.reason}"
+        text = f"report {self.report}, {self.window}: {self.reason}"
+        return f"{text}; {self.advice}" if self.advice else text
 
     def fields(self) -> dict[str, object]:
         """The same by name, for logs that machines read."""
@@ -34,6 +38,7 @@ class FailedDays:
             "last": self.window.last.isoformat(),
             "days": self.window.days,
             "reason": self.reason,
+            "advice": self.advice,
         }
 
 
@@ -103,5 +108,5 @@ def _continues(one: FailedDays, other: FailedDays) -> bool:
 
 
 def cause_of(reason: str) -> str:
-    """A reason without what differs from window to window: its days, task and URL."""
-    return _DAYS.sub("", _NAMED.sub(r"\1", reason))
+    """A reason without what differs from window to window: days, task, URL, what is quoted."""
+    return _VARIES.sub("", reason)

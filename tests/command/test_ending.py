@@ -157,6 +157,7 @@ def test_json_logs_have_the_summary_and_failed_days_as_fields(
             "last": "2024-02-08",
             "days": 1,
             "reason": found[0]["message"].partition("2024-02-08: ")[2].rpartition("; ")[0],
+            "advice": "",
         }
     ]
     summary = lines[-1]["extra"]["summary"]
@@ -164,6 +165,36 @@ def test_json_logs_have_the_summary_and_failed_days_as_fields(
     assert (summary["days_failed"], summary["days_missing"], summary["days_unsettled"]) == (1, 1, 0)
     assert summary["rows_sent"] == len(told.records("report_daily"))
     assert summary["ended"] == "failed: report daily, 2024-02-08"
+    assert summary["failed"] == [found[0]["extra"]["failed"]]
+
+
+def test_json_logs_of_an_api_that_does_not_work_have_the_failed_days_in_the_summary(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    (tmp_path / "logs.yml").write_text(JSON_LOGS)
+    sandbox.inject("bad-cell", count=None)
+    told = tap_of(sandbox, tmp_path, SINGER_SDK_LOG_CONFIG=str(tmp_path / "logs.yml")).run()
+    assert told.code == 1
+    *_, error, last = fields(told)
+    assert error["message"].startswith("the API does not work: ")
+    assert re.search(
+        r"daily 2024-02-\d\d: task \S+: line \d+, column clicks_aggr", error["message"]
+    )
+    failed = last["extra"]["summary"]["failed"]
+    assert failed
+    assert all("column clicks_aggr" in each["reason"] for each in failed)
+    assert all("the API's support" in each["advice"] for each in failed)
+
+
+def test_a_header_that_is_wrong_is_told_with_its_report_days_and_task(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    sandbox.inject("missing-column", count=None)
+    told = tap_of(sandbox, tmp_path).run_forked(max_concurrent_exports=1)
+    assert told.code == 1
+    [error] = told.errors
+    assert re.search(r"daily 2024-02-07\.\.2024-02-08: task \S+: the header lacks ", error)
+    assert error.endswith("if it stays, give this line to the API's support")
 
 
 def test_a_dry_run_that_went_well_ends_by_saying_so(sandbox: Sandbox, tmp_path: Path) -> None:

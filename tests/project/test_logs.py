@@ -21,8 +21,8 @@ def listed(field: str) -> list[str]:
 
 
 def test_every_field_is_listed_and_no_other() -> None:
-    # The two at the end are of the process.
-    assert listed("summary") == [*RunTotals().fields(1.0), "exit_code", "ended"]
+    # Those at the end are of the process.
+    assert listed("summary") == [*RunTotals().fields(1.0), "failed", "exit_code", "ended"]
     assert listed("failed") == list(FailedDays("daily", DAY, "x").fields())
     assert listed("window") == list(WindowDone("report_daily", DAY, 1, 1, 0, 1).fields())
     assert listed("progress") == [field.name for field in fields(Progress)]

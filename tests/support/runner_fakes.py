@@ -151,7 +151,7 @@ class Api:
         return answer
 
     def cleared(self, error: ExportError) -> ExportError:
-        return type(error)(str(error).replace("t0ken", "***"))
+        return type(error)(str(error).replace("t0ken", "***"), advice=error.advice)
 
     def convert(
         self, spool: BinaryIO, task: Task, downloaded: Downloaded
@@ -252,7 +252,10 @@ class Told:
 
     @property
     def failed(self) -> dict[str, str]:
-        return {str(event.window): event.reason for event in _failed(self.events)}
+        return {
+            str(event.window): f"{event.reason}; {event.advice}" if event.advice else event.reason
+            for event in _failed(self.events)
+        }
 
     @property
     def abandoned(self) -> list[str]:

@@ -348,7 +348,70 @@ def test_an_odd_task_id_stays_one_segment_of_the_path(task_id: str) -> None:
 @pytest.mark.parametrize("task_id", ["", ".", "..", None, TOKEN, f"task-{TOKEN}"])
 def test_a_task_id_that_is_none_is_refused(task_id: str | None) -> None:
     with serving(queued(task_id)) as (_, client):
-        assert isinstance(error_of(lambda: submit(client)), TaskError)
+        error = error_of(lambda: submit(client))
+    assert isinstance(error, RequestError)
+    assert error.is_accepted
+    assert "is not as documented: {" in str(error)
+
+
+def test_a_task_id_may_be_a_number() -> None:
+    with serving(reply(b'{"result": "QUEUED", "task_id": 12345678901234567890}')) as (_, client):
+        assert submit(client) == "12345678901234567890"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b'{"result": "PENDING", "task_id": "t"}',
+        b'{"task_id": "t"}',
+        b'{"result": "QUEUED", "task_id": 1.5}',
+        b'{"result": "QUEUED", "task_id": true}',
+        b'{"result": "QUE',
+        b"OK",
+    ],
+)
+def test_an_answer_behind_which_may_be_a_task_is_no_refusal(answer: bytes) -> None:
+    with serving(reply(answer)) as (_, client):
+        error = error_of(lambda: submit(client))
+        assert isinstance(error, RequestError)
+        assert error.is_accepted
+        polled = error_of(lambda: client.poll("t"))
+        assert isinstance(polled, RequestError)
+        assert not polled.is_accepted
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b'{"detail": "Too old."}', "HTTP 400: Too old"),
+        (b'{"detail": "Too old", "kept": 60}', 'HTTP 400: {"detail": "Too old", "kept": 60}'),
+        (b'{"start_date": ["Too old."]}', 'HTTP 400: {"start_date": ["Too old."]}'),
+        (
+            b'<?xml version="1.0"?><Error><Code>AccessDenied</Code><At>noon</At></Error>',
+            "HTTP 400: AccessDenied noon",
+        ),
+        (
+            b"<html><head><title>502</title><style>b { }</style></head><h1>nginx</h1>",
+            "HTTP 400: 502 nginx",
+        ),
+        (b"[[[", "HTTP 400: [[["),
+        (b"<3", "HTTP 400: <3"),
+        (b" \n", "HTTP 400"),
+    ],
+)
+def test_an_error_is_told_in_its_words_without_their_wrapping(body: bytes, words: str) -> None:
+    with serving(reply(body, code=400)) as (_, client):
+        error = error_of(lambda: submit(client))
+    assert str(error) == f"submitting daily 2024-03-01..2024-03-07: {words}"
+
+
+def test_an_api_that_has_answered_is_not_told_as_nothing_there() -> None:
+    answers: list[Answer] = [queued("t"), Close(b"")]
+    with serving(lambda _: answers.pop(0)) as (_, client):
+        submit(client)
+        error = error_of(lambda: client.poll("t"))
+    assert isinstance(error, RequestError)
+    assert error.advice.startswith("the API has answered before in this run")
 
 
 def test_a_short_token_may_stand_in_a_task_id() -> None:
@@ -404,7 +467,7 @@ def test_each_status_is_an_error_by_what_is_to_be_done(
         error = error_of(calls[call])
         assert type(error) is kinds[list(calls).index(call)]
         if body:
-            assert f"HTTP {code} No, ***" in str(error)
+            assert f"HTTP {code}: No, ***" in str(error)
 
 
 PAGE = b"<!DOCTYPE html><html><title>Blocked by policy</title></html>"
@@ -428,7 +491,7 @@ def test_a_403_blames_the_token_only_where_nothing_has_worked_with_it() -> None:
         submit(client)
         error = error_of(lambda: submit(client))
         assert isinstance(error, RejectedError)
-        assert (error.refusal, error.said) == ("HTTP 403", "HTTP 403 quota")
+        assert (error.refusal, error.said) == ("HTTP 403", "HTTP 403: quota")
         missing = error_of(lambda: submit(client))
         assert isinstance(missing, RejectedError)
         assert not missing.advice

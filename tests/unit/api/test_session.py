@@ -186,7 +186,7 @@ def test_a_proxy_that_wants_a_password_is_told_by_its_variable(
         monkeypatch.setenv("http_proxy", proxy.origin)
         error = error_of(lambda: submit(client_of("http://api.invalid/", 1)))
     assert isinstance(error, ConfigError)
-    assert "HTTP 407 <html>Who are you?</html>; set http_proxy to http://USER" in str(error)
+    assert "HTTP 407: Who are you?; set http_proxy to http://USER" in str(error)
 
 
 def test_a_proxy_that_blocks_a_host_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
+from tap_advexport.commands import audit, coverage, merge_states
 from tap_advexport.commands.shared import moment_of, plural, run_cli, settings_of
 from tap_advexport.errors import ConfigError
+from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+    from types import ModuleType
 
 
 def ending(end: Callable[[], int | None]) -> click.Command:
@@ -105,3 +108,15 @@ def test_without_a_moment_it_is_now() -> None:
 @pytest.mark.parametrize(("count", "words"), [(0, "0 days"), (1, "1 day"), (1200, "1,200 days")])
 def test_a_number_has_its_unit_in_the_right_number(count: int, words: str) -> None:
     assert plural(count, "day") == words
+
+
+@pytest.mark.parametrize("command", [audit, coverage, merge_states])
+def test_wrong_usage_ends_as_the_documentation_says(command: ModuleType) -> None:
+    code = command.main(["--nonsense"])
+    name = command.__name__.rpartition(".")[2].replace("_", "-")
+    page = (ROOT / "docs/reference/commands.md").read_text("utf-8")
+    [row] = [line for line in page.splitlines() if line.startswith(f"| `tap-advexport-{name}` | ")][
+        1:
+    ]
+    # The columns of the table: the command, then codes 0, 1 and 2.
+    assert "wrong usage" in row.split(" | ")[1 + code]

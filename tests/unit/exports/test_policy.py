@@ -285,7 +285,11 @@ def test_an_invalid_header_is_demanded_anew_once_and_then_ends_the_run() -> None
     error = InvalidHeaderError("a column is missing")
     step = after(UNDER_WAY, error)
     assert isinstance(step, SubmitAgain)
-    assert after(step.export.with_task(TASK), error) == EndRun(error)
+    step = after(step.export.with_task(TASK), error)
+    assert isinstance(step, EndRun)
+    assert isinstance(step.error, InvalidHeaderError)
+    assert str(step.error).startswith("daily 2024-")
+    assert str(step.error).endswith(": a column is missing")
 
 
 @pytest.mark.parametrize("error", [ConfigError("api_url"), OutputError("disk full")])

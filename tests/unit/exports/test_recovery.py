@@ -11,6 +11,7 @@ import pytest
 
 from tap_advexport.api.answers import Finished
 from tap_advexport.errors import (
+    SUPPORT,
     AuthorizationError,
     ConfigError,
     CutFileError,
@@ -371,7 +372,7 @@ def test_fresh_urls_in_vain_lead_to_another_task_and_then_to_a_split() -> None:
     rig.api.always["convert"] = on_days_of(CutFileError("cut"), "1")
     told = rig.run(wanted(1, 2))
     assert told.ready == ["2024-03-02"]
-    assert told.failed == {"2024-03-01": "cut"}
+    assert told.failed == {"2024-03-01": f"task task-5: cut; {SUPPORT}"}
     assert rig.api.count("download") == 3 * 2 * 2 + 1
 
 
@@ -379,7 +380,7 @@ def test_an_invalid_row_is_demanded_anew_once_then_split_down_to_its_day() -> No
     rig = Rig(circuit_breaker=CircuitBreaker(succeeded=1))
     rig.api.always["convert"] = on_days_of(InvalidRowError("line 7, column clicks_aggr"), "4")
     told = rig.run(wanted(1, 7))
-    assert told.failed == {"2024-03-04": "line 7, column clicks_aggr"}
+    assert told.failed == {"2024-03-04": f"task task-11: line 7, column clicks_aggr; {SUPPORT}"}
     assert sorted(told.ready) == ["2024-03-01..2024-03-03", "2024-03-05", "2024-03-06..2024-03-07"]
     assert rig.api.asked("submit").count("2024-03-01..2024-03-07") == 2
 
@@ -387,8 +388,10 @@ def test_an_invalid_row_is_demanded_anew_once_then_split_down_to_its_day() -> No
 def test_an_invalid_header_is_demanded_anew_once_then_the_run_ends_without_a_split() -> None:
     rig = Rig()
     rig.api.always["convert"] = InvalidHeaderError("column cr is missing")
-    with pytest.raises(InvalidHeaderError):
+    with pytest.raises(InvalidHeaderError) as caught:
         rig.run(wanted(1, 7))
+    days = "daily 2024-03-01..2024-03-07"
+    assert str(caught.value) == f"{days}: task task-2: column cr is missing; {SUPPORT}"
     assert rig.api.asked("submit") == ["2024-03-01..2024-03-07"] * 2
 
 
@@ -462,3 +465,10 @@ def test_one_success_lets_every_other_window_have_its_turn() -> None:
     rig.api.always["submit"] = lambda window: None if window.first.day == 1 else LOST
     told = rig.run(*(wanted(day) for day in range(1, 20)))
     assert len(told.failed) == 18
+
+
+def test_what_may_have_made_a_task_is_tried_as_often_as_an_export_and_not_split() -> None:
+    rig = Rig(circuit_breaker=CircuitBreaker(succeeded=1))
+    rig.api.always["submit"] = RequestError("odd", is_accepted=True)
+    assert list(rig.run(wanted(1, 7)).failed) == ["2024-03-01..2024-03-07"]
+    assert rig.api.count("submit") == 3

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from tap_advexport.errors import RejectedError
+from tap_advexport.errors import RejectedError, TaskError
 from tap_advexport.exports.refusals import HANDFUL, Refusals
 from tap_advexport.windows import DateWindow
 
@@ -82,31 +82,36 @@ def test_refused_days_are_told_as_ranges_with_the_day_from_which_on_others_work(
     assert list(refusals.ranges()) == [
         (
             DateWindow(day(14, 7).first, day(5).last),
-            (
-                "the API refuses these days: HTTP 400 too old; newer days work: "
-                f"set start_date to {day(4).first}"
-            ),
+            "the API refuses these days: HTTP 400 too old",
+            f"newer days work: set start_date to {day(4).first}",
         )
     ]
     assert list(refusals.ranges()) == []
 
 
 @pytest.mark.parametrize(
-    ("kind", "came", "advice", "end"),
+    ("kind", "came", "advice", "told"),
     [
-        ("HTTP 400", [], "", "HTTP 400 too old"),
-        ("HTTP 404", [], "check api_url", "HTTP 404 too old; check api_url"),
-        ("HTTP 400", [day(0), day(9)], "", "HTTP 400 too old"),
-        ("HTTP 403", [day(0)], "", "HTTP 403 too old; run again later"),
-        ("HTTP 429", [day(0)], "", "HTTP 429 too old; run again later"),
+        ("HTTP 400", [], "", ""),
+        ("HTTP 404", [], "check api_url", "check api_url"),
+        ("HTTP 400", [day(0), day(9)], "", ""),
+        ("HTTP 403", [day(0)], "", "run again later"),
+        ("HTTP 429", [day(0)], "", "run again later"),
     ],
 )
 def test_a_start_date_is_advised_only_where_age_is_the_reason(
-    kind: str, came: list[DateWindow], advice: str, end: str
+    kind: str, came: list[DateWindow], advice: str, told: str
 ) -> None:
     refusals = Refusals()
     for window in came:
         refusals.succeeded(window)
     refusals.add(day(5), error(kind, advice))
-    [(window, reason)] = refusals.ranges()
-    assert (window, reason) == (day(5), f"the API refuses these days: {end}")
+    reason = f"the API refuses these days: {kind} too old"
+    assert list(refusals.ranges()) == [(day(5), reason, told)]
+
+
+def test_a_task_that_fails_is_not_told_as_a_refusal() -> None:
+    refusals = Refusals()
+    refusals.add(day(5), TaskError("no", refusal="FAILURE", said="FAILURE: too large (task t)"))
+    reason = "the API cannot make this report: FAILURE: too large (task t)"
+    assert list(refusals.ranges()) == [(day(5), reason, "")]

@@ -46,7 +46,8 @@ def test_a_spool_that_cannot_be_written_ends_the_run() -> None:
 def test_what_a_file_says_is_told_without_the_token() -> None:
     rig = Rig(circuit_breaker=CircuitBreaker(succeeded=1))
     rig.api.always["convert"] = InvalidRowError("line 2: t0ken")
-    assert rig.run(wanted(1), wanted(2, 3), wanted(4)).failed["2024-03-01"] == "line 2: ***"
+    failed = rig.run(wanted(1), wanted(2, 3), wanted(4)).failed
+    assert failed["2024-03-01"].startswith("task task-4: line 2: ***;")
 
 
 # --- With plain values --------------------------------------------------------------------------

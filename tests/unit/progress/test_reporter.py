@@ -160,7 +160,7 @@ def test_terminal_shows_a_display_that_tears_no_line_and_leaves_the_summary_last
     plain = [CSI.sub("", line).lstrip("\r") for line in shown.replace("\r\n", "\n").split("\n")]
     lines = [line.split("\r")[-1] for line in plain]
     assert any("report_daily: 6 exports of 12 days" in line for line in lines)
-    failing = [line for line in lines if "2024-01-03: line " in line]
+    failing = [line for line in lines if "2024-01-03: task " in line]
     assert failing
     assert all(re.match(r"Warning: |\d{4}-\d\d-\d\d .* \| ERROR ", line) for line in failing)
     assert re.search(r"  11-12 Jan 2024 +\d+ rows", "\n".join(plain))

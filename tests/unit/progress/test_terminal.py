@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tap_advexport.errors import ConfigError
-from tap_advexport.progress.terminal import quiet_the_sdk, set_up_logs
+from tap_advexport.progress.terminal import METRICS, quiet_the_sdk, set_up_logs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,7 +63,7 @@ def test_what_the_sdk_says_of_every_run_is_left_out(root: logging.Logger) -> Non
 
     root.handlers[:] = [Seen()]
     root.setLevel(logging.INFO)
-    quiet_the_sdk()
+    quiet_the_sdk({})
     logger = logging.getLogger("tap-advexport")
     logger.info("Skipping parse of env var settings...")
     logger.info("Beginning sync of '%s' in %s mode", "a", "b")
@@ -71,3 +71,22 @@ def test_what_the_sdk_says_of_every_run_is_left_out(root: logging.Logger) -> Non
     root.setLevel(logging.DEBUG)
     logger.info("Skipping deselected stream '%s'.", "a")
     assert seen == ["Beginning sync of something odd", "Skipping deselected stream 'a'."]
+
+
+@pytest.mark.parametrize(
+    ("environment", "level", "are_shown"),
+    [
+        ({}, logging.INFO, False),
+        ({}, logging.DEBUG, True),
+        ({"SINGER_SDK_LOG_CONFIG": "logs.yml"}, logging.INFO, True),
+    ],
+)
+def test_metrics_are_for_machines(
+    environment: dict[str, str], level: int, root: logging.Logger, *, are_shown: bool
+) -> None:
+    handler = logging.Handler()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    quiet_the_sdk(environment)
+    metric = logging.LogRecord(METRICS, logging.INFO, __file__, 1, "METRIC: {}", None, None)
+    assert bool(handler.filter(metric)) == are_shown

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import date
 
+import pytest
+
 from tap_advexport.sync.totals import FailedDays, RunTotals, failed_ranges
 from tap_advexport.windows import DateWindow
 
@@ -36,8 +38,22 @@ def test_another_cause_a_gap_and_another_report_are_ranges_of_their_own() -> Non
     assert len(told(failed(1, 1, "HTTP 500"), failed(2, 2, "HTTP 400"))) == 2
     assert len(told(failed(1, 1, "x"), failed(3, 3, "x"))) == 2
     assert len(told(failed(1, 1, "x"), failed(2, 2, "x", report="hourly"))) == 2
-    lines = "line {}, column cr: 'x' is not a number"
-    assert len(told(failed(1, 1, lines.format(3)), failed(2, 2, lines.format(4)))) == 2
+    lines = "line {}, column {}: 'x' is not a number"
+    assert len(told(failed(1, 1, lines.format(3, "cr")), failed(2, 2, lines.format(4, "x")))) == 2
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("task a1: line 3, column cr: 'x' is none", "task b2: line 44, column cr: 'y' is none"),
+        ("task a1: line 6: the bytes b'\\xe9' are odd", "task b: line 7: the bytes b'\\xff' are"),
+        ('not as documented: {"task_id": "ab', 'not as documented: {"task_id": "17-c'),
+        ("HTTP 500: Sorry, request 4711-x", "HTTP 500: Sorry, request 0815-y"),
+        ("FAILURE: too large (task a1)", "FAILURE: too large (task b2)"),
+    ],
+)
+def test_what_is_quoted_and_numbers_make_no_other_cause(one: str, other: str) -> None:
+    assert len(told(failed(1, 1, one), failed(2, 2, other))) == 1
 
 
 def test_a_range_and_the_totals_have_fields_for_machines() -> None:
@@ -47,6 +63,7 @@ def test_a_range_and_the_totals_have_fields_for_machines() -> None:
         "last": "2024-02-03",
         "days": 3,
         "reason": "why",
+        "advice": "",
     }
     totals = RunTotals(exports=2, rows=5, seconds_waiting=1.25)
     assert totals.fields(3.0)["seconds_working"] == 1.75
