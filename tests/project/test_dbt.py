@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 from contextlib import nullcontext
 from dataclasses import replace
 from decimal import Decimal
@@ -22,8 +24,10 @@ from tests.support.warehouses import (
     Export,
     Row,
     Warehouse,
+    dbt_environment,
     once,
     postgres,
+    run,
     run_audit,
 )
 
@@ -529,6 +533,36 @@ def test_every_model_is_described() -> None:
 def test_dbt_and_the_audit_run_the_same_query() -> None:
     macro = (DBT / "macros" / "advexport_audit_sql.sql").read_text()
     assert audit_sql() in macro
+
+
+def test_the_commands_of_the_readme_do_what_it_says(tmp_path: Path) -> None:
+    text = (DBT / "README.md").read_text("utf-8")
+    found = re.findall(r"^```console\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    build, show = (re.sub(r"^\$ ", "", block, flags=re.MULTILINE) for block in found)
+    url = str(tmp_path / "warehouse.duckdb")
+    warehouse = Warehouse("duckdb", url, append_only=False, reports=("daily",))
+    warehouse.create()
+    warehouse.load(A)
+    warehouse.flush()
+    shutil.copytree(DBT, tmp_path / "dbt", ignore=shutil.ignore_patterns("target", "logs"))
+    # The environment is the one that the tests have made of the same list.
+    programs = tmp_path / ".dbt-venv" / "bin"
+    programs.mkdir(parents=True)
+    (programs / "dbt").symlink_to(dbt_environment() / "dbt")
+    for program, script in [
+        (tmp_path / "python", 'test "$*" = "-m venv .dbt-venv"'),
+        (programs / "pip", 'test "$1 $2" = "install -r" && test -f "$3"'),
+    ]:
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+    path = os.pathsep.join([str(tmp_path), str(programs), os.environ["PATH"]])
+    script = build.replace("/path/of/warehouse.duckdb", url)
+    run(["bash", "-euc", script], cwd=tmp_path, env={"PATH": path})
+    # This one as in a project of one's own, that is where its profile is.
+    places = {"PATH": path, "ADVEXPORT_DUCKDB_PATH": url, "DBT_PROFILES_DIR": "."}
+    shown = run(["bash", "-euc", show], cwd=tmp_path / "dbt", env=places)
+    assert "differs" in shown.stdout
+    assert "2024-01" not in shown.stdout
 
 
 def views_of(warehouse: Warehouse, *, has_accounts: bool = False) -> list[str]:

@@ -213,15 +213,35 @@ def test_no_command_loses_the_state(block: Block, tmp_path: Path) -> None:
             assert kept["bookmarks"]["report_daily"]["settled"] == SETTLED, (mishap, state.name)
 
 
-def test_every_block_of_commands_is_run_by_a_test() -> None:
+# Pages beside README and docs that have commands, each with the tests that run them.
+RUN_ELSEWHERE: Final = {
+    "dbt/README.md": "tests/project/test_dbt.py",
+    "sandbox/README.md": "sandbox/tests/test_readme.py",
+}
+
+
+def commands_on(page: Path) -> int:
+    text = page.read_text("utf-8")
+    return len(re.findall(r"^ *```(?:bash|console|sh|shell)", text, re.MULTILINE))
+
+
+def test_every_block_of_commands_is_one_that_the_tests_run() -> None:
     """Here, with Meltano, on a fresh machine, or over a warehouse: no other kinds exist."""
     for page in PAGES:
-        text = page.read_text("utf-8")
-        assert len(re.findall(r"^ *```(?:bash|console|sh|shell)", text, re.MULTILINE)) == len(
-            blocks(page)
-        ), page
+        assert commands_on(page) == len(blocks(page)), page
         in_tabs = {block.text for label in ("Meltano", "Pipe") for block in in_tab(page, label)}
         assert in_tabs == {block.text for block in blocks(page)}, page
+
+
+def test_other_pages_with_commands_have_tests_of_their_own() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout.split()
+    if not listed:
+        pytest.skip("this is not a checkout")
+    others = {name for name in listed if ROOT / name not in PAGES and commands_on(ROOT / name)}
+    assert others == RUN_ELSEWHERE.keys()
+    assert all((ROOT / test).exists() for test in RUN_ELSEWHERE.values())
 
 
 def test_every_message_of_the_page_on_troubleshooting_is_one_of_the_code() -> None:
