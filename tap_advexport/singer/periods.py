@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
 
     from tap_advexport.sync.destination import PeriodRow
 
-logger = logging.getLogger(__name__)
-
 # The longest integer that Python turns into text without being asked twice.
 LONGEST_INTEGER: Final = 10**4000
 
@@ -48,10 +45,6 @@ class PeriodsStream(OwnStateStream):
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
         """Give none: its rows came with those of the reports."""
-        if not any(
-            stream.selected for stream in self.parent_tap.streams.values() if stream is not self
-        ):
-            logger.warning("%s: no report is selected, and its rows come with theirs", self.name)
         return ()
 
     def emit(self, row: PeriodRow) -> None:

@@ -146,11 +146,6 @@ class OwnStateStream(Stream, abc.ABC):
         """The version that ACTIVATE_VERSION announced, which every record then carries."""
         return self._stream_version
 
-    @property
-    def parent_tap(self) -> Tap:
-        """The tap that the stream belongs to."""
-        return self._tap
-
     def is_selected_column(self, name: str) -> bool:
         """Whether the catalog selects a column."""
         return bool(self.mask[("properties", name)])

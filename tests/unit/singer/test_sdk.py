@@ -86,7 +86,6 @@ def test_stream_keeps_the_attributes_that_are_read() -> None:
     stream = tap.streams["report_daily"]
     assert isinstance(stream, OwnStateStream)
     assert stream.record_version is None
-    assert stream.parent_tap is tap
 
 
 def test_catalog_is_the_one_that_users_have() -> None:
