@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,7 +24,7 @@ from tap_advexport.commands.audit_connection import AuditError, open_warehouse
 from tap_advexport.commands.audit_repair import in_order, repair_settings, stretches
 from tap_advexport.commands.shared import moment_of, plural, run_cli, settings_of
 from tap_advexport.reports import PERIODS_STREAM, REPORTS
-from tap_advexport.windows import local_date
+from tap_advexport.windows import last_day_to_have, local_date
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -120,8 +119,8 @@ def audit_command(  # noqa: PLR0913 - each is an option
 
 
 def _gaps(periods: Sequence[ComparedPeriod], settings: Mapping[str, Any]) -> Iterator[Gap]:
-    yesterday = local_date(moment_of(None), settings["timezone"]) - timedelta(days=1)
-    end = settings["end_date"] and min(settings["end_date"], yesterday)
+    today, end = local_date(moment_of(None), settings["timezone"]), settings["end_date"]
+    end = end and last_day_to_have(today, end, include_today=False)
     for _, group in groupby(periods, key=lambda each: (each.report, each.account)):
         yield from find_gaps(list(group), start=settings["start_date"], end=end)
 

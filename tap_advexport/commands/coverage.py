@@ -24,6 +24,7 @@ from tap_advexport.commands.state_files import read_state
 from tap_advexport.coverage.singer_state import bookmarks_of, coverage_of
 from tap_advexport.coverage.state import AS_WRITTEN, Rules
 from tap_advexport.errors import IncompleteError, OutputError
+from tap_advexport.progress.terminal import wants_colours
 from tap_advexport.reports import REPORTS
 
 if TYPE_CHECKING:
@@ -90,7 +91,8 @@ def coverage_command(  # noqa: PLR0913 - each is an option
             raise IncompleteError(problems)
         sys.stdout.write(f"{well(reports)}\n")
         return
-    is_coloured = color == "always" or (color == "auto" and _is_colourful(os.environ))
+    is_auto = color == "auto" and sys.stdout.isatty() and wants_colours(os.environ)
+    is_coloured = color == "always" or is_auto
     for line in render_text(calendars, moment, is_coloured=is_coloured):
         sys.stdout.write(f"{line}\n")
 
@@ -118,12 +120,6 @@ def _age(text: str) -> timedelta:
             f"{text!r} is not a duration (expected a number with d, h or m)", param_hint="--max-age"
         )
     return age
-
-
-def _is_colourful(environment: Mapping[str, str]) -> bool:
-    """Whether standard output shows colours, and nobody has asked for none (no-color.org)."""
-    is_wanted = not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
-    return is_wanted and sys.stdout.isatty()
 
 
 def _write(path: str, text: str) -> None:

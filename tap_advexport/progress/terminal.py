@@ -47,7 +47,8 @@ def set_up_logs(make: Callable[[], _Made], environment: Mapping[str, str]) -> _M
             for name, logger in logging.Logger.manager.loggerDict.items():
                 if name.startswith(("tap_advexport", "tap-advexport")):
                     logger.disabled = False  # type: ignore[union-attr]
-            if _is_coloured(environment):
+            is_ours = CONFIG_VARIABLE not in environment
+            if is_ours and wants_colours(environment) and is_terminal(2):
                 _colour_errors()
             return made
     logging.basicConfig(force=True, level=logging.INFO, format=FORMAT, style="{")
@@ -83,10 +84,10 @@ def _level_problem(environment: Mapping[str, str]) -> str:
     return ""
 
 
-def _is_coloured(environment: Mapping[str, str]) -> bool:
+def wants_colours(environment: Mapping[str, str]) -> bool:
+    """Whether nobody has asked for a terminal without colours (no-color.org)."""
     is_wanted = not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
-    is_wanted = is_wanted and environment.get("TTY_INTERACTIVE") != "0"
-    return is_wanted and CONFIG_VARIABLE not in environment and is_terminal(2)
+    return is_wanted and environment.get("TTY_INTERACTIVE") != "0"
 
 
 def _colour_errors() -> None:
