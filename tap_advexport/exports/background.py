@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+from tap_advexport.exports.workers import drained
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -19,7 +21,7 @@ class Background(Generic[_Item]):
 
     def __init__(self, items: Iterable[_Item]) -> None:
         self._items = items
-        self._queue: SimpleQueue[tuple[_Item, ...] | BaseException | None] = SimpleQueue()
+        self._queue: SimpleQueue[tuple[_Item] | BaseException | None] = SimpleQueue()
 
     def batches(self, on_idle: Callable[[], None]) -> Iterator[list[_Item]]:
         """Give the items as they come. `on_idle` is called about every second that none does.
@@ -29,29 +31,18 @@ class Background(Generic[_Item]):
         """
         Thread(target=self._feed, name="advexport-exports", daemon=True).start()
         while True:
-            try:
-                items, end = self._drain()
-            except Empty:
+            got = drained(self._queue, IDLE_SECONDS)
+            if not got:
                 on_idle()
                 continue
+            items = [item for each in got if isinstance(each, tuple) for item in each]
             if items:
                 yield items
+            end = got[-1]
             if isinstance(end, BaseException):
                 raise end
-            if end is not None:
+            if end is None:
                 return
-
-    def _drain(self) -> tuple[list[_Item], BaseException | bool | None]:
-        found: list[_Item] = []
-        got = self._queue.get(timeout=IDLE_SECONDS)
-        while True:
-            if not isinstance(got, tuple):
-                return found, True if got is None else got
-            found += got
-            try:
-                got = self._queue.get_nowait()
-            except Empty:
-                return found, None
 
     def _feed(self) -> None:
         try:

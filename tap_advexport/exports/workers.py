@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_Item = TypeVar("_Item")
 
 # threading's waits overflow far above this; whoever waits longer is woken for nothing once a day.
 MAX_WAIT_SECONDS = 86400.0
@@ -61,18 +64,8 @@ class ThreadWorkers:
 
     def wait(self, timeout_seconds: float | None) -> list[Outcome]:
         """Block until something is done, the time is over, or `wake` was called."""
-        found: list[Outcome] = []
-        try:
-            first = self._outcomes.get(timeout=_bounded(timeout_seconds))
-        except Empty:
-            return found
-        while True:
-            if first is not None:
-                found.append(first)
-            try:
-                first = self._outcomes.get_nowait()
-            except Empty:
-                return found
+        found = drained(self._outcomes, _bounded(timeout_seconds))
+        return [outcome for outcome in found if outcome is not None]
 
     def wake(self) -> None:
         """Make `wait` return."""
@@ -95,6 +88,16 @@ class ThreadWorkers:
             self._outcomes.put(outcome)
             # Nothing of the work may live on in a thread that waits.
             del item, work, outcome
+
+
+def drained(queue: SimpleQueue[_Item], timeout_seconds: float) -> list[_Item]:
+    """Give all that lies in a queue; wait for the first of it, but no longer than this."""
+    found: list[_Item] = []
+    with suppress(Empty):
+        found.append(queue.get(timeout=timeout_seconds))
+        while True:
+            found.append(queue.get_nowait())
+    return found
 
 
 def _bounded(timeout_seconds: float | None) -> float:
