@@ -18,8 +18,8 @@ from tap_advexport.coverage.state import Coverage, Exported, Rules, Sent, settle
 from tap_advexport.errors import StateError
 from tap_advexport.reports import Interval
 from tap_advexport.windows import DateWindow, Task
+from tests.support.days import NOW, at, day, exported, rules, window
 
-NOW = datetime(2024, 4, 2, 3, tzinfo=UTC)
 START = date(2024, 1, 1)
 ZONES = ["UTC", "Europe/Berlin", "Pacific/Apia", "America/Los_Angeles"]
 
@@ -39,27 +39,6 @@ FULL: dict[str, object] = {
         }
     ],
 }
-
-
-def rules(
-    interval: Interval = Interval.DAILY,
-    zone: str = "UTC",
-    now: datetime = NOW,
-    lookback_days: int = 30,
-) -> Rules:
-    return Rules(interval, ZoneInfo(zone), now, lookback_days)
-
-
-def day(text: str) -> date:
-    return date.fromisoformat(text)
-
-
-def window(first: str, last: str | None = None) -> DateWindow:
-    return DateWindow(day(first), day(last or first))
-
-
-def exported(first: str, last: str, text: str) -> Exported:
-    return Exported(day(first), day(last), datetime.fromisoformat(text).replace(tzinfo=UTC))
 
 
 def parse(value: object, rules: Rules = rules(), start: date = START) -> Coverage:  # noqa: B008 - a value
@@ -82,7 +61,7 @@ def ranges_only(*settled: list[str], **changes: object) -> dict[str, object]:
 def test_the_documented_state_is_read_as_it_is_meant() -> None:
     assert parse(FULL) == Coverage(
         settled=(window("2024-01-01", "2024-03-01"),),
-        unsettled=(exported("2024-03-02", "2024-03-31", "2024-04-01T03:00:00"),),
+        unsettled=(exported("2024-03-02", "2024-03-31", at("2024-04-01T03:00:00")),),
         sent={day("2024-03-30"): Sent("task", "version", datetime(2024, 4, 1, 3, tzinfo=UTC))},
         pending=(Task("next", DateWindow(day("2024-04-01"), day("2024-04-01")), NOW),),
         shape="0123456789abcdef",
@@ -122,7 +101,7 @@ def test_only_what_counts_is_written_and_in_order() -> None:
     sent = {day(text): entry for text in ("2024-03-02", "2024-03-01", "2024-01-01", "2024-02-01")}
     coverage = Coverage(
         settled=(window("2024-01-01"),),
-        unsettled=(exported("2024-03-01", "2024-03-02", "2024-03-03"),),
+        unsettled=(exported("2024-03-01", "2024-03-02", at("2024-03-03")),),
         sent=sent,
     )
     written = json.loads(json.dumps(render_bookmark(coverage, rules())))["sent"]
@@ -176,7 +155,9 @@ def test_what_the_sdk_adds_to_a_bookmark_is_ignored() -> None:
 
 def test_moments_of_any_offset_are_read_as_utc() -> None:
     value = {"unsettled": [["2024-03-31", "2024-03-31", "2024-04-01T05:00:00.75+02:00"]]}
-    assert parse(value).unsettled == (exported("2024-03-31", "2024-03-31", "2024-04-01T03:00:00"),)
+    assert parse(value).unsettled == (
+        exported("2024-03-31", "2024-03-31", at("2024-04-01T03:00:00")),
+    )
 
 
 # The bookmark that people and tools read
@@ -228,13 +209,13 @@ def test_a_bookmark_alone_claims_the_days_from_the_start_as_exported_on_the_day_
     coverage = parse({"replication_key_value": "2024-03-31"})
     assert coverage == Coverage(
         settled=(window("2024-01-01", "2024-03-01"),),
-        unsettled=(exported("2024-03-02", "2024-03-31", "2024-04-01T00:00:00"),),
+        unsettled=(exported("2024-03-02", "2024-03-31", at("2024-04-01T00:00:00")),),
     )
 
 
 def test_the_day_after_a_bookmark_begins_at_midnight_of_the_account() -> None:
     coverage = parse({"replication_key_value": "2024-03-30"}, rules(zone="Europe/Berlin"))
-    assert coverage.unsettled == (exported("2024-03-01", "2024-03-30", "2024-03-30T23:00:00"),)
+    assert coverage.unsettled == (exported("2024-03-01", "2024-03-30", at("2024-03-30T23:00:00")),)
 
 
 @pytest.mark.parametrize(
@@ -274,8 +255,8 @@ def test_a_bookmark_set_forward_claims_the_gaps_up_to_it() -> None:
     assert parse(value) == Coverage(
         settled=(window("2024-01-01", "2024-01-29"),),
         unsettled=(
-            exported("2024-01-30", "2024-02-27", "2024-02-29T00:00:00"),
-            exported("2024-02-28", "2024-03-05", "2024-03-06T00:00:00"),
+            exported("2024-01-30", "2024-02-27", at("2024-02-29T00:00:00")),
+            exported("2024-02-28", "2024-03-05", at("2024-03-06T00:00:00")),
         ),
     )
 
@@ -295,7 +276,7 @@ def test_a_bookmark_of_the_future_claims_days_up_to_today(text: str) -> None:
     coverage = parse({"replication_key_value": text}, rules(lookback_days=0))
     assert coverage == Coverage(
         settled=(window("2024-01-01", "2024-04-01"),),
-        unsettled=(exported("2024-04-02", "2024-04-02", "2024-04-02T03:00:00"),),
+        unsettled=(exported("2024-04-02", "2024-04-02", at("2024-04-02T03:00:00")),),
     )
 
 
@@ -549,8 +530,8 @@ def test_a_state_read_later_is_settled_as_if_kept_in_memory(
         rules(lookback_days=0),
         Coverage(
             unsettled=(
-                exported("2024-03-01", "2024-03-01", "2024-03-01T05:00:00"),
-                exported("2024-03-02", "2024-03-02", "2024-03-01T04:00:00"),
+                exported("2024-03-01", "2024-03-01", at("2024-03-01T05:00:00")),
+                exported("2024-03-02", "2024-03-02", at("2024-03-01T04:00:00")),
             )
         ),
     )

@@ -27,7 +27,7 @@ from tap_advexport.coverage.state import (
 from tap_advexport.errors import StateError
 from tap_advexport.reports import Interval
 from tap_advexport.windows import DateWindow, Task, local_date, period_of
-from tests.support.days import window
+from tests.support.days import at, exported, window
 
 NOW = datetime(2024, 4, 20, 12, tzinfo=UTC)
 FIRST = date(2024, 2, 25)
@@ -239,15 +239,10 @@ def test_whoever_goes_on_from_the_merged_state_is_due_what_no_machine_settled(
 # What single contradictions become
 
 
-def exported(first: str, last: str, at: str) -> Exported:
-    moment = datetime.fromisoformat(at).replace(tzinfo=UTC)
-    return Exported(date.fromisoformat(first), date.fromisoformat(last), moment)
-
-
 ENTRY = Sent("e", "d", datetime(2024, 4, 18, 3, tzinfo=UTC))
 DAY = date(2024, 4, 10)
 HELD = Coverage(
-    unsettled=(exported("2024-04-10", "2024-04-10", "2024-04-18T03:00:00"),), sent={DAY: ENTRY}
+    unsettled=(exported("2024-04-10", "2024-04-10", at("2024-04-18T03:00:00")),), sent={DAY: ENTRY}
 )
 MARCH = Coverage(settled=(window("2024-03-01", "2024-03-31"),))
 
@@ -269,7 +264,9 @@ def test_a_period_that_another_machine_touched_is_sent_again(other: Coverage) ->
 
 
 def test_of_several_shapes_one_is_kept_with_what_was_sent_in_it() -> None:
-    elsewhere = Coverage(unsettled=(exported("2024-04-11", "2024-04-11", "2024-04-18T03:00:00"),))
+    elsewhere = Coverage(
+        unsettled=(exported("2024-04-11", "2024-04-11", at("2024-04-18T03:00:00")),)
+    )
     merged = merge_coverages([replace(HELD, shape="a"), replace(elsewhere, shape="b")], rules())
     assert (merged.shape, merged.sent) == ("b", {})
     merged = merge_coverages([replace(HELD, shape="b"), replace(elsewhere, shape="a")], rules())
