@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _HASHES: Final = re.compile(r"\b(?:md5|sha256)\s*\(")
 
 
-def check_stream_maps(maps: object, streams: Mapping[str, Collection[str]]) -> None:
+def check_stream_maps(maps: Mapping[str, object], streams: Mapping[str, Collection[str]]) -> None:
     """Refuse what would do nothing, or break the SDK's own check.
 
     Args:
@@ -31,8 +31,6 @@ def check_stream_maps(maps: object, streams: Mapping[str, Collection[str]]) -> N
     Raises:
         ConfigError: a map names no stream, or a column that looks like a slip of the pen.
     """
-    if not isinstance(maps, Mapping):
-        return
     _check_else("", maps)
     for key, columns in maps.items():
         if key.startswith("__"):
