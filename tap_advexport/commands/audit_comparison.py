@@ -255,7 +255,9 @@ def _heading(finding: Finding) -> str:
 
 def _figure(value: object) -> str:
     if isinstance(value, Decimal):
-        return f"{value.normalize():f}"
+        # Not `normalize`, which rounds to 28 digits: both totals would look the same.
+        text = f"{value:f}"
+        return text.rstrip("0").rstrip(".") if "." in text else text
     return "nothing" if value is None else str(value)
 
 

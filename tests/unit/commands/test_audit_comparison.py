@@ -67,6 +67,12 @@ def test_a_difference_is_told_with_both_totals_in_plain_digits() -> None:
     )
 
 
+def test_totals_that_differ_in_their_last_digit_look_different() -> None:
+    digits = "1234567890.1234567890123456789012"
+    [period] = compared(DAILY, "2024-01-05", cost=Decimal(digits + "00"))
+    assert f"cost {digits} | 1000" in str(period)
+
+
 def test_the_query_has_no_name_left_to_fill_in() -> None:
     names = ("report", "rows", "periods", "rows_account", "periods_account", "cost_tolerance")
     assert "{{" not in audit_sql(**dict.fromkeys(names, "x"))
