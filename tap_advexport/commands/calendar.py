@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import date, timedelta
 from enum import StrEnum
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from tap_advexport.windows import DAY, DateWindow, period_of, periods
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import date
 
     from tap_advexport.coverage.state import Coverage, Rules
     from tap_advexport.reports import Report
@@ -146,7 +146,7 @@ def _daily(coverage: Coverage, days: DateWindow, rules: Rules) -> Iterator[tuple
     cells |= _painted(coverage.settled, days, Cell(Status.PROVISIONAL))
     cells |= _painted(_settled(coverage, rules), days, Cell(Status.SETTLED))
     for each in coverage.unsettled:
-        age_days = (rules.now - each.exported_at) // timedelta(days=1)
+        age_days = (rules.now - each.exported_at) // DAY
         cells |= _painted([each], days, Cell(Status.PROVISIONAL, max(0, age_days)))
     yield from cells.items()
 

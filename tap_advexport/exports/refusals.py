@@ -7,10 +7,9 @@ backwards, so refusals in a row teach; and one refused day among good ones costs
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from tap_advexport.windows import DateWindow
+from tap_advexport.windows import DAY, DateWindow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,7 +23,6 @@ HANDFUL: Final = 5
 QUOTAS: Final = frozenset({"HTTP 402", "HTTP 403", "HTTP 429"})
 # How the API says that a task came to nothing: it did not refuse it.
 FAILURE: Final = "FAILURE"
-_DAY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +112,7 @@ class Refusals:
         if refused.kind in QUOTAS:
             return "run again later"
         if newest is not None and window.last < newest and is_older:
-            return f"newer days work: set start_date to {window.last + _DAY}"
+            return f"newer days work: set start_date to {window.last + DAY}"
         return refused.advice
 
     def _forget(self) -> None:
@@ -123,4 +121,4 @@ class Refusals:
 
 
 def _touch(one: DateWindow, other: DateWindow) -> bool:
-    return _DAY in {one.first - other.last, other.first - one.last}
+    return DAY in {one.first - other.last, other.first - one.last}
