@@ -88,8 +88,9 @@ def _check_keys(
 def _check_encoding(kind: str, compression: str | None) -> None:
     """Refuse what the tap cannot write."""
     if kind not in COMPRESSIONS:
+        kinds = ", ".join(COMPRESSIONS)
         raise ConfigError(
-            f"batch_config.encoding.format: must be one of {', '.join(COMPRESSIONS)} (got {kind!r})"
+            f"batch_config.encoding.format: must be one of {kinds} (got {quoted(kind)})"
         )
     if compression not in COMPRESSIONS[kind]:
         listed = ", ".join(name for name in COMPRESSIONS[kind] if name)
