@@ -6,15 +6,17 @@ import logging
 import sys
 from dataclasses import asdict, dataclass
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
-from tap_advexport.exports.job import ExportJob, Phase
+from tap_advexport.exports.job import Phase
 from tap_advexport.progress.progress import Progress, WindowDone
 from tap_advexport.progress.terminal import is_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tap_advexport.exports.runner import Runner
+    from tap_advexport.progress.display import LiveDisplay
     from tap_advexport.windows import DateWindow
 
 logger = logging.getLogger(__name__)
@@ -23,34 +25,12 @@ SILENCE_SECONDS: Final = 60.0
 LOOK_SECONDS: Final = 1.0
 
 
-class ExportQueue(Protocol):
-    """What brings the exports, as far as it is looked at from outside."""
-
-    @property
-    def jobs(self) -> tuple[ExportJob, ...]:
-        """The exports in flight."""
-        ...
-
-    @property
-    def queued(self) -> int:
-        """How many exports wait for their turn."""
-        ...
-
-
-class Display(Protocol):
-    """Something that shows the progress until it is stopped."""
-
-    def stop(self) -> None:
-        """Show nothing any more."""
-        ...
-
-
 @dataclass(slots=True)
 class _Report:
     """The exports of one report, as counted so far."""
 
     label: str
-    runner: ExportQueue
+    runner: Runner
     days_total: int
     began_at: float
     emitted: int = 0
@@ -62,27 +42,20 @@ class _Report:
 class ProgressReporter:
     """Follows one report after another; safe to be read from other threads."""
 
-    def __init__(
-        self,
-        monotonic: Callable[[], float],
-        show: Callable[[Callable[[], Progress]], Display | None],
-        *,
-        is_virtual: bool = False,
-    ) -> None:
+    def __init__(self, monotonic: Callable[[], float], *, is_virtual: bool = False) -> None:
         self._monotonic = monotonic
         self._is_virtual = is_virtual
-        self._show = show
         self._report: _Report | None = None
-        self._display: Display | None = None
+        self._display: LiveDisplay | None = None
         self._heartbeat = Heartbeat(monotonic, self._beat)
 
-    def begin(self, label: str, runner: ExportQueue, days_total: int) -> None:
+    def begin(self, label: str, runner: Runner, days_total: int) -> None:
         """The exports of a report begin."""
         self._report = _Report(label, runner, days_total, self._monotonic())
         if self._is_virtual:
             return
         if self._display is None:
-            self._display = self._show(self.progress)
+            self._display = _show_on_terminal(self.progress)
         if self._display is None:
             self._heartbeat.start()
 
@@ -191,7 +164,7 @@ class _LastLogged(logging.Handler):
         self.at = self._monotonic()
 
 
-def show_on_terminal(progress: Callable[[], Progress]) -> Display | None:
+def _show_on_terminal(progress: Callable[[], Progress]) -> LiveDisplay | None:
     """Begin a live display on stderr when a person looks at it there, and messages go elsewhere."""
     if not is_terminal(2) or is_terminal(1):
         return None

@@ -12,7 +12,7 @@ from tap_advexport.clock import Clock, SystemClock
 from tap_advexport.exports.conversion import Conversions
 from tap_advexport.exports.job import CircuitBreaker
 from tap_advexport.exports.workers import ThreadWorkers, Workers
-from tap_advexport.progress.reporter import ProgressReporter, show_on_terminal
+from tap_advexport.progress.reporter import ProgressReporter
 from tap_advexport.sync.grace import GraceAfterSignal
 from tap_advexport.sync.totals import FailedDays, RunTotals
 from tap_advexport.windows import DateWindow, last_day_to_have, local_date
@@ -61,9 +61,7 @@ class Run:
         self.tally = RunTotals()
         self.failures: list[FailedDays] = []
         self.conversions = Conversions()
-        self.progress = ProgressReporter(
-            machine.clock.monotonic, show_on_terminal, is_virtual=machine.is_virtual
-        )
+        self.progress = ProgressReporter(machine.clock.monotonic, is_virtual=machine.is_virtual)
         self.grace = GraceAfterSignal(monotonic=machine.clock.monotonic)
         self.signal: int | None = None
         self._user_agent = settings.user_agent or user_agent

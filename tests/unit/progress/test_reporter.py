@@ -49,8 +49,8 @@ def test_the_reporter_counts_what_goes_out_and_sees_the_exports_in_flight() -> N
     )
     released = ExportJob(export, Phase.READY, due_at=0, is_released=True)
     runner = SimpleNamespace(jobs=(*jobs, released), queued=8)
-    reporter = ProgressReporter(time, lambda _: None, is_virtual=True)
-    reporter.begin("daily", runner, days_total=20)
+    reporter = ProgressReporter(time, is_virtual=True)
+    reporter.begin("daily", cast("Any", runner), days_total=20)
     time.now = 110.0
     reporter.sent(5)
     reporter.sent(6)
