@@ -51,6 +51,13 @@ def test_every_module_has_a_test_of_its_name_or_says_why_not() -> None:
     assert untested == TESTED_ELSEWHERE.keys()
 
 
+def test_every_unit_test_is_of_a_module() -> None:
+    unit = TESTS / "unit"
+    tests = [path.relative_to(unit) for path in unit.rglob("test_*.py")]
+    modules = [PACKAGE / path.parent / path.name.removeprefix("test_") for path in tests]
+    assert [path.as_posix() for path in modules if not path.exists()] == []
+
+
 def test_what_is_said_to_test_a_module_is_there() -> None:
     named = {
         path for text in TESTED_ELSEWHERE.values() for path in re.findall(r"tests/[\w/.]+\w", text)
