@@ -17,7 +17,7 @@ from typing_extensions import override
 from tests.laws.simulation.api import BASE_URL, HOST, plain
 from tests.laws.simulation.fate import LawBrokenError
 from tests.laws.simulation.faults import OF_FILES
-from tests.laws.simulation.wire import WireAdapter, head
+from tests.laws.simulation.wire import Whole, WireAdapter, head
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -218,7 +218,7 @@ class Network(WireAdapter):
             case "odd gzip":
                 return [(0.0, plain(200, gzip.compress(b"{}", mtime=0)))]
             case _:
-                return [(0.0, answer)]
+                return Whole([(0.0, answer)])
 
     def _download(  # noqa: C901, PLR0911 - one for each fault
         self, path: str, fault: str
