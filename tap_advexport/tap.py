@@ -268,6 +268,16 @@ class TapAdvexport(InterruptibleTap):
 
     @override
     @classmethod
+    def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
+        """Run in test mode; when that fails, close the files of other options: click does not."""
+        try:
+            super().cb_test(ctx, param, value)
+        except BaseException:
+            ctx.close()
+            raise
+
+    @override
+    @classmethod
     # Narrower than the base of taps and targets, as the SDK's own Tap.invoke is.
     def invoke(  # type: ignore[override]
         cls,

@@ -197,6 +197,22 @@ def test_a_header_that_is_wrong_is_told_with_its_report_days_and_task(
     assert error.endswith("if it stays, give this line to the API's support")
 
 
+def test_a_dry_run_that_fails_ends_with_its_one_line(sandbox: Sandbox, tmp_path: Path) -> None:
+    # With the catalog that Meltano gives, and the warnings that it has Python show.
+    tap = tap_of(sandbox, tmp_path)
+    arguments = tap.arguments(auth_token="none-of-theirs", streams=["report_daily"])
+    done = subprocess.run(
+        [*arguments, "--test"],
+        capture_output=True,
+        check=False,
+        timeout=60,
+        env=os.environ | {"PYTHONWARNINGS": "default"},
+    )
+    assert done.returncode == 1
+    [line] = done.stderr.decode().splitlines()
+    assert "the API refuses the token" in line
+
+
 def test_a_dry_run_that_went_well_ends_by_saying_so(sandbox: Sandbox, tmp_path: Path) -> None:
     tap = tap_of(sandbox, tmp_path)
     arguments = [*tap.arguments(), "--test"]
