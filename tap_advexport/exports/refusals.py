@@ -23,6 +23,8 @@ HANDFUL: Final = 5
 QUOTAS: Final = frozenset({"HTTP 402", "HTTP 403", "HTTP 429"})
 # How the API says that a task came to nothing: it did not refuse it.
 FAILURE: Final = "FAILURE"
+FAILS: Final = "the API cannot make this report"
+REFUSES: Final = "the API refuses these days"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +105,8 @@ class Refusals:
                 found.append(each)
         self._refused.clear()
         for each in found:
-            verb = "cannot make this report" if each.kind == FAILURE else "refuses these days"
-            yield each.window, f"the API {verb}: {each.said}", self._advice(each)
+            words = FAILS if each.kind == FAILURE else REFUSES
+            yield each.window, f"{words}: {each.said}", self._advice(each)
 
     def _advice(self, refused: Refused) -> str:
         window, newest, oldest = refused.window, self._newest_success, self._oldest_success
