@@ -74,7 +74,8 @@ class RetryPolicy:
     def attempts(self, error: RequestError) -> int:
         """How often a request is sent: less often when each time may make a task more."""
         if error.is_accepted:
-            return min(self.request_attempts, self.export_attempts)
+            # Once more in any case: an answer may be cut on its way.
+            return min(self.request_attempts, max(2, self.export_attempts))
         return self.request_attempts
 
 

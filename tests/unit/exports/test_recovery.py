@@ -467,8 +467,11 @@ def test_one_success_lets_every_other_window_have_its_turn() -> None:
     assert len(told.failed) == 18
 
 
-def test_what_may_have_made_a_task_is_tried_as_often_as_an_export_and_not_split() -> None:
-    rig = Rig(circuit_breaker=CircuitBreaker(succeeded=1))
+@pytest.mark.parametrize(("attempts", "submissions"), [(1, 2), (3, 3)])
+def test_what_may_have_made_a_task_is_tried_as_often_as_an_export_and_not_split(
+    attempts: int, submissions: int
+) -> None:
+    rig = Rig(circuit_breaker=CircuitBreaker(succeeded=1), export_attempts=attempts)
     rig.api.always["submit"] = RequestError("odd", is_accepted=True)
     assert list(rig.run(wanted(1, 7)).failed) == ["2024-03-01..2024-03-07"]
-    assert rig.api.count("submit") == 3
+    assert rig.api.count("submit") == submissions
