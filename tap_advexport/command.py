@@ -11,6 +11,7 @@ import click
 
 from tap_advexport.api.log_filter import guard_logs
 from tap_advexport.errors import ConfigError, TapAdvexportError
+from tap_advexport.progress.progress import counted
 from tap_advexport.progress.terminal import quiet_the_sdk, set_up_logs
 from tap_advexport.singer.sdk import Halt
 from tap_advexport.singer.stdout import OutputClosed, WriteInterrupted
@@ -141,7 +142,7 @@ def _why(tap: TapAdvexport, reasons: Sequence[str]) -> str:
         return f"failed: {_first_clause(reasons[0]) if run.tally.exports else reasons[0]}"
     if run.signal:
         days = run.tally.days_missing
-        rest = f"{days} days are still to be exported; " if days else ""
+        rest = f"{counted(days, 'day')} still to be exported; " if days else ""
         return f"interrupted by {signal.Signals(run.signal).name}: {rest}running again goes on"
     return "complete"
 

@@ -82,7 +82,7 @@ class Progress:
         yield f"report {self.report}: exports {self.exports()}"
         failed = f" ({self.days_failed} failed)" if self.days_failed else ""
         yield f"days {self.days_done} of {self.days_total}{failed}"
-        yield f"{self.rows} rows"
+        yield counted(self.rows, "row")
         if self.seconds_left is not None:
             yield f"about {duration(self.seconds_left)} left"
 
@@ -104,7 +104,8 @@ class WindowDone:
     periods: int
 
     def __str__(self) -> str:
-        return f"{self.stream}: {self.window} is done, {self.rows} rows sent{self._unchanged()}"
+        rows = counted(self.rows, "row")
+        return f"{self.stream}: {self.window} is done, {rows} sent{self._unchanged()}"
 
     def short_line(self) -> str:
         """The same for a person who looks at the terminal."""
@@ -137,6 +138,11 @@ def _days(window: DateWindow) -> str:
         return f"{first.day}-{end}"
     year = f" {first.year}" if first.year != last.year else ""
     return f"{first.day} {MONTHS[first.month - 1]}{year} - {end}"
+
+
+def counted(count: int, unit: str) -> str:
+    """A number of things: 1 day, 12 days."""
+    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
 
 
 def duration(seconds: float) -> str:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from tap_advexport.progress.progress import counted
 from tap_advexport.windows import DAY, DateWindow
 
 if TYPE_CHECKING:
@@ -80,10 +81,12 @@ class RunTotals:
     def line(self, seconds: float) -> str:
         """The figures for a person, of a run that took so many seconds."""
         return (
-            f"{self.exports} exports, {self.rows} rows sent, {self.rows_not_sent} "
-            f"unchanged rows not sent, {self.byte_count} bytes downloaded, "
-            f"{self.days_covered} days covered, {self.days_unsettled} of them unsettled, "
-            f"{self.days_failed} days failed, {self.seconds_waiting:.1f} s waiting, "
+            f"{counted(self.exports, 'export')}, {counted(self.rows, 'row')} sent, "
+            f"{counted(self.rows_not_sent, 'unchanged row')} not sent, "
+            f"{counted(self.byte_count, 'byte')} downloaded, "
+            f"{counted(self.days_covered, 'day')} covered, "
+            f"{self.days_unsettled} of them unsettled, "
+            f"{counted(self.days_failed, 'day')} failed, {self.seconds_waiting:.1f} s waiting, "
             f"{max(0.0, seconds - self.seconds_waiting):.1f} s working"
         )
 

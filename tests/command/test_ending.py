@@ -80,7 +80,7 @@ def test_an_interrupted_run_says_how_far_it_got(
     assert told.errors == []
     found = re.search(
         r" (\d+) days covered, 0 of them unsettled, 0 days failed, .*; interrupted by (\w+): "
-        r"(\d+) days are still to be exported; running again goes on$",
+        r"(\d+) days still to be exported; running again goes on$",
         last_line(told),
     )
     assert found, last_line(told)

@@ -148,7 +148,7 @@ def test_a_signal_is_an_exit_code_and_says_what_is_left(
     tap.run.interrupt(signum)
     tap.run.tally.days_missing = 7
     assert ended(error, tap) == code
-    told = f"; interrupted by {name}: 7 days are still to be exported; running again goes on"
+    told = f"; interrupted by {name}: 7 days still to be exported; running again goes on"
     assert log.messages[-1].endswith(told)
 
 

@@ -68,3 +68,4 @@ def test_a_range_and_the_totals_have_fields_for_machines() -> None:
     totals = RunTotals(exports=2, rows=5, seconds_waiting=1.25)
     assert totals.fields(3.0)["seconds_working"] == 1.75
     assert totals.line(3.0).startswith("2 exports, 5 rows sent, ")
+    assert ", 1 day failed, " in RunTotals(days_failed=1).line(3.0)
