@@ -13,7 +13,8 @@ TapAdvexportError
     ├── RequestError         one HTTP request got no usable answer: try the request again
     ├── RejectedError        the API refuses a submission (4xx, ERROR): later, or split
     ├── TaskError            the task failed, vanished or timed out: submit again, then split
-    │   └── TaskNotFoundError    it is unknown: not visible yet, or gone
+    │   ├── TaskNotFoundError    it is unknown: not visible yet, or gone
+    │   └── NoUrlYetError        it is finished, and names no download URL
     ├── FileError            the file is not a CSV, or cut: fresh URL, then submit again
     │   ├── FileNotFoundYetError nothing lies there: not visible yet, or expired
     │   └── CutFileError         the file ends before its end
@@ -157,6 +158,10 @@ class TaskError(ExportError):
 
 class TaskNotFoundError(TaskError):
     """The API does not know the task (404, or 403 for a token that works)."""
+
+
+class NoUrlYetError(TaskError):
+    """The task is finished, and its answer names no download URL: not yet, or never."""
 
 
 class FileError(ExportError):

@@ -13,6 +13,7 @@ from tap_advexport.errors import (
     FileNotFoundYetError,
     InvalidFileError,
     InvalidHeaderError,
+    NoUrlYetError,
     RejectedError,
     RequestError,
     TapAdvexportError,
@@ -174,7 +175,7 @@ def after_failure(  # noqa: PLR0911 - one for each kind of error
         case AuthorizationError():
             return _after_refused_token(export, error, situation)
         case ExportError() if _may_become_visible(export, error, situation):
-            return poll_again(export)
+            return PollAgain(replace(export, tries=0, polls_again=export.polls_again + 1))
         case FileError() if export.fresh_urls < FRESH_URLS_PER_TASK and not isinstance(
             error, FileNotFoundYetError
         ):
@@ -185,23 +186,11 @@ def after_failure(  # noqa: PLR0911 - one for each kind of error
             return EndRun(error)
 
 
-def after_poll_without_url(
-    export: Export, error: ExportError, retry_policy: RetryPolicy, situation: Situation
-) -> Step:
-    """Decide what follows when a task is finished and names no download URL."""
-    if situation.seconds_finished < VISIBLE_WITHIN_SECONDS:
-        return poll_again(export)
-    return _submit_or_split(export, error, retry_policy, situation)
-
-
-def poll_again(export: Export) -> PollAgain:
-    """Poll again what is not visible yet."""
-    return PollAgain(replace(export, tries=0, polls_again=export.polls_again + 1))
-
-
 def _may_become_visible(export: Export, error: ExportError, situation: Situation) -> bool:
     if isinstance(error, TaskNotFoundError):
         return not export.is_adopted and situation.seconds_submitted < VISIBLE_WITHIN_SECONDS
+    if isinstance(error, NoUrlYetError):
+        return situation.seconds_finished < VISIBLE_WITHIN_SECONDS
     if isinstance(error, FileNotFoundYetError):
         # A URL that has expired meanwhile gets one successor in any case.
         return export.polls_again == 0 or situation.seconds_finished < VISIBLE_WITHIN_SECONDS

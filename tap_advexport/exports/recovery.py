@@ -24,7 +24,6 @@ from tap_advexport.exports.policy import (
     SubmitAgain,
     SubmitLater,
     after_failure,
-    after_poll_without_url,
 )
 from tap_advexport.exports.refusals import Refusals
 
@@ -76,12 +75,6 @@ class Recovery:
         if isinstance(step, RetryRequest) and isinstance(error, RequestError):
             self._send_again(job, error, now)
             return
-        self._follow(job, step, error, now)
-
-    def take_missing_url(self, job: ExportJob, error: ExportError, now: float) -> None:
-        """Go on after a task that is finished without a URL."""
-        situation = self._situation(job, error, now)
-        step = after_poll_without_url(job.export, error, self._retry_policy, situation)
         self._follow(job, step, error, now)
 
     def _situation(self, job: ExportJob, error: TapAdvexportError, now: float) -> Situation:

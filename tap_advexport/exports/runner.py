@@ -18,6 +18,7 @@ from tap_advexport.api.answers import Finished, Unfinished
 from tap_advexport.errors import (
     CutFileError,
     IncompleteError,
+    NoUrlYetError,
     RequestError,
     TapAdvexportError,
     TaskError,
@@ -301,8 +302,8 @@ class Runner:
             self._schedule.tasks.succeeded()
         if not answer.url:
             shown = excerpt(task_of(job).task_id)
-            error = TaskError(f"task {shown} is SUCCESS without a download URL")
-            self._recovery.take_missing_url(job, error, now)
+            error = NoUrlYetError(f"task {shown} is SUCCESS without a download URL")
+            self._recovery.take(job, error, now)
             return
         if is_news and not job.export.polls_again:
             self._polls.learn(job.unfinished_age, now - job.began_at)

@@ -17,6 +17,7 @@ from tap_advexport.errors import (
     FileNotFoundYetError,
     InvalidHeaderError,
     InvalidRowError,
+    NoUrlYetError,
     OutputError,
     RejectedError,
     RequestError,
@@ -41,7 +42,6 @@ from tap_advexport.exports.policy import (
     SubmitAgain,
     SubmitLater,
     after_failure,
-    after_poll_without_url,
 )
 from tap_advexport.reports import Interval
 from tap_advexport.windows import DateWindow, Task
@@ -237,11 +237,11 @@ def test_a_task_that_is_unknown_is_awaited_for_two_minutes_if_it_is_ours(
 
 
 def test_a_task_without_a_url_is_polled_for_two_minutes_then_submitted_again() -> None:
-    error = TaskError("no URL")
+    error = NoUrlYetError("no URL")
     young, old = Situation(seconds_finished=119), Situation(seconds_finished=120)
-    step = after_poll_without_url(UNDER_WAY, error, RETRY_POLICY, young)
+    step = after_failure(UNDER_WAY, error, RETRY_POLICY, young)
     assert step == PollAgain(replace(UNDER_WAY, tries=0, polls_again=1))
-    assert isinstance(after_poll_without_url(UNDER_WAY, error, RETRY_POLICY, old), SubmitAgain)
+    assert isinstance(after_failure(UNDER_WAY, error, RETRY_POLICY, old), SubmitAgain)
 
 
 def test_another_task_begins_with_a_clean_record() -> None:
