@@ -69,7 +69,7 @@ def load(
 ) -> LoadInfo:
     """Run a pipeline with the file format that is fast at its destination.
 
-    What an earlier run extracted and did not load is loaded before.
+    What an earlier run extracted and did not load is loaded before, or exported again.
 
     Args:
         until_complete: with `max_days_per_load`, go on load by load until every day that is due
@@ -87,9 +87,11 @@ def load(
     told = Load()
     token = _current.set(told)
     try:
+        known = pipeline.state.get("_version_hash")
         pipeline.sync_destination()
         if pipeline.has_pending_data:
-            _load_leftovers(pipeline)
+            is_overtaken = pipeline.state.get("_version_hash") != known
+            _load_leftovers(pipeline, is_stale=is_overtaken or _was_loading(pipeline))
         info = _run(pipeline, source)
         while until_complete and told.days_left:
             told.days_left = 0
@@ -108,21 +110,32 @@ def load(
     return info
 
 
-def _load_leftovers(pipeline: dlt.Pipeline) -> None:
-    """Load what an earlier run extracted, or have it extracted again where that is for ever.
+def _load_leftovers(pipeline: dlt.Pipeline, *, is_stale: bool) -> None:
+    """Load what an earlier run extracted, or have it extracted again where that is not safe.
 
-    A load that is killed between a job's commit and dlt's note of it leaves a package whose job
-    fails every time (PostgreSQL: the pipeline's state is there already). Its bookmark counts at the
-    destination only once all of the package is loaded, so the days come again without the package.
+    dlt empties the staging tables at the start of a load and not when it goes on. So rows come
+    twice where a load was killed between a job's commit and dlt's note of it, or where another
+    machine has loaded since; other jobs fail every time then (PostgreSQL: the pipeline's state is
+    there already). A bookmark counts at the destination only once all of its package is loaded, so
+    the days come again without the package.
     """
-    try:
-        pipeline.run()
-    except PipelineStepFailed as error:
-        if not isinstance(error.exception, LoadClientJobTerminalRetry | LoadClientJobFailed):
-            raise
-        logger.warning("What an earlier run left cannot be loaded; its days are exported again")
-        pipeline.drop()
-        pipeline.sync_destination()
+    if not is_stale:
+        try:
+            pipeline.run()
+        except PipelineStepFailed as error:
+            if not isinstance(error.exception, LoadClientJobTerminalRetry | LoadClientJobFailed):
+                raise
+        else:
+            return
+    logger.warning("What an earlier run left cannot be loaded; its days are exported again")
+    pipeline.drop()
+    pipeline.sync_destination()
+
+
+def _was_loading(pipeline: dlt.Pipeline) -> bool:
+    """Whether a load ended with jobs under way, as only those do that are killed."""
+    packages = map(pipeline.get_load_package_info, pipeline.list_normalized_load_packages())
+    return any(package.jobs["started_jobs"] for package in packages)
 
 
 def _run(pipeline: dlt.Pipeline, source: Any) -> LoadInfo:  # noqa: ANN401 - same

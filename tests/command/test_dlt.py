@@ -353,13 +353,40 @@ def test_a_killed_load_is_taken_up_by_the_next(place: Place, api: Api, step: str
     assert place.count("report_periods") == 23
 
 
+def test_rows_that_a_killed_load_had_just_stored_come_once(place: Place) -> None:
+    with new_api(maturing_days=1, vanish_share=0, late_share=0) as api:
+        load(place.pipeline(), api.source(START, lookback_days=1))
+        api.pass_days(6)
+        place.killed_load(api, "Copy", 1, api.options(START, lookback_days=1))
+        api.pass_days(1)
+        load(place.pipeline(), api.source(START, lookback_days=1))
+        assert place.rows("report_daily") == api.truth(START)
+
+
+def test_what_a_machine_left_after_another_has_loaded_is_exported_again(place: Place) -> None:
+    with new_api(maturing_days=1, vanish_share=0, late_share=0) as api:
+        load(place.pipeline(), api.source(START, lookback_days=1))
+        api.pass_days(6)
+        place.pipeline().extract(api.source(START, lookback_days=1))
+        api.pass_days(1)
+        load(place.pipeline(machine="two"), api.source(START, lookback_days=1))
+        before = place.query("select confirmed_at from report_periods order by period")
+        load(place.pipeline(), api.source(START, lookback_days=1))
+        after = place.query("select confirmed_at from report_periods order by period")
+        assert place.rows("report_daily") == api.truth(START)
+        assert all(
+            old["confirmed_at"] <= new["confirmed_at"]
+            for old, new in zip(before, after, strict=True)
+        )
+
+
 def test_what_a_killed_load_left_for_ever_is_exported_again(
     place: Place, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Killed between a job's commit and dlt's note of it: the job fails every time (PostgreSQL)."""
+    """As the job for the pipeline's state in PostgreSQL, where that is there already."""
     load(place.pipeline(), api.source(START))
     api.pass_days(2)
-    place.killed_load(api, "Load", 2, api.options(START))
+    place.killed_load(api, "Normalize", 2, api.options(START))
     api.pass_days(1)
     pipeline = place.pipeline()
     run, calls = pipeline.run, list[int]()

@@ -69,7 +69,10 @@ class Place:
     def killed_load(
         self, api: Api, step: str, nth: int, options: dict[str, Any], machine: str = "one"
     ) -> None:
-        """Load in a process that is killed at the n-th sign of progress of a step of dlt's."""
+        """Load in a process that is killed at the n-th sign of progress of a step of dlt's.
+
+        The step `Copy` is that of a job which has stored rows of a report and not told yet.
+        """
         given = self.folder / "load.json"
         told = {
             "folder": str(self.folder),

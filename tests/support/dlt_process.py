@@ -9,12 +9,20 @@ import sys
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 from dlt.common.runtime.collector_base import Collector
+from dlt.destinations._adbc_jobs import AdbcParquetCopyJob
+from dlt.destinations.impl.duckdb.duck import DuckDbCopyJob
 
 from tap_advexport.dlt import FailedDaysError, load
 from tests.support.accounts import Wall
 from tests.support.dlt_pipelines import Place, source_on
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+COPY: Final = "Copy"
 
 
 class Killer(Collector):
@@ -38,11 +46,28 @@ class Killer(Collector):
         pass
 
 
+def kill_after_copy() -> None:
+    """Kill the process when rows of a report are stored, before dlt notes that."""
+    for kind in (AdbcParquetCopyJob, DuckDbCopyJob):
+        kind.run = _killed_after(kind.run)  # type: ignore[assignment,method-assign]  # no sign comes then
+
+
+def _killed_after(run: Callable[[Any], None]) -> Callable[[Any], None]:
+    def run_and_die(job: Any) -> None:  # noqa: ANN401 - one of dlt's
+        run(job)
+        if job.load_table_name == "report_daily":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return run_and_die
+
+
 def main() -> None:
     given = json.loads(Path(sys.argv[1]).read_text("utf-8"))
     place = Place(Path(given["folder"]), given["url"], given["dataset"])
     pipeline = place.pipeline(machine=given["machine"])
     pipeline.collector = Killer(given["step"], given["nth"])
+    if given["step"] == COPY:
+        kill_after_copy()
     source = source_on(Wall(datetime.fromisoformat(given["now"])), **given["options"])
     with suppress(FailedDaysError):
         load(pipeline, source)

@@ -33,9 +33,13 @@ class Pipeline:
         *runs: Callable[[], object],
         formats: tuple[str, ...] | None = ("insert_values", "parquet"),
         has_pending_data: bool = False,
+        started_jobs: tuple[str, ...] = (),
+        remote_hash: str = "one",
     ) -> None:
         self.told: list[object] = []
         self.has_pending_data = has_pending_data
+        self.state = {"_version_hash": "one"}
+        self._started_jobs, self._remote_hash = started_jobs, remote_hash
         self.pipeline_name = "ads"
         self._runs = list(runs)
         capabilities = SimpleNamespace(supported_loader_file_formats=formats)
@@ -43,6 +47,13 @@ class Pipeline:
 
     def sync_destination(self) -> None:
         self.told.append("sync")
+        self.state = {"_version_hash": self._remote_hash}
+
+    def list_normalized_load_packages(self) -> list[str]:
+        return ["1", "2"] if self.has_pending_data else []
+
+    def get_load_package_info(self, load_id: str) -> SimpleNamespace:
+        return SimpleNamespace(jobs={"started_jobs": self._started_jobs if load_id == "2" else ()})
 
     def drop(self) -> None:
         self.told.append("drop")
@@ -92,6 +103,16 @@ def test_what_cannot_be_loaded_for_ever_is_dropped_and_its_days_come_again(
     pipeline._runs = [pipeline.failing("load", error), nothing]
     pipeline.load()
     assert pipeline.told == ["sync", "leftovers", "drop", "sync", ("source", "parquet")]
+    assert "its days are exported again" in caplog.text
+
+
+@pytest.mark.parametrize("left", [{"started_jobs": ("report_daily.1",)}, {"remote_hash": "two"}])
+def test_what_a_killed_load_or_another_machine_made_unsafe_is_not_loaded(
+    left: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    pipeline = Pipeline(nothing, has_pending_data=True, **left)
+    pipeline.load()
+    assert pipeline.told == ["sync", "drop", "sync", ("source", "parquet")]
     assert "its days are exported again" in caplog.text
 
 
