@@ -6,12 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_advexport.redaction import (
-    MAX_EXCERPT,
-    Redactor,
-    excerpt,
-    quoted,
-)
+from tap_advexport.redaction import MAX_EXCERPT, Redactor, excerpt, quoted
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,7 @@ import pytest
 
 from tap_advexport.api.answers import Unfinished
 from tap_advexport.api.bodies import Downloaded
-from tap_advexport.errors import (
-    CutFileError,
-    FileError,
-    RequestError,
-)
+from tap_advexport.errors import CutFileError, FileError, RequestError
 from tests.support.client_calls import (
     CSV,
     PACKED,

@@ -9,18 +9,8 @@ import logging
 import pytest
 
 from tap_advexport.api.bodies import Downloaded
-from tap_advexport.errors import (
-    CutFileError,
-    RequestError,
-)
-from tests.support.client_calls import (
-    CSV,
-    SIGNATURE,
-    error_of,
-    fetch,
-    serving,
-    state,
-)
+from tap_advexport.errors import CutFileError, RequestError
+from tests.support.client_calls import CSV, SIGNATURE, error_of, fetch, serving, state
 from tests.support.wire import Asked, Close, chunked, head, reply
 
 ODD_TARGETS = [

@@ -18,17 +18,7 @@ from tap_advexport.coverage.transitions import (
     submitted,
 )
 from tap_advexport.reports import Interval
-from tests.support.days import (
-    NOW,
-    at,
-    day,
-    emitted_at,
-    exported,
-    pending,
-    rules,
-    sent,
-    window,
-)
+from tests.support.days import NOW, at, day, emitted_at, exported, pending, rules, sent, window
 
 MONTHLY = rules(Interval.MONTHLY)
 MARCH_ON = window("2024-03-01", "2024-04-01")

@@ -12,11 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tap_advexport.api.bodies import Downloaded
-from tap_advexport.errors import (
-    CutFileError,
-    FileError,
-    InvalidFileError,
-)
+from tap_advexport.errors import CutFileError, FileError, InvalidFileError
 from tap_advexport.exports.conversion import PACKED_FACTOR, Conversions, converter
 from tap_advexport.exports.job import ExportJob, Phase, task_of
 from tap_advexport.records.convert import Conversion, Converted, SpoolFormat

@@ -7,25 +7,9 @@ from typing import Any
 
 import pytest
 
-from tap_advexport.errors import (
-    AuthorizationError,
-    ConfigError,
-    FileError,
-    OutputError,
-    TaskError,
-)
+from tap_advexport.errors import AuthorizationError, ConfigError, FileError, OutputError, TaskError
 from tap_advexport.exports.job import CircuitBreaker, Ready, Submitted
-from tests.support.runner_fakes import (
-    LOST,
-    NEVER,
-    ODD,
-    PENDING,
-    Rig,
-    Takes,
-    Told,
-    adopted,
-    wanted,
-)
+from tests.support.runner_fakes import LOST, NEVER, ODD, PENDING, Rig, Takes, Told, adopted, wanted
 
 # --- When all goes well -----------------------------------------------------------------------
 

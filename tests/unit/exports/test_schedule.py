@@ -4,20 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tap_advexport.errors import (
-    InvalidRowError,
-)
+from tap_advexport.errors import InvalidRowError
 from tap_advexport.exports.job import CircuitBreaker, ExportJob, Limits, Phase, Ready
 from tap_advexport.exports.schedule import Schedule
-from tests.support.runner_fakes import (
-    BAD_REQUEST,
-    START,
-    Rig,
-    Takes,
-    adopted,
-    wanted,
-    window,
-)
+from tests.support.runner_fakes import BAD_REQUEST, START, Rig, Takes, adopted, wanted, window
 
 
 def test_no_more_exports_are_in_flight_than_may_be() -> None:

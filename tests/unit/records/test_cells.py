@@ -17,13 +17,7 @@ from tap_advexport.records.cells import (
     number_value,
 )
 from tap_advexport.reports import Interval
-from tests.support.cells import (
-    INTEGER_TEXTS,
-    NO_DAYS,
-    NO_INTEGERS,
-    NO_NUMBERS,
-    NUMBERS_AS_WRITTEN,
-)
+from tests.support.cells import INTEGER_TEXTS, NO_DAYS, NO_INTEGERS, NO_NUMBERS, NUMBERS_AS_WRITTEN
 
 
 def grid(

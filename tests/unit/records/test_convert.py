@@ -11,14 +11,7 @@ import pytest
 
 from tap_advexport.errors import CutFileError, FileError, InvalidHeaderError
 from tap_advexport.records.convert import convert
-from tests.support.records_reference import (
-    COLUMNS,
-    conversion,
-    csv_bytes,
-    records,
-    row,
-    run,
-)
+from tests.support.records_reference import COLUMNS, conversion, csv_bytes, records, row, run
 
 # --- Header ------------------------------------------------------------------------------------
 

@@ -16,12 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from advexport_sandbox import Sandbox, SandboxConfig
-from tap_advexport.errors import (
-    CutFileError,
-    InvalidHeaderError,
-    InvalidRowError,
-    OutputError,
-)
+from tap_advexport.errors import CutFileError, InvalidHeaderError, InvalidRowError, OutputError
 from tap_advexport.records.convert import SpoolFormat, convert
 from tap_advexport.records.pool import ConversionProcesses
 from tests.support.conversion_processes import spool, started_by_shell

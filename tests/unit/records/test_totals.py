@@ -16,14 +16,7 @@ from tap_advexport.records.convert import convert
 from tap_advexport.records.encoder import EncodedRun
 from tap_advexport.records.totals import Ledger, NotTimeOrderedError
 from tap_advexport.reports import Interval
-from tests.support.records_reference import (
-    conversion,
-    csv_bytes,
-    records,
-    row,
-    run,
-    run_rows,
-)
+from tests.support.records_reference import conversion, csv_bytes, records, row, run, run_rows
 
 
 def test_every_period_is_there_with_exact_totals() -> None:
