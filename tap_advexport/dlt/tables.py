@@ -25,7 +25,7 @@ REPORT_COLUMNS: Final = (*COLUMN_NAMES, *ADDED_COLUMNS)
 DELETED: Final = "is_deleted"
 MERGE_STRATEGY: Final = "delete-insert"
 # Rows in a table: what dlt takes at a time.
-TABLE_ROWS: Final = 65_536
+TABLE_ROWS: Final = 1 << 17
 
 _MOMENT: Final = pa.timestamp("us", "UTC")
 _NULLABLE: Final = frozenset(

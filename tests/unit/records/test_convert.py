@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 from typing import Any
 
@@ -81,3 +82,16 @@ def test_a_file_that_was_read_before_is_read_from_its_start() -> None:
     source = io.BytesIO(csv_bytes([row()]))
     source.seek(50)
     assert convert(source, io.BytesIO(), conversion()).row_count == 1
+
+
+def test_rows_make_no_cycles_so_that_a_conversion_process_need_not_look_for_any() -> None:
+    left = []
+    gc.disable()
+    try:
+        for count in (10, 20_000):
+            gc.collect()
+            run(csv_bytes([row(aff_sub_id=str(number)) for number in range(count)]))
+            left.append(gc.collect())
+    finally:
+        gc.enable()
+    assert left[1] <= left[0]
