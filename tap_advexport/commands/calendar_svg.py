@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING, Final
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from tap_advexport.commands.calendar import Cell, Status
-from tap_advexport.commands.calendar_words import (
-    LEGEND,
-    age,
-    as_of,
-    heading,
-    stretch_name,
-    summary,
-)
+from tap_advexport.commands.calendar_words import LEGEND, age, as_of, heading, stretch_name, summary
 from tap_advexport.windows import MONTHS
 
 if TYPE_CHECKING:

@@ -11,14 +11,7 @@ from tap_advexport.coverage.ranges import touching, union, within, without
 from tap_advexport.coverage.state import MAX_CLOCK_SKEW, Coverage, Rules, Sent, counting
 from tap_advexport.coverage.transitions import overwriting, refreshed
 from tap_advexport.reports import Interval
-from tap_advexport.windows import (
-    DateWindow,
-    Task,
-    period_of,
-    periods,
-    plan_windows,
-    whole_periods,
-)
+from tap_advexport.windows import DateWindow, Task, period_of, periods, plan_windows, whole_periods
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
