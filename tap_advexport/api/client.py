@@ -139,8 +139,8 @@ class ApiClient:
             answer, reason = parse_submit_answer(content)
         except AnswerError:
             raise self._undocumented(what, response, content) from None
+        self._session.has_answered = True
         if answer.is_refused:
-            self._session.has_answered = True
             said = self.redactor.excerpt(answer.result) or "no result"
             said += f": {self.redactor.excerpt(reason)}" if reason else ""
             msg = f"{what}: the API answers {said}"
@@ -151,7 +151,7 @@ class ApiClient:
         holds_token = len(self._token) >= MIN_TOKEN_LENGTH and self._token in task_id
         if not answer.is_queued or task_id in {"", ".", ".."} or holds_token:
             raise self._undocumented(what, response, content)
-        self._session.has_answered = self._is_token_accepted = True
+        self._is_token_accepted = True
         return task_id
 
     def poll(self, task_id: str) -> Unfinished | Finished:

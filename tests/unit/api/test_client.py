@@ -18,6 +18,7 @@ from tap_advexport.api.client import ApiClient
 from tap_advexport.api.log_filter import guard_logs
 from tap_advexport.clock import SystemClock
 from tap_advexport.errors import (
+    SUPPORT,
     AuthorizationError,
     ConfigError,
     FileError,
@@ -352,6 +353,8 @@ def test_a_task_id_that_is_none_is_refused(task_id: str | None) -> None:
     assert isinstance(error, RequestError)
     assert error.is_accepted
     assert "is not as documented: {" in str(error)
+    # Whoever says QUEUED is the API.
+    assert error.advice == SUPPORT
 
 
 def test_a_task_id_may_be_a_number() -> None:
