@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FAST_FORMAT: Final = "parquet"
+# PostgreSQL's job reads all of its file, some twenty times as large there, before it sends a row:
+# small files bound the memory of any load, and two at a time read while they send.
+JOB_LIMITS: Final = {"recommended_file_size": 8 << 20, "max_parallel_load_jobs": 2}
 
 
 class FailedDaysError(IncompleteError):
@@ -89,6 +92,8 @@ def load(
     try:
         known = pipeline.state.get("_version_hash")
         pipeline.sync_destination()
+        for name, value in JOB_LIMITS.items():
+            pipeline.destination.caps_params.setdefault(name, value)
         if pipeline.has_pending_data:
             is_overtaken = pipeline.state.get("_version_hash") != known
             _load_leftovers(pipeline, is_stale=is_overtaken or _was_loading(pipeline))

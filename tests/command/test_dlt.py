@@ -72,6 +72,21 @@ def test_first_load_brings_what_the_api_says(
     assert not [each for each in caplog.records if each.levelno >= logging.WARNING]
 
 
+def test_a_large_load_is_several_files_and_one_truth(place: Place) -> None:
+    with new_api(rows_per_day=800) as api:
+        for _ in range(2):
+            pipeline = place.pipeline()
+            # dlt writes some thousand rows at a time, and begins a new file after them.
+            pipeline.destination.caps_params["recommended_file_size"] = 1
+            info = load(pipeline, api.source(START))
+            jobs = info.load_packages[0].jobs["completed_jobs"]
+            files = [job for job in jobs if job.job_file_info.file_format == "parquet"]
+            tables = [job.job_file_info.table_name for job in files]
+            assert tables.count("report_daily") > 1
+            assert place.rows("report_daily") == api.truth(START)
+            api.pass_days(3)
+
+
 def test_columns_are_typed_exactly_and_none_is_dlts(place: Place, api: Api) -> None:
     load(place.pipeline(), api.source(START))
     found = place.query(COLUMNS.format(dataset=place.dataset))

@@ -10,7 +10,7 @@ import pytest
 from dlt.load.exceptions import LoadClientJobFailed, LoadClientJobTerminalRetry
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from tap_advexport.dlt.load import FailedDaysError, current_load, load
+from tap_advexport.dlt.load import JOB_LIMITS, FailedDaysError, current_load, load
 from tap_advexport.errors import AuthorizationError
 from tap_advexport.sync.totals import FailedDays
 from tap_advexport.windows import DateWindow
@@ -43,7 +43,10 @@ class Pipeline:
         self.pipeline_name = "ads"
         self._runs = list(runs)
         capabilities = SimpleNamespace(supported_loader_file_formats=formats)
-        self.destination = SimpleNamespace(capabilities=lambda: capabilities)
+        self.caps_params = {"max_parallel_load_jobs": 7}
+        self.destination = SimpleNamespace(
+            capabilities=lambda: capabilities, caps_params=self.caps_params
+        )
 
     def sync_destination(self) -> None:
         self.told.append("sync")
@@ -86,6 +89,13 @@ def test_the_fast_format_is_used_where_the_destination_has_it(
     pipeline = Pipeline(nothing, formats=formats)
     assert pipeline.load() == "load 2"
     assert pipeline.told == ["sync", ("source", used)]
+
+
+def test_files_and_jobs_are_bounded_unless_the_destination_was_told_otherwise() -> None:
+    pipeline = Pipeline(nothing)
+    pipeline.load()
+    limits = JOB_LIMITS | {"max_parallel_load_jobs": 7}
+    assert pipeline.caps_params == limits
 
 
 def test_what_an_earlier_run_left_is_loaded_before() -> None:
