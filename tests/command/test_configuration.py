@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from advexport_sandbox import Sandbox, SandboxConfig
+from tests.support.catalogs import selected
 from tests.support.paths import ROOT
 from tests.support.tap_process import COMMAND, Told, run_in
 
@@ -430,19 +431,13 @@ def test_maps_of_the_documentation_work(
 # --- What is allowed, and hardly wanted ---------------------------------------------------------
 
 
-def catalog_of(folder: Folder, *, selected: set[str], without: str = "") -> str:
-    catalog = json.loads(folder.with_config("--discover", account="acme").out)
-    for stream in catalog["streams"]:
-        for node in stream["metadata"]:
-            if not node["breadcrumb"]:
-                node["metadata"]["selected"] = stream["tap_stream_id"] in selected
-            elif node["breadcrumb"][-1] == without:
-                node["metadata"] = {"selected": False}
-    return folder.write("catalog.json", catalog)
+def catalog_in(folder: Folder, *streams: str, without: str = "") -> str:
+    discovered = json.loads(folder.with_config("--discover", account="acme").out)
+    return folder.write("catalog.json", selected(discovered, streams, without=[without]))
 
 
 def test_nothing_selected_is_a_warning(folder: Folder) -> None:
-    told = folder.with_config("--catalog", catalog_of(folder, selected=set()))
+    told = folder.with_config("--catalog", catalog_in(folder))
     assert told.code == 0
     [warning] = warnings(told)
     assert "No report is selected: nothing is exported" in warning
@@ -466,8 +461,7 @@ def test_a_state_of_another_tap_is_a_warning(folder: Folder, sandbox: Sandbox) -
 
 
 def test_a_join_that_is_deselected_is_a_warning(folder: Folder, sandbox: Sandbox) -> None:
-    selected = {"report_daily", "report_periods"}
-    catalog = catalog_of(folder, selected=selected, without="period_version")
+    catalog = catalog_in(folder, "report_daily", "report_periods", without="period_version")
     told = folder.with_config("--catalog", catalog, api_url=sandbox.url, account="acme")
     assert told.code == 0, told.log
     [warning] = warnings(told)

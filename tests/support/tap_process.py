@@ -16,10 +16,9 @@ from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any
 
 from tap_advexport.cli import main
-from tests.support.paths import TESTS
+from tests.support.catalogs import catalog_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from multiprocessing.context import ForkServerProcess
     from pathlib import Path
 
@@ -105,19 +104,6 @@ def tap_on(sandbox: Sandbox, folder: Path, first: date = FIRST, last: date = LAS
         "request_timeout_seconds": 5,
     }
     return SandboxTap(folder, settings, sandbox=sandbox)
-
-
-def catalog_of(streams: Sequence[str], *, without: Sequence[str] = ()) -> dict[str, Any]:
-    """The discovered catalog with just these streams selected, without some columns."""
-    catalog = json.loads((TESTS / "snapshots" / "catalog.json").read_text())
-    assert isinstance(catalog, dict)
-    for stream in catalog["streams"]:
-        for entry in stream["metadata"]:
-            if not entry["breadcrumb"]:
-                entry["metadata"]["selected"] = stream["tap_stream_id"] in streams
-            elif entry["breadcrumb"][1] in without:
-                entry["metadata"]["selected"] = False
-    return catalog
 
 
 # What the command told in the test that is running: shown when that fails.

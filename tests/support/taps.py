@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk.singerlib.encoding.simple import StateMessage
@@ -10,9 +9,10 @@ from singer_sdk.singerlib.encoding.simple import StateMessage
 from tap_advexport.singer.messages import MessageWriter
 from tap_advexport.tap import TapAdvexport
 from tests.support.accounts import handlers_of_signals
+from tests.support.catalogs import selected
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Mapping
 
     from singer_sdk.singerlib.encoding.simple import Message
 
@@ -37,30 +37,17 @@ class RecordingWriter(MessageWriter):
         return not self.has_reader
 
 
-def selection(
-    streams: Collection[str], without: Iterable[str], config: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The catalog as a person saves it who wants just these streams, without some columns."""
-    catalog: dict[str, Any] = json.loads(json.dumps(TapAdvexport(config=config).catalog_dict))
-    for stream in catalog["streams"]:
-        for entry in stream["metadata"]:
-            if not entry["breadcrumb"]:
-                entry["metadata"]["selected"] = stream["tap_stream_id"] in streams
-            elif entry["breadcrumb"][-1] in without:
-                entry["metadata"] = {"inclusion": "available", "selected": False}
-    return catalog
-
-
 def tap_with(
     streams: Collection[str],
     config: Mapping[str, Any] | None = None,
     *,
-    without: Iterable[str] = (),
+    without: Collection[str] = (),
     state: dict[str, Any] | None = None,
     writer: MessageWriter | None = None,
 ) -> TapAdvexport:
     settings = {"auth_token": "made-up-token", "start_date": "2024-01-01", "end_date": "2024-01-31"}
     settings |= config or {}
     with handlers_of_signals():
-        catalog = selection(streams, without, settings)
+        discovered = TapAdvexport(config=settings).catalog_dict
+        catalog = selected(discovered, streams, without=without)
         return TapAdvexport(config=settings, catalog=catalog, state=state, message_writer=writer)

@@ -17,13 +17,13 @@ from singer_sdk.testing import SuiteConfig, get_tap_test_class
 from advexport_sandbox import Sandbox, SandboxConfig
 from tap_advexport.singer.sdk import InterruptibleTap, OwnStateStream
 from tap_advexport.tap import TapAdvexport
-from tests.support.paths import ROOT, TESTS
+from tests.support.catalogs import SNAPSHOT, catalog_of
+from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-SNAPSHOT = TESTS / "snapshots" / "catalog.json"
 CONFIG = {"auth_token": "sandbox-token", "start_date": "2024-01-01", "end_date": "2024-01-03"}
 
 
@@ -93,16 +93,6 @@ def test_catalog_is_the_one_that_users_have() -> None:
     assert json.loads(json.dumps(catalog)) == json.loads(SNAPSHOT.read_text("utf-8"))
 
 
-def selected_catalog() -> dict[str, Any]:
-    """The catalog as a user saves it who wants all streams."""
-    catalog: dict[str, Any] = json.loads(SNAPSHOT.read_text("utf-8"))
-    for stream in catalog["streams"]:
-        for entry in stream["metadata"]:
-            if not entry["breadcrumb"]:
-                entry["metadata"]["selected"] = True
-    return catalog
-
-
 @cache
 def api() -> Sandbox:
     sandbox = Sandbox(SandboxConfig(now=datetime(2024, 6, 1, tzinfo=UTC), rows_per_day=5))
@@ -128,5 +118,5 @@ TestStandard = get_tap_test_class(
     config=CONFIG | {"poll_interval_seconds": 0.05},
     suite_config=SuiteConfig(ignore_no_records_for_streams=["report_periods"]),
     parse_env_config=False,
-    catalog=selected_catalog(),
+    catalog=catalog_of(TapAdvexport(config=CONFIG).streams.keys()),
 )
