@@ -5,31 +5,24 @@ from __future__ import annotations
 import json
 import os
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 import yaml
 
-from advexport_sandbox import Sandbox, SandboxConfig
 from scripts.render_hub import DEFINITION
 from tests.support.pipelines import Meltano, meltano_program, uv_program
 from tests.support.places import Database, Files, read_json_lines
 from tests.support.warehouses import run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from advexport_sandbox import Sandbox
 
 pytestmark = pytest.mark.targets
 # Meltano itself takes some, more on a busy machine, and its commands wait for one another here.
 WITHIN_SECONDS: Final = 90
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(SandboxConfig(now=datetime(2025, 1, 1, tzinfo=UTC), rows_per_day=5)) as started:
-        yield started
 
 
 def config_test(sandbox: Sandbox, folder: Path, **settings: Any) -> tuple[int, str, float]:  # noqa: ANN401

@@ -9,20 +9,17 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import pytest
 
-from advexport_sandbox import Interval, Sandbox, SandboxConfig
+from advexport_sandbox import Interval, Sandbox
 from tests.support.pages import FOLLOWED, PAGES, README, blocks, in_tab
 from tests.support.paths import ROOT
 from tests.support.pipelines import meltano_program, uv_program
 from tests.support.warehouses import CACHE, locked, postgres
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 pytestmark = pytest.mark.targets
 FIRST, LAST = date(2024, 1, 20), date(2024, 3, 5)
@@ -44,12 +41,6 @@ PAGES_WITH_MELTANO: Final = [
     and page.stem != "scaling"
     and any(block.needs_meltano for block in in_tab(page, "Meltano"))
 ]
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(SandboxConfig(now=datetime(2025, 1, 1, tzinfo=UTC), rows_per_day=5)) as started:
-        yield started
 
 
 @dataclass(frozen=True)
