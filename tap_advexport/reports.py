@@ -99,23 +99,6 @@ COLUMNS: Final = (
 
 COLUMN_NAMES: Final = tuple(column.name for column in COLUMNS)
 
-# What the API groups by, in the order in which it enters `row_key`. `campaign` is a label that can
-# be renamed, and metrics are no identity. Changing this, or the rule's version, is a
-# breaking change.
-KEY_DIMENSIONS: Final = (
-    "time",
-    "aff_sub_id",
-    "campaign_id",
-    "country",
-    "creative_id",
-    "app_id",
-    "name_os",
-    "version_os",
-    "lang",
-    "publisher_id",
-)
-ROW_KEY_VERSION: Final = "1"
-
 # The columns that the tap adds, in the order in which they are emitted after the API's own; last
 # comes the label of the account, where there is one.
 ADDED_COLUMNS: Final = ("report_date", "row_key", "export_id", "period_version", "exported_at")

@@ -1,0 +1,1 @@
+"""The three calls of the API, submit, poll and download, and what its answers say."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tap_advexport.coverage.plan import is_young
 from tap_advexport.coverage.ranges import within
-from tap_advexport.coverage.state import AS_WRITTEN
+from tap_advexport.coverage.settling import AS_WRITTEN
 from tap_advexport.reports import Interval
 from tap_advexport.windows import DAY, DateWindow, period_of, periods
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import date
 
-    from tap_advexport.coverage.state import Coverage, Rules
+    from tap_advexport.coverage.settling import Rules
+    from tap_advexport.coverage.state import Coverage
     from tap_advexport.reports import Report
 
 

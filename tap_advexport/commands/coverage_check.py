@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tap_advexport.commands.calendar import CoverageCalendar
-    from tap_advexport.coverage.state import Coverage, Rules
+    from tap_advexport.coverage.settling import Rules
+    from tap_advexport.coverage.state import Coverage
 
 _AGE = re.compile(r"(\d{1,5})([dhm]?)", re.ASCII)
 _UNITS = {"": "days", "d": "days", "h": "hours", "m": "minutes"}

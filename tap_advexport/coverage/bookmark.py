@@ -8,7 +8,8 @@ from datetime import date, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from tap_advexport.coverage.state import Coverage, Exported, Rules, Sent, counting, settle
+from tap_advexport.coverage.settling import Rules, counting, settle
+from tap_advexport.coverage.state import Coverage, Exported, Sent
 from tap_advexport.coverage.transitions import claimed, forgotten
 from tap_advexport.errors import StateError
 from tap_advexport.windows import DAY, DateWindow, Task, period_of, rfc3339, whole_second

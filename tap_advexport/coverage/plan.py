@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from tap_advexport.coverage.ranges import touching, union, within, without
-from tap_advexport.coverage.state import MAX_CLOCK_SKEW, Coverage, Rules, Sent, counting
+from tap_advexport.coverage.settling import MAX_CLOCK_SKEW, Rules, counting
 from tap_advexport.coverage.transitions import overwriting, refreshed
 from tap_advexport.reports import Interval
 from tap_advexport.windows import DateWindow, Task, period_of, periods, plan_windows, whole_periods
@@ -16,6 +16,8 @@ from tap_advexport.windows import DateWindow, Task, period_of, periods, plan_win
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import date
+
+    from tap_advexport.coverage.state import Coverage, Sent
 
 MAX_PENDING_AGE: Final = timedelta(hours=24)
 

@@ -15,7 +15,8 @@ from tap_advexport.reports import PERIODS_STREAM, REPORTS
 from tap_advexport.settings import unknown_names
 
 if TYPE_CHECKING:
-    from tap_advexport.coverage.state import Coverage, Rules
+    from tap_advexport.coverage.settling import Rules
+    from tap_advexport.coverage.state import Coverage
     from tap_advexport.reports import Report
 
 STREAM_NAMES: Final = (*(report.stream for report in REPORTS), PERIODS_STREAM)

@@ -1,51 +1,16 @@
-"""The state of one report, as values: its days, its tasks, and the rules that it is read by."""
+"""The state of one report, as values: its days, what was sent of them, and its tasks."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from tap_advexport.coverage.ranges import compact, is_adjacent, touching, union, within, without
-from tap_advexport.windows import DAY, DateWindow, Task, local_date, period_of, whole_second
+from tap_advexport.coverage.ranges import union
+from tap_advexport.windows import DateWindow, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from datetime import datetime
-    from zoneinfo import ZoneInfo
-
-    from tap_advexport.reports import Interval
-
-# Machines that run the tap in turn may differ by this much without a task being demanded twice.
-MAX_CLOCK_SKEW: Final = timedelta(minutes=5)
-# A lookback under which nothing settles by being read: days are settled as the state says.
-AS_WRITTEN: Final = date.max.toordinal()
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What decides whether a day is settled.
-
-    Attributes:
-        now: the start of the run, aware.
-        zone: the account's time zone; only its dates count, never hours between moments.
-    """
-
-    interval: Interval
-    zone: ZoneInfo
-    now: datetime
-    lookback_days: int
-
-    @property
-    def today(self) -> date:
-        """The date in the account's time zone."""
-        return local_date(self.now, self.zone)
-
-    def settled_by(self, exported_at: datetime) -> tuple[DateWindow, ...]:
-        """All days, as one window or none, that an export demanded then settles."""
-        # An ordinal, as lookback_days has no upper limit and dates begin in the year 1.
-        last = local_date(exported_at, self.zone).toordinal() - 1 - self.lookback_days
-        return (DateWindow(date.min, date.fromordinal(last)),) if last >= 1 else ()
+    from collections.abc import Mapping
+    from datetime import date, datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,67 +64,3 @@ class Coverage:
         """The last day before the first gap: the bookmark that people and tools read."""
         covered = self.covered()
         return covered[0].last if covered else None
-
-
-def settle(coverage: Coverage, rules: Rules) -> Coverage:
-    """The state as it reads under `rules`: what is loaded is brought up to date by this."""
-    today = rules.today
-    unsettled = [
-        replace(each, exported_at=min(each.exported_at, rules.now))
-        for each in within(coverage.unsettled, DateWindow(date.min, today))
-    ]
-    # A day that is not over cannot be settled: the clock that said so ran ahead.
-    settled = list(within(coverage.settled, DateWindow(date.min, today - DAY)))
-    settled += [each for item in unsettled for each in settled_part(item, item.exported_at, rules)]
-    still = [each for item in unsettled for each in unsettled_part(item, item.exported_at, rules)]
-    return counting(
-        replace(
-            coverage,
-            settled=union(settled),
-            unsettled=compact(still, join_in(rules)),
-            pending=tuple(_on_this_clock(each, rules) for each in coverage.pending),
-        ),
-        rules,
-    )
-
-
-def settled_part(window: DateWindow, exported_at: datetime, rules: Rules) -> tuple[DateWindow, ...]:
-    """The days of `window` that its export settles."""
-    plain = (DateWindow(window.first, window.last),)
-    return tuple(each for past in rules.settled_by(exported_at) for each in within(plain, past))
-
-
-def unsettled_part(window: DateWindow, exported_at: datetime, rules: Rules) -> tuple[Exported, ...]:
-    """The days of `window` that its export covers and does not settle."""
-    whole = Exported(window.first, window.last, whole_second(exported_at))
-    return without((whole,), rules.settled_by(exported_at))
-
-
-def join_in(rules: Rules) -> Callable[[Exported, Exported], Exported | None]:
-    """How neighbours become one: when they were exported on the same local date."""
-
-    def join(one: Exported, other: Exported) -> Exported | None:
-        dates = {local_date(each.exported_at, rules.zone) for each in (one, other)}
-        if not is_adjacent(one, other) or len(dates) > 1:
-            return None
-        return Exported(one.first, other.last, min(one.exported_at, other.exported_at))
-
-    return join
-
-
-def counting(coverage: Coverage, rules: Rules) -> Coverage:
-    """Without what was sent of periods that are uncovered or settled."""
-    return replace(
-        coverage,
-        sent={
-            day: entry
-            for day, entry in coverage.sent.items()
-            if touching(coverage.unsettled, period_of(day, interval=rules.interval))
-        },
-    )
-
-
-def _on_this_clock(task: Task, rules: Rules) -> Task:
-    now = whole_second(rules.now)
-    at = whole_second(task.submitted_at)
-    return replace(task, submitted_at=now if now < at <= now + MAX_CLOCK_SKEW else at)

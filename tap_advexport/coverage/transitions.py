@@ -1,7 +1,7 @@
 """What each event makes of the state: submissions, emitted exports, and days edited by hand.
 
-A day is *covered* when it was exported at all, and *settled* when it was exported at least
-`lookback_days` whole days after it ended. Each function takes one state and returns the next.
+A day is *covered* when it was exported at all; `settling.py` says when it is *settled*. Each
+function takes one state and returns the next.
 """
 
 from __future__ import annotations
@@ -19,15 +19,8 @@ from tap_advexport.coverage.ranges import (
     within,
     without,
 )
-from tap_advexport.coverage.state import (
-    Coverage,
-    Exported,
-    Rules,
-    Sent,
-    join_in,
-    settled_part,
-    unsettled_part,
-)
+from tap_advexport.coverage.settling import Rules, join_in, settled_part, unsettled_part
+from tap_advexport.coverage.state import Coverage, Exported, Sent
 from tap_advexport.reports import Interval
 from tap_advexport.windows import (
     DAY,

@@ -1,0 +1,1 @@
+"""Exports in flight: what comes next for each, and what follows when something goes wrong."""

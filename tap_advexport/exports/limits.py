@@ -1,4 +1,4 @@
-"""How many tasks the API takes at once and how fast it takes them, as its refusals teach."""
+"""What bounds the exports of a run: as it was set, and as the refusals of the API teach."""
 
 from __future__ import annotations
 
@@ -12,6 +12,17 @@ PROBE_GROWTH: Final = 4.0
 SPAN_SHRINKS_TO: Final = 0.9
 MIN_SPAN_SECONDS: Final = 1.0
 MAX_SPAN_SECONDS: Final = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What bounds a run; times in seconds."""
+
+    max_concurrent_exports: int
+    conversions_at_once: int
+    poll_interval_seconds: float
+    export_timeout_seconds: float
+    request_timeout_seconds: float
 
 
 @dataclass(slots=True)

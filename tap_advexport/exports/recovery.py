@@ -30,7 +30,9 @@ from tap_advexport.exports.refusals import Refusals
 if TYPE_CHECKING:
     from collections import deque
 
-    from tap_advexport.exports.job import CircuitBreaker, Event, Limits
+    from tap_advexport.exports.circuit_breaker import CircuitBreaker
+    from tap_advexport.exports.job import Event
+    from tap_advexport.exports.limits import Limits
     from tap_advexport.exports.schedule import Schedule
     from tap_advexport.windows import DateWindow
 

@@ -45,7 +45,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from tap_advexport.clock import Clock
-    from tap_advexport.exports.job import Answer, CircuitBreaker, Client, Convert, Event, Limits
+    from tap_advexport.exports.circuit_breaker import CircuitBreaker
+    from tap_advexport.exports.job import Answer, Client, Convert, Event
+    from tap_advexport.exports.limits import Limits
     from tap_advexport.exports.policy import Export, RetryPolicy
     from tap_advexport.exports.workers import Outcome, Workers
     from tap_advexport.records.convert import Converted

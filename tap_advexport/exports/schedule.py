@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
 
-    from tap_advexport.exports.job import CircuitBreaker, Limits
+    from tap_advexport.exports.circuit_breaker import CircuitBreaker
+    from tap_advexport.exports.limits import Limits
     from tap_advexport.exports.policy import Export
     from tap_advexport.windows import DateWindow
 

@@ -1,0 +1,1 @@
+"""CSV file -> verified, typed rows with their keys, totals and versions."""

@@ -14,12 +14,28 @@ from typing import TYPE_CHECKING, Final
 from tap_advexport.records.caches import Cache
 from tap_advexport.records.cells import integer_text
 from tap_advexport.records.netstrings import netstring, netstrings
-from tap_advexport.reports import COLUMNS, KEY_DIMENSIONS, ROW_KEY_VERSION, Kind
+from tap_advexport.reports import COLUMNS, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from tap_advexport.reports import Interval
+
+# What the API groups by, in the order in which it enters `row_key`: `time` first, and then the one
+# that is not cached. `campaign` is a label that can be renamed, and metrics are no identity.
+KEY_DIMENSIONS: Final = (
+    "time",
+    "aff_sub_id",
+    "campaign_id",
+    "country",
+    "creative_id",
+    "app_id",
+    "name_os",
+    "version_os",
+    "lang",
+    "publisher_id",
+)
+ROW_KEY_VERSION: Final = "1"
 
 HASH_BYTES: Final = hashlib.sha256().digest_size
 # The part of a hash that is the key; it goes out as two digits a byte.

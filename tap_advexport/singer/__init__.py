@@ -1,0 +1,1 @@
+"""The Singer face: streams, messages and catalog, upon the SDK."""

@@ -1,0 +1,1 @@
+"""One run of one report, from its plan to its last bookmark, for any destination."""

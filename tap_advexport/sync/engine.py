@@ -14,7 +14,8 @@ from tap_advexport.coverage import transitions
 from tap_advexport.coverage.bookmark import parse_bookmark, render_bookmark
 from tap_advexport.coverage.plan import EVERYTHING, plan, wanted
 from tap_advexport.coverage.ranges import within
-from tap_advexport.coverage.state import Coverage, Rules, Sent
+from tap_advexport.coverage.settling import Rules
+from tap_advexport.coverage.state import Coverage, Sent
 from tap_advexport.exports.job import Abandoned, Failed, Ready, Submitted
 from tap_advexport.exports.policy import Export
 from tap_advexport.progress.progress import WindowDone

@@ -8,7 +8,8 @@ from tap_advexport.coverage.plan import wanted
 from tap_advexport.errors import IncompleteError
 from tap_advexport.exports.background import Background
 from tap_advexport.exports.conversion import converter
-from tap_advexport.exports.job import Failed, Limits, Ready
+from tap_advexport.exports.job import Failed, Ready
+from tap_advexport.exports.limits import Limits
 from tap_advexport.exports.policy import Export, RetryPolicy
 from tap_advexport.exports.runner import Runner
 from tap_advexport.records.pool import usable_cores

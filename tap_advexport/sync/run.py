@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from tap_advexport.api.client import ApiClient
 from tap_advexport.clock import Clock, SystemClock
+from tap_advexport.exports.circuit_breaker import CircuitBreaker
 from tap_advexport.exports.conversion import Conversions
-from tap_advexport.exports.job import CircuitBreaker
 from tap_advexport.exports.workers import ThreadWorkers, Workers
 from tap_advexport.progress.reporter import ProgressReporter
 from tap_advexport.sync.grace import GraceAfterSignal

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from advexport_sandbox import Clock, Interval, Sandbox, SandboxConfig
-from tap_advexport.reports import KEY_DIMENSIONS
+from tap_advexport.records.row_key import KEY_DIMENSIONS
 from tests.support.accounts import Account, Output, Wall, bare, dates, true
 
 if TYPE_CHECKING:

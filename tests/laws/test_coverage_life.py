@@ -19,7 +19,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tap_advexport.coverage.bookmark import parse_bookmark, render_bookmark
 from tap_advexport.coverage.plan import plan
-from tap_advexport.coverage.state import Coverage, Rules, Sent
+from tap_advexport.coverage.settling import Rules
+from tap_advexport.coverage.state import Coverage, Sent
 from tap_advexport.coverage.transitions import dropped, emitted, is_final, submitted
 from tap_advexport.reports import Interval
 from tap_advexport.windows import DateWindow, Task, halves, periods

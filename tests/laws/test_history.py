@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from tap_advexport.coverage import transitions as days
 from tap_advexport.coverage.bookmark import parse_bookmark, render_bookmark
 from tap_advexport.coverage.plan import plan
-from tap_advexport.coverage.state import Coverage, Rules, Sent
+from tap_advexport.coverage.settling import Rules
+from tap_advexport.coverage.state import Coverage, Sent
 from tap_advexport.reports import Interval
 from tap_advexport.windows import Task
 from tests.support.days import wanted_in

@@ -17,7 +17,7 @@ import yaml
 from scripts.render_sample import sample
 from scripts.render_settings import rendered, replaced_block
 from tap_advexport.coverage.bookmark import parse_bookmark, render_bookmark
-from tap_advexport.coverage.state import Rules
+from tap_advexport.coverage.settling import Rules
 from tap_advexport.reports import PERIODS_STREAM, REPORTS, Interval
 from tap_advexport.settings import SETTINGS
 from tap_advexport.tap import TapAdvexport

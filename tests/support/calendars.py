@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from tap_advexport.commands.calendar import CoverageCalendar, calendar_of, range_to_show
+from tap_advexport.coverage.settling import AS_WRITTEN
 from tap_advexport.coverage.singer_state import coverage_of
-from tap_advexport.coverage.state import AS_WRITTEN
 from tap_advexport.reports import REPORTS
 from tests.support.days import NOW, rules
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from tap_advexport.coverage.plan import wanted
-from tap_advexport.coverage.state import Coverage, Exported, Rules, Sent
+from tap_advexport.coverage.settling import Rules
+from tap_advexport.coverage.state import Coverage, Exported, Sent
 from tap_advexport.coverage.transitions import emitted
 from tap_advexport.reports import Interval
 from tap_advexport.windows import DateWindow, Task

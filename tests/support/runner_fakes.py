@@ -18,16 +18,9 @@ from tap_advexport.errors import (
     TaskError,
     TaskNotFoundError,
 )
-from tap_advexport.exports.job import (
-    Abandoned,
-    CircuitBreaker,
-    DownloadedFile,
-    Event,
-    Failed,
-    Limits,
-    Ready,
-    Submitted,
-)
+from tap_advexport.exports.circuit_breaker import CircuitBreaker
+from tap_advexport.exports.job import Abandoned, DownloadedFile, Event, Failed, Ready, Submitted
+from tap_advexport.exports.limits import Limits
 from tap_advexport.exports.policy import Export, RetryPolicy
 from tap_advexport.exports.runner import Runner
 from tap_advexport.exports.workers import Outcome

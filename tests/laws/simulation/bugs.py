@@ -12,7 +12,7 @@ from tap_advexport import windows
 from tap_advexport.api.bodies import BodyReader
 from tap_advexport.coverage import plan
 from tap_advexport.coverage import transitions as coverage
-from tap_advexport.coverage.state import Coverage, Rules, Sent
+from tap_advexport.coverage.settling import Rules
 from tap_advexport.exports import policy as exports
 from tap_advexport.records.csv_table import Table
 from tap_advexport.sync.engine import ReportSync
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from datetime import date, datetime
 
+    from tap_advexport.coverage.state import Coverage, Sent
     from tap_advexport.exports.job import Ready
     from tap_advexport.reports import Interval
     from tap_advexport.sync.destination import Destination

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_advexport.commands.calendar import Status, calendar_of, range_to_show
-from tap_advexport.coverage.state import AS_WRITTEN, Coverage, Exported
+from tap_advexport.coverage.settling import AS_WRITTEN
+from tap_advexport.coverage.state import Coverage, Exported
 from tap_advexport.reports import REPORTS
 from tap_advexport.windows import DateWindow, Task
 from tests.support.calendars import BOOKMARK, MONTHLY, calendar

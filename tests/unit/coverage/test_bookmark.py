@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from tap_advexport.coverage.bookmark import parse_bookmark, render_bookmark
 from tap_advexport.coverage.plan import due
-from tap_advexport.coverage.state import Coverage, Exported, Rules, Sent, settle
+from tap_advexport.coverage.settling import Rules, settle
+from tap_advexport.coverage.state import Coverage, Exported, Sent
 from tap_advexport.errors import StateError
 from tap_advexport.reports import Interval
 from tap_advexport.windows import DateWindow, Task

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from tap_advexport.coverage.bookmark import parse_bookmark, render_bookmark
 from tap_advexport.coverage.merge import Reading, merge_coverages, merge_states
 from tap_advexport.coverage.plan import due, plan
-from tap_advexport.coverage.state import AS_WRITTEN, Coverage, Exported, Rules, Sent, settle
+from tap_advexport.coverage.settling import AS_WRITTEN, Rules, settle
+from tap_advexport.coverage.state import Coverage, Exported, Sent
 from tap_advexport.errors import StateError
 from tap_advexport.reports import Interval
 from tap_advexport.windows import DateWindow, Task, local_date, period_of

@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tap_advexport.coverage.plan import Plan, Portion, adoptable, due, plan
-from tap_advexport.coverage.state import Coverage, settle
+from tap_advexport.coverage.settling import settle
+from tap_advexport.coverage.state import Coverage
 from tap_advexport.reports import Interval
 from tap_advexport.windows import DateWindow, Task
 from tests.support.days import (

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from tap_advexport.coverage.plan import due
-from tap_advexport.coverage.state import Coverage, settle
+from tap_advexport.coverage.settling import settle
+from tap_advexport.coverage.state import Coverage
 from tap_advexport.coverage.transitions import (
     dropped,
     forget_sent,

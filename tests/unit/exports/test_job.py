@@ -1,4 +1,4 @@
-"""An export in flight as a value, and when a whole run has seen enough."""
+"""An export in flight as a value."""
 
 from __future__ import annotations
 
@@ -6,49 +6,9 @@ import io
 
 import pytest
 
-from tap_advexport.exports.job import (
-    SETBACKS_PER_ATTEMPT,
-    CircuitBreaker,
-    ExportJob,
-    Phase,
-    Ready,
-    task_of,
-)
+from tap_advexport.exports.job import ExportJob, Phase, Ready, task_of
 from tap_advexport.records.convert import Converted
 from tests.support.runner_fakes import adopted, wanted, window
-
-
-def test_an_api_is_broken_when_as_many_exports_failed_as_may_be_in_flight() -> None:
-    assert not CircuitBreaker(failed=3).is_broken(4)
-    assert CircuitBreaker(failed=4).is_broken(4)
-    assert not CircuitBreaker(failed=400, succeeded=1).is_broken(4)
-
-
-@pytest.mark.parametrize(
-    ("breaker", "is_probing"),
-    [
-        (CircuitBreaker(), False),
-        (CircuitBreaker(setbacks=3), False),
-        (CircuitBreaker(setbacks=4), True),
-        (CircuitBreaker(is_doubtful=True), True),
-        (CircuitBreaker(is_doubtful=True, setbacks=4, succeeded=1), False),
-    ],
-)
-def test_where_nothing_worked_one_task_at_a_time_is_enough_to_see(
-    breaker: CircuitBreaker, *, is_probing: bool
-) -> None:
-    assert breaker.is_probing(4) == is_probing
-
-
-def test_with_many_in_flight_a_dozen_setbacks_are_enough_to_probe() -> None:
-    assert not CircuitBreaker(setbacks=SETBACKS_PER_ATTEMPT - 1).is_probing(32)
-    assert CircuitBreaker(setbacks=SETBACKS_PER_ATTEMPT).is_probing(32)
-
-
-def test_a_few_dozen_tasks_that_came_to_nothing_are_hopeless() -> None:
-    assert not CircuitBreaker(setbacks=39).is_hopeless(attempts=3, limit=4)
-    assert CircuitBreaker(setbacks=40).is_hopeless(attempts=3, limit=4)
-    assert not CircuitBreaker(setbacks=4000, succeeded=1).is_hopeless(attempts=3, limit=4)
 
 
 @pytest.mark.parametrize(

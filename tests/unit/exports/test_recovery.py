@@ -23,7 +23,8 @@ from tap_advexport.errors import (
     RequestError,
     TaskError,
 )
-from tap_advexport.exports.job import CircuitBreaker, Ready
+from tap_advexport.exports.circuit_breaker import CircuitBreaker
+from tap_advexport.exports.job import Ready
 from tap_advexport.exports.policy import Export
 from tap_advexport.windows import DateWindow
 from tests.support.runner_fakes import (

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tap_advexport.errors import AuthorizationError, ConfigError, FileError, OutputError, TaskError
-from tap_advexport.exports.job import CircuitBreaker, Ready, Submitted
+from tap_advexport.exports.circuit_breaker import CircuitBreaker
+from tap_advexport.exports.job import Ready, Submitted
 from tests.support.runner_fakes import LOST, NEVER, ODD, PENDING, Rig, Takes, Told, adopted, wanted
 
 # --- When all goes well -----------------------------------------------------------------------

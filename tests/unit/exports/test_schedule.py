@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tap_advexport.errors import InvalidRowError
-from tap_advexport.exports.job import CircuitBreaker, ExportJob, Limits, Phase, Ready
+from tap_advexport.exports.circuit_breaker import CircuitBreaker
+from tap_advexport.exports.job import ExportJob, Phase, Ready
+from tap_advexport.exports.limits import Limits
 from tap_advexport.exports.schedule import Schedule
 from tests.support.runner_fakes import BAD_REQUEST, START, Rig, Takes, adopted, wanted, window
 

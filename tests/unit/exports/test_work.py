@@ -11,7 +11,8 @@ import pytest
 from tap_advexport.api.answers import Finished, Unfinished
 from tap_advexport.api.bodies import Downloaded
 from tap_advexport.errors import CutFileError, ExportError, InvalidRowError, OutputError
-from tap_advexport.exports.job import CircuitBreaker, Convert, DownloadedFile, ExportJob, Phase
+from tap_advexport.exports.circuit_breaker import CircuitBreaker
+from tap_advexport.exports.job import Convert, DownloadedFile, ExportJob, Phase
 from tap_advexport.exports.work import WorkFactory, discard
 from tap_advexport.exports.workers import Outcome
 from tap_advexport.reports import Interval

@@ -10,8 +10,13 @@ from typing import Any
 
 import pytest
 
-from tap_advexport.records.row_key import KeyImages, repeated_row_key
-from tap_advexport.reports import KEY_DIMENSIONS, ROW_KEY_VERSION, Interval
+from tap_advexport.records.row_key import (
+    KEY_DIMENSIONS,
+    ROW_KEY_VERSION,
+    KeyImages,
+    repeated_row_key,
+)
+from tap_advexport.reports import Interval
 from tests.support.paths import ROOT
 from tests.support.records_reference import KEY, ROW, run_rows
 
