@@ -11,8 +11,8 @@ import click
 
 from tap_advexport.api.log_filter import guard_logs
 from tap_advexport.errors import ConfigError, TapAdvexportError
-from tap_advexport.progress.progress import counted
 from tap_advexport.progress.terminal import quiet_the_sdk, set_up_logs
+from tap_advexport.progress.words import counted
 from tap_advexport.singer.sdk import Halt
 from tap_advexport.singer.stdout import OutputClosed, WriteInterrupted
 from tap_advexport.sync.run import Interrupted

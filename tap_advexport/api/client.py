@@ -13,6 +13,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, BinaryIO, Final
 from urllib.parse import quote
 
+from tap_advexport.api.advice import A_PAGE_ANSWERS, NOT_THE_API, OUT_OF_ORDER, refused_token
 from tap_advexport.api.answers import (
     AnswerError,
     FailedTask,
@@ -27,7 +28,7 @@ from tap_advexport.api.answers import (
 from tap_advexport.api.bodies import MAX_ANSWER_BYTES, BodyReader, Downloaded
 from tap_advexport.api.faults import password_advice
 from tap_advexport.api.origins import UrlRefused, literal_url
-from tap_advexport.api.session import NOT_THE_API, REDIRECTS, Session
+from tap_advexport.api.session import REDIRECTS, Session
 from tap_advexport.errors import (
     SUPPORT,
     AuthorizationError,
@@ -56,10 +57,6 @@ if TYPE_CHECKING:
 # Tokens are longer than this; a shorter one is a test's.
 MIN_TOKEN_LENGTH: Final = 16
 MAX_ERROR_BYTES: Final = 4096
-OUT_OF_ORDER: Final = "the API is there and out of order or overloaded: try again later"
-A_PAGE_ANSWERS: Final = (
-    "a page answers and not the API: check api_url, and a firewall or proxy that may stand between"
-)
 
 _TRANSIENT = frozenset(
     {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
@@ -289,7 +286,8 @@ class ApiClient:
             status == HTTPStatus.UNAUTHORIZED
             or (status == HTTPStatus.FORBIDDEN and not self._is_token_accepted)
         ):
-            raise AuthorizationError(self._token_advice(words, text), status=status)
+            msg = refused_token(words, is_page=is_page(text), has_worked=self._is_token_accepted)
+            raise AuthorizationError(msg, status=status)
         if not_found and status in not_found_statuses:
             raise not_found(words, advice=A_PAGE_ANSWERS if is_page(text) else "")
         is_elsewhere = refused is RejectedError and status in _NO_SUCH_PLACE
@@ -299,19 +297,6 @@ class ApiClient:
             advice = NOT_THE_API if is_elsewhere and not self._session.has_answered else ""
         refusal = f"HTTP {status}" if refused is RejectedError else ""
         raise refused(words, advice=advice, refusal=refusal, said=said)
-
-    def _token_advice(self, words: str, text: str) -> str:
-        if is_page(text):
-            return f"api_url: {words}; {A_PAGE_ANSWERS}"
-        if self._is_token_accepted:
-            return (
-                f"auth_token: the API refuses the token, which has worked before, {words}; "
-                "has it been replaced? The user profile has the one that is valid"
-            )
-        return (
-            f"auth_token: the API refuses the token, {words}; "
-            "take the token from the advertiser's user profile"
-        )
 
     def _error_text(self, what: str, response: requests.Response) -> str:
         """The beginning of what an error answer says."""

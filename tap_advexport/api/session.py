@@ -10,6 +10,12 @@ import urllib3
 from requests.structures import CaseInsensitiveDict
 
 from tap_advexport.api import faults
+from tap_advexport.api.advice import (
+    ANSWERED_BEFORE,
+    CANNOT_BE_REACHED,
+    NOT_THE_API,
+    NOTHING_ANSWERS,
+)
 from tap_advexport.api.framing import FramedAdapter
 from tap_advexport.api.origins import Origin, UrlRefused, checked_origin, redirected_url
 from tap_advexport.errors import ConfigError, FileError, RequestError, TapAdvexportError
@@ -21,20 +27,6 @@ if TYPE_CHECKING:
 
 MAX_REDIRECTS: Final = 5
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-
-# What a person can do when the API cannot even be asked for an export.
-NOTHING_ANSWERS: Final = (
-    "nothing answers there: check api_url and the network (proxy, firewall), or try again later"
-)
-ANSWERED_BEFORE: Final = (
-    "the API has answered before in this run: try again later; if it stays, check the network "
-    "(proxy, firewall)"
-)
-CANNOT_BE_REACHED: Final = (
-    "the host of the files cannot be reached: check the network (proxy, firewall), or try again "
-    "later"
-)
-NOT_THE_API: Final = "what answers there is not the API: check api_url"
 
 
 class Session:

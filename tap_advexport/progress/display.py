@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 from typing_extensions import override
 
-from tap_advexport.progress.progress import Progress, WindowDone, duration
 from tap_advexport.progress.terminal import RedErrors
+from tap_advexport.progress.words import Progress, WindowDone, duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,8 +9,8 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Final
 
 from tap_advexport.exports.job import Phase
-from tap_advexport.progress.progress import Progress, WindowDone
 from tap_advexport.progress.terminal import is_terminal
+from tap_advexport.progress.words import Progress, WindowDone
 
 if TYPE_CHECKING:
     from collections.abc import Callable

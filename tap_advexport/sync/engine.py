@@ -18,7 +18,7 @@ from tap_advexport.coverage.settling import Rules
 from tap_advexport.coverage.state import Coverage, Sent
 from tap_advexport.exports.job import Abandoned, Failed, Ready, Submitted
 from tap_advexport.exports.policy import Export
-from tap_advexport.progress.progress import WindowDone
+from tap_advexport.progress.words import WindowDone
 from tap_advexport.sync.destination import PeriodRow
 from tap_advexport.sync.exporting import events_of, runner_of
 from tap_advexport.sync.totals import FailedDays

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from tap_advexport.progress.progress import counted
+from tap_advexport.progress.words import counted
 from tap_advexport.windows import DAY, DateWindow
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import re
 from dataclasses import fields
 from datetime import date
 
-from tap_advexport.progress.progress import Progress, WindowDone
+from tap_advexport.progress.words import Progress, WindowDone
 from tap_advexport.sync.totals import FailedDays, RunTotals
 from tap_advexport.windows import DateWindow
 from tests.support.paths import ROOT

@@ -6,7 +6,7 @@ import re
 from datetime import date
 from typing import Final
 
-from tap_advexport.progress.progress import Progress, WindowDone
+from tap_advexport.progress.words import Progress, WindowDone
 from tap_advexport.windows import DateWindow
 
 MIDWAY: Final = Progress(

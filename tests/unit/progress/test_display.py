@@ -19,7 +19,7 @@ from tests.support.progresses import CSI, MIDWAY, WINDOW
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tap_advexport.progress.progress import Progress
+    from tap_advexport.progress.words import Progress
 
 
 def shown(progress: Progress, width: int) -> list[str]:

@@ -18,8 +18,8 @@ import yaml
 
 from advexport_sandbox import Match, Sandbox, SandboxConfig
 from tap_advexport.exports.job import ExportJob, Phase
-from tap_advexport.progress.progress import Progress
 from tap_advexport.progress.reporter import SILENCE_SECONDS, Heartbeat, ProgressReporter
+from tap_advexport.progress.words import Progress
 from tap_advexport.windows import DateWindow
 from tests.support.progresses import CSI, WINDOW
 

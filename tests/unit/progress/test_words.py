@@ -7,7 +7,7 @@ from datetime import date
 
 import pytest
 
-from tap_advexport.progress.progress import duration
+from tap_advexport.progress.words import duration
 from tap_advexport.windows import DateWindow
 from tests.support.progresses import MIDWAY, WINDOW
 
