@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING
 
 from tests.laws.simulation.laws import Laws, row_in
-from tests.laws.simulation.warehouse import VERSION, Warehouse
+from tests.laws.simulation.warehouse import PERIODS, VERSION, Warehouse
 
 if TYPE_CHECKING:
     from random import Random
@@ -51,6 +52,8 @@ class Target:
                 is_cut = fate.first_signal is not None and message is pipe.messages[-1]
                 self._laws.at_state(is_cut=is_cut)
         self._warehouse.unknown |= unknown | self._mixed(before)
+        if is_unknown:
+            self._warehouse.unknown |= self._ahead_of_rows(messages)
         self._laws.at_rest()
         return is_unknown
 
@@ -73,6 +76,17 @@ class Target:
             if len(now := self._warehouse.of_version(key, version)) == len(rows)
             and sorted(map(row_in, now)) != rows
         }
+
+    def _ahead_of_rows(self, messages: list[Message]) -> set[Key]:
+        """The periods whose row of report_periods was flushed, and not all of its rows."""
+        keys: set[Key] = set()
+        for message in messages:
+            if message["type"] == "RECORD" and message["stream"] == PERIODS:
+                record = message["record"]
+                key = record["report"], date.fromisoformat(record["period"])
+                if len(self._warehouse.of_version(key, record[VERSION])) != record["row_count"]:
+                    keys.add(key)
+        return keys
 
     def _flushed_apart(self, messages: list[Message]) -> list[Message]:
         """What a target holds that died, when it flushes one stream after the other.
