@@ -6,6 +6,9 @@ UV_VERSION=0.13.9
 
 # What the person's shell has set must not reach the tap, uv or Meltano.
 unset "${!TAP_ADVEXPORT_@}" "${!TARGET_@}" "${!MELTANO_@}" VIRTUAL_ENV UV_PROJECT UV_PYTHON
+# Without bytecode on disk every process compiles all that it imports, which takes several times as
+# long as the rest of its start.
+unset PYTHONDONTWRITEBYTECODE
 
 export TMPDIR="$PWD/.cache/tmp"
 export UV_PROJECT_ENVIRONMENT="$PWD/.venv"
