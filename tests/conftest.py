@@ -50,12 +50,6 @@ def _forget_what_was_told() -> None:
     TOLD.clear()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes long, so that no worker is left with it when the others are done."""
-    slow = ("tests/laws/", "tests/command/test_faults.py")
-    items.sort(key=lambda item: not item.nodeid.startswith(slow))
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show the log of the command's runs in a test that fails; fail what lacks a program in CI."""
