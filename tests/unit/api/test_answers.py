@@ -13,6 +13,7 @@ from tap_advexport.api.answers import (
     Unfinished,
     parse_poll_answer,
     parse_submit_answer,
+    words_of,
 )
 
 
@@ -92,3 +93,10 @@ def test_another_shape_is_none(body: bytes) -> None:
         parse_poll_answer(body)
     with pytest.raises(AnswerError):
         parse_submit_answer(body)
+
+
+def test_of_a_long_page_the_beginning_is_read() -> None:
+    page = "<p>Sorry</p>" + "<!-- " * 1000 + "<p>at the end</p>" + "<script>" * 100_000
+    said = words_of(page)
+    assert said.startswith("Sorry")
+    assert "at the end" not in said
