@@ -141,7 +141,7 @@ class Runner:
             yield from itertools.starmap(Failed, self._recovery.refusals.ranges())
         finally:
             self._close_spools()
-            self._workers.close()
+            self._workers.close(discard)
         if self._recovery.ended_by:
             raise self._recovery.ended_by
 
@@ -329,5 +329,8 @@ class Runner:
 
     def _close_spools(self) -> None:
         for job in self._schedule.jobs:
-            if job.spool and (job.phase is not Phase.READY or self._is_abandoned):
+            # A file that is being converted is closed by who reads it: once it was closed, the next
+            # file that is opened would have its number, and two would move its position.
+            is_free = job.work is None and (job.phase is not Phase.READY or self._is_abandoned)
+            if job.spool and is_free:
                 close_spool(job.spool)

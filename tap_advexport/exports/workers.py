@@ -41,8 +41,8 @@ class Workers(Protocol):
         """Make `wait` return; safe from any thread and from a signal handler."""
         ...
 
-    def close(self) -> None:
-        """Begin nothing any more; what is under way may end when it likes."""
+    def close(self, discard: Callable[[Outcome], None]) -> None:
+        """Begin nothing any more; what is under way may end when it likes, and is discarded."""
         ...
 
 
@@ -54,6 +54,7 @@ class ThreadWorkers:
         self._work: SimpleQueue[tuple[int, Callable[[], object]] | None] = SimpleQueue()
         self._idle = threading.Semaphore(0)
         self._thread_count = 0
+        self._discard: Callable[[Outcome], None] | None = None
 
     def start(self, token: int, work: Callable[[], object]) -> None:
         """Begin `work` in an idle thread, or in a new one."""
@@ -71,8 +72,10 @@ class ThreadWorkers:
         """Make `wait` return."""
         self._outcomes.put(None)
 
-    def close(self) -> None:
+    def close(self, discard: Callable[[Outcome], None]) -> None:
         """Let the threads go, each when it is idle: the process may live on without the run."""
+        self._discard = discard
+        self._drop_outcomes()
         for _ in range(self._thread_count):
             self._work.put(None)
 
@@ -88,6 +91,14 @@ class ThreadWorkers:
             self._outcomes.put(outcome)
             # Nothing of the work may live on in a thread that waits.
             del item, work, outcome
+            self._drop_outcomes()
+
+    def _drop_outcomes(self) -> None:
+        """Discard what nobody takes; `close` and work that ends each see what the other left."""
+        if self._discard is not None:
+            for outcome in drained(self._outcomes, 0.0):
+                if outcome is not None:
+                    self._discard(outcome)
 
 
 def drained(queue: SimpleQueue[_Item], timeout_seconds: float) -> list[_Item]:

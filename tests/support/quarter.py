@@ -7,11 +7,9 @@ and how, is up to the tests.
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import threading
-import warnings
 from collections import Counter, defaultdict
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
@@ -195,8 +193,6 @@ class _Life:
             lines, is_done = write(tap, self.folder / "out", most)
         rows_not_sent = tap.run.tally.rows_not_sent
         del tap
-        if not is_done:
-            _collect()
         if fate == WELL:
             self.byte_count = sum(map(len, lines))
         arrived, in_order = self._arrive(fate, lines)
@@ -274,16 +270,6 @@ def write(tap: TapAdvexport, path: Path, most: int | None) -> tuple[list[bytes],
             tap.close()
     data = bytes(got) if most is not None else path.read_bytes()
     return data[: data.rfind(b"\n") + 1].splitlines(keepends=True), is_done
-
-
-def _collect() -> None:
-    """Let go of the files that a run left open which ended early, as the end of a process does."""
-    for thread in threading.enumerate():
-        if thread.name == "advexport-exports":
-            thread.join(60)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
 
 
 @contextmanager

@@ -19,10 +19,11 @@ from tap_advexport.errors import (
     TaskNotFoundError,
 )
 from tap_advexport.exports.circuit_breaker import CircuitBreaker
-from tap_advexport.exports.job import Abandoned, DownloadedFile, Event, Failed, Ready, Submitted
+from tap_advexport.exports.job import Abandoned, Event, Failed, Ready, Submitted
 from tap_advexport.exports.limits import Limits
 from tap_advexport.exports.policy import Export, RetryPolicy
 from tap_advexport.exports.runner import Runner
+from tap_advexport.exports.work import discard
 from tap_advexport.exports.workers import Outcome
 from tap_advexport.records.convert import Converted
 from tap_advexport.reports import Interval
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from tap_advexport.errors import ExportError
+    from tap_advexport.exports.workers import Workers
 
 START = datetime(2024, 4, 2, 3, tzinfo=UTC)
 MOST_CALLS = 3000
@@ -74,7 +76,7 @@ class FakeWorkers:
         except Exception as error:  # noqa: BLE001 - handed over as the real ones do
             outcome = Outcome(token, error=error)
         if self.duration == float("inf"):
-            _close(outcome)
+            discard(outcome)
             return
         heapq.heappush(self._heap, (self._clock.seconds + self.duration, token, outcome))
 
@@ -94,13 +96,9 @@ class FakeWorkers:
     def wake(self) -> None:
         self._woken = True
 
-    def close(self) -> None:
-        """Nothing is left open."""
-
-
-def _close(outcome: Outcome) -> None:
-    if isinstance(outcome.value, DownloadedFile):
-        outcome.value.spool.close()
+    def close(self, discard: Callable[[Outcome], None]) -> None:
+        for _, _, outcome in self._heap:
+            discard(outcome)
 
 
 Answers = list[object]
@@ -195,6 +193,7 @@ class Rig:
         request_timeout_seconds: float = 60.0,
         interval: Interval = Interval.DAILY,
         circuit_breaker: CircuitBreaker | None = None,
+        workers: Workers | None = None,
     ) -> None:
         self.clock = FakeClock()
         self.workers = FakeWorkers(self.clock)
@@ -203,7 +202,7 @@ class Rig:
         self.runner = Runner(
             client=self.api,
             convert=self.api.convert,
-            workers=self.workers,
+            workers=workers or self.workers,
             clock=self.clock,
             random=lambda: 0.5,
             limits=Limits(

@@ -66,8 +66,10 @@ class VirtualWorkers:
         """Make the next `wait` return at once."""
         self._is_woken = True
 
-    def close(self) -> None:
-        """Nothing is left open."""
+    def close(self, discard: Callable[[Outcome], None]) -> None:
+        """Discard what nobody will take."""
+        for _, _, outcome in self._due:
+            discard(outcome)
 
     def _take(self) -> list[Outcome]:
         taken = []

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+import threading
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from tap_advexport.errors import AuthorizationError, ConfigError, FileError, OutputError, TaskError
 from tap_advexport.exports.circuit_breaker import CircuitBreaker
 from tap_advexport.exports.job import Ready, Submitted
+from tap_advexport.exports.workers import ThreadWorkers
 from tests.support.runner_fakes import LOST, NEVER, ODD, PENDING, Rig, Takes, Told, adopted, wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from tap_advexport.exports.job import Event
+    from tap_advexport.windows import DateWindow
 
 # --- When all goes well -----------------------------------------------------------------------
 
@@ -219,6 +228,30 @@ def test_a_stop_waits_a_second_at_most() -> None:
     for _ in rig.events(*(wanted(day) for day in range(1, 9))):
         rig.runner.stop()
     assert rig.clock.seconds - 1000 == pytest.approx(1.1)
+
+
+def test_a_file_that_is_being_converted_at_the_end_stays_open_until_that_is_over() -> None:
+    """Its number would be another file's, and the reader would move the position of that one."""
+    is_reading, hold = threading.Event(), threading.Event()
+
+    def read(window: DateWindow) -> None:
+        if window.first.day == 1:
+            is_reading.set()
+            hold.wait(10)
+
+    rig = Rig(workers=ThreadWorkers())
+    rig.api.always["convert"] = read
+    with closing(cast("Generator[Event]", rig.events(adopted(1), adopted(2)))) as events:
+        next(events)
+        assert is_reading.wait(10)
+        [source] = [job.spool for job in rig.runner.jobs if job.export.window.first.day == 1]
+    assert source
+    assert not source.closed
+    hold.set()
+    for thread in threading.enumerate():
+        if thread.name.startswith("advexport-"):
+            thread.join(10)
+    assert source.closed
 
 
 # --- What is shown ----------------------------------------------------------------------------

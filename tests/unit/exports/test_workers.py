@@ -79,8 +79,32 @@ def test_no_thread_stays_when_all_is_over() -> None:
         workers.start(token, hold.wait)
     begun = [thread for thread in threading.enumerate() if thread not in before]
     assert len(begun) == 5
-    workers.close()
+    workers.close(lambda _: None)
     hold.set()
     for thread in begun:
         thread.join(10)
     assert not any(thread.is_alive() for thread in begun)
+
+
+def test_what_comes_after_the_end_is_discarded() -> None:
+    """Nobody would close a file that was downloaded, or converted, behind the end of its run."""
+    discarded: list[object] = []
+    gone = threading.Event()
+
+    def discard(outcome: Outcome) -> None:
+        discarded.append(outcome.value)
+        if len(discarded) == 2:
+            gone.set()
+
+    def quick() -> str:
+        done.set()
+        return "not taken"
+
+    workers, hold, done = ThreadWorkers(), threading.Event(), threading.Event()
+    workers.start(1, lambda: hold.wait() and "late")
+    workers.start(2, quick)
+    done.wait(10)
+    workers.close(discard)
+    hold.set()
+    assert gone.wait(10)
+    assert set(discarded) == {"late", "not taken"}
