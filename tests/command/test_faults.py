@@ -262,7 +262,8 @@ def test_a_habit_of_the_api_costs_time_and_nothing_else(tmp_path: Path, chunk: i
 def check_habit(sandbox: Sandbox, tap: Tap, name: str) -> None:
     for endpoint in FAULTS[name].endpoints:
         inject(sandbox, name, endpoint, None)
-    told = tap.run_forked(export_timeout_seconds=30)
+    patient: dict[str, Any] = {"export_timeout_seconds": 30, "request_timeout_seconds": 30}
+    told = tap.run_forked(**patient)
     assert told.code == 0, told.log
     assert not told.errors
     told.assert_states_are_true()
@@ -270,7 +271,10 @@ def check_habit(sandbox: Sandbox, tap: Tap, name: str) -> None:
     assert len(sandbox.tasks) == 3
     # The same days once more, which is the same submissions.
     again = tap.run_forked(
-        told.state, refresh_start_date=FIRST.isoformat(), refresh_end_date=LAST.isoformat()
+        told.state,
+        refresh_start_date=FIRST.isoformat(),
+        refresh_end_date=LAST.isoformat(),
+        **patient,
     )
     assert again.code == 0, again.log
     again.assert_states_are_true(told.state)
