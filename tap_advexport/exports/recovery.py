@@ -82,7 +82,7 @@ class Recovery:
     def _situation(self, job: ExportJob, error: TapAdvexportError, now: float) -> Situation:
         refusal = error.refusal if isinstance(error, ExportError) else ""
         return Situation(
-            is_crowded=self._schedule.open_beside(job) > 0,
+            is_crowded=self._schedule.crowd_of(job) > 0,
             is_limited=self._schedule.tasks.is_learned,
             has_answered=self._breaker.answered_at > float("-inf"),
             is_taught=bool(refusal) and self.refusals.is_taught(job.export.window, refusal),
@@ -155,6 +155,7 @@ class Recovery:
             isinstance(step, GiveUp) and step.keeps_task
         )
         if task and not is_kept:
+            self._schedule.task_ended_at = now
             self._events.append(Abandoned(task))
 
     def _leave(
@@ -208,7 +209,7 @@ class Recovery:
     def _submit_later(
         self, job: ExportJob, export: Export, error: TapAdvexportError, now: float
     ) -> None:
-        open_tasks = self._schedule.open_beside(job)
+        open_tasks = self._schedule.crowd_of(job)
         may_be_rate = isinstance(error, RequestError)
         named = self._named(job.export.window, error)
         logger.info("%s; later: other tasks are unfinished (%d)", named, open_tasks)

@@ -302,6 +302,7 @@ class Runner:
         if job.finished_at is None:
             job.finished_at = now
             self._schedule.tasks.succeeded()
+            self._schedule.task_ended_at = now
         if not answer.url:
             shown = excerpt(task_of(job).task_id)
             error = NoUrlYetError(f"task {shown} is SUCCESS without a download URL")

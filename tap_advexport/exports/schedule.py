@@ -30,6 +30,7 @@ class Schedule:
         self.throttle = Throttle(limits.max_concurrent_exports)
         self.tasks = TaskLimit(limits.max_concurrent_exports)
         self.pace = SubmissionPace()
+        self.task_ended_at = float("-inf")
         self._limits = limits
         self._breaker = breaker
         self._export_attempts = export_attempts
@@ -132,6 +133,13 @@ class Schedule:
     def open_beside(self, job: ExportJob) -> int:
         """How many other tasks the API has of ours, or may have."""
         return sum(other.is_open for other in self.jobs if other is not job)
+
+    def crowd_of(self, job: ExportJob) -> int:
+        """How many other tasks the refusal of its submission may be due to.
+
+        The last of them may have ended while the refusal was on its way.
+        """
+        return self.open_beside(job) or int(self.task_ended_at > job.work_began_at)
 
     def _next_move(self, job: ExportJob, now: float) -> float:
         if job.phase not in AT_THE_API:

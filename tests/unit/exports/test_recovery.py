@@ -250,6 +250,18 @@ def test_a_start_three_years_before_what_is_kept_brings_all_there_is_with_few_re
     )
 
 
+@pytest.mark.parametrize("end", [None, FAILURE], ids=["finished", "failed"])
+def test_a_task_that_ends_while_a_refusal_is_on_its_way_may_be_its_reason(
+    end: Exception | None,
+) -> None:
+    rig = Rig(at_once=2)
+    rig.api.script["submit"] = [None, Takes(5, BAD_REQUEST)]
+    rig.api.script["poll"] = [end]
+    told = rig.run(wanted(3, 4), wanted(1, 2))
+    assert sorted(told.ready) == ["2024-03-01..2024-03-02", "2024-03-03..2024-03-04"]
+    assert rig.api.count("submit") == 3 + (end is not None)
+
+
 def test_one_refused_day_costs_one_day() -> None:
     rig = Rig(at_once=4)
     rig.api.always["submit"] = on_days_of(BAD_REQUEST, "9")
