@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -96,18 +97,23 @@ class Result:
     spool: bytes
     constants: ExportConstants
     lines: bytes = field(init=False)
-    records: list[dict[str, Any]] = field(init=False)
 
     def __post_init__(self) -> None:
         spans = sorted((span, each) for each in self.converted.periods for span in each.spans)
         ordered = [replace(each, spans=(span,)) for span, each in spans]
         self.lines = b"".join(record_lines(io.BytesIO(self.spool), ordered, self.constants))
-        self.records = [read_record(line) for line in self.lines.splitlines()]
+
+    @cached_property
+    def records(self) -> list[dict[str, Any]]:
+        """The records, in the order of the lines."""
+        return [read_record(line) for line in self.lines.splitlines()]
 
     def of_period(self, index: int) -> list[dict[str, Any]]:
+        return [read_record(line) for line in self.lines_of_period(index)]
+
+    def lines_of_period(self, index: int) -> list[bytes]:
         periods = self.converted.periods[index : index + 1]
-        lines = b"".join(record_lines(io.BytesIO(self.spool), periods, self.constants))
-        return [read_record(line) for line in lines.splitlines()]
+        return b"".join(record_lines(io.BytesIO(self.spool), periods, self.constants)).splitlines()
 
 
 def read_record(line: bytes) -> dict[str, Any]:

@@ -129,7 +129,7 @@ class Api:
         interval = body["interval"]
         first, last = date.fromisoformat(body["start_date"]), date.fromisoformat(body["stop_date"])
         rows = self.figures.rows(interval, first, last, now)
-        slow = self._random.choice([0.0, 0.3, 1.0, 8.0])
+        slow = self._random.choice([0.0, 0.0, 0.3, 2.0])
         task_id = self._id(interval, first, last)
         task = Task(
             task_id=task_id,

@@ -31,11 +31,11 @@ ALL_FAULTS: Final = tuple(dict.fromkeys(kind for kinds in FAULTS.values() for ki
 def first_settings(random: Random, today: date, zone: str, *, maturity_days: int) -> RunSettings:
     """The settings of a life's first run."""
     return RunSettings(
-        start_date=today - random.randrange(1, 25) * DAY,
+        start_date=today - random.randrange(1, 15) * DAY,
         timezone=zone,
         reports=some_reports(random),
         lookback_days=maturity_days + random.randrange(3),
-        window_days=random.choice([1, 2, 3, 5, 7, 10, 31]),
+        window_days=random.choice([1, 2, 3, 4, 7, 7, 31]),
         max_concurrent_exports=random.choice([1, 2, 3, 5]),
         include_today=random.random() < 0.3,
         export_attempts=random.choice([2, 3]),
@@ -59,7 +59,7 @@ def changed_settings(
     if random.random() < 0.15:
         now = replace(now, window_days=random.choice([1, 2, 4, 7, 9]))
     if random.random() < 0.15:
-        shift = random.randrange(-10, 15)
+        shift = random.randrange(-8, 12)
         now = replace(now, start_date=min(now.start_date + shift * DAY, today))
     if random.random() < 0.15:
         now = replace(now, max_concurrent_exports=random.choice([1, 2, 4, 8]))
@@ -69,7 +69,7 @@ def changed_settings(
         now = replace(now, reports=some_reports(random))
     if random.random() < 0.1:
         now = replace(now, include_today=not now.include_today)
-    end = now.start_date + random.randrange(40) * DAY if random.random() < 0.15 else None
+    end = now.start_date + random.randrange(25) * DAY if random.random() < 0.15 else None
     now = replace(now, end_date=end)
     if random.random() < 0.15:
         now = replace(

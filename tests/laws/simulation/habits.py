@@ -55,7 +55,7 @@ def draw(random: Random) -> Habits:
         return Habits()
 
     def lag() -> timedelta:
-        return timedelta(seconds=random.choice([0, 0, 0.3, 2, 15, 45]))
+        return timedelta(seconds=random.choice([0, 0, 0, 0.3, 2, 30]))
 
     is_limited = random.random() < 0.35
     return Habits(
@@ -66,7 +66,7 @@ def draw(random: Random) -> Habits:
         max_unfinished=random.choice([1, 1, 2]) if is_limited else None,
         refused_as=random.choice(REFUSALS),
         period=timedelta(seconds=random.choice([2, 10])) if random.random() < 0.1 else timedelta(),
-        kept_days=random.randrange(4, 40) if random.random() < 0.25 else None,
+        kept_days=random.randrange(3, 25) if random.random() < 0.25 else None,
         repeats_ids=random.random() < 0.25,
         letters=random.choice(["upper", "upper", "lower", "title"]),
         has_objects=random.random() < 0.3,

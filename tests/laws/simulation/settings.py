@@ -26,7 +26,7 @@ class RunSettings:
     max_concurrent_exports: int = 3
     export_attempts: int = 2
     request_attempts: int = 3
-    export_timeout_seconds: float = 200
+    export_timeout_seconds: float = 100
     poll_interval_seconds: float = 20
     request_timeout_seconds: float = 30
     skip_unchanged: bool = True
