@@ -64,7 +64,7 @@ def test_months_are_rendered_one_by_one(files: Files, figures: CountingFigures) 
     assert figures.calls == 2
 
 
-def test_figures_that_still_move_are_rendered_anew_in_the_next_hour(
+def test_figures_that_still_move_are_rendered_again_in_the_next_hour(
     files: Files, figures: CountingFigures
 ) -> None:
     young = files.render(submission(), NOW)

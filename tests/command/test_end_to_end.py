@@ -529,7 +529,7 @@ def test_batch_files_come_before_the_periods_and_the_state_that_covers_them(
     assert Counter(map(emitted, rows)) == records
 
 
-def test_no_more_tasks_run_than_allowed_also_when_files_are_demanded_anew(tmp_path: Path) -> None:
+def test_no_more_tasks_run_than_allowed_also_when_files_are_submitted_again(tmp_path: Path) -> None:
     config = SandboxConfig(now=datetime(2025, 1, 1, tzinfo=UTC), rows_per_day=5, latency=0.6)
     with Sandbox(config) as sandbox:
         for day in (1, 4, 7):

@@ -113,7 +113,7 @@ def test_warehouse_holds_the_truth_whatever_happens_to_it(
         # A target that is killed in the middle, and another run.
         still_earlier = earlier - timedelta(days=9)
         stop_at = sandbox.submissions + 3
-        assert load(settings(sandbox, still_earlier, last), kill_after_demands=stop_at) != 0
+        assert load(settings(sandbox, still_earlier, last), kill_after_submissions=stop_at) != 0
         assert load(settings(sandbox, still_earlier, last)) == 0
         assert_is_truth(place, sandbox, still_earlier, last)
 

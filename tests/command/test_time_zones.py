@@ -164,12 +164,12 @@ def test_leap_day_and_ends_of_months_and_years_come_out_once(account: Account) -
         if each["report"] == "monthly"
     }
     assert is_settled == dict(zip(months, [True, True, True, False], strict=True))
-    demanded = sorted(
+    submitted = sorted(
         (body["start_date"], body["stop_date"])
         for body in (json.loads(each.body) for each in account.sandbox.requests if each.body)
         if body["interval"] == "monthly"
     )
-    assert demanded == [
+    assert submitted == [
         ("2023-12-01", "2023-12-31"),
         ("2024-01-01", "2024-01-31"),
         ("2024-02-01", "2024-02-29"),

@@ -308,13 +308,13 @@ class Soak:
         for request in self.sandbox.requests[seen:]:
             # A kill can cut a request.
             if request.method == "POST" and request.body.endswith(b"}"):
-                demand = json.loads(request.body)
-                days = _days(demand["start_date"], demand["stop_date"])
-                assert max(days) < today, f"{self}: {demand}"
-                assert min(days) >= self.start.replace(day=1), f"{self}: {demand}"
-                if demand["interval"] != "monthly":
-                    assert min(days) >= self.start, f"{self}: {demand}"
-                    again = days & settled[f"report_{demand['interval']}"]
+                submission = json.loads(request.body)
+                days = _days(submission["start_date"], submission["stop_date"])
+                assert max(days) < today, f"{self}: {submission}"
+                assert min(days) >= self.start.replace(day=1), f"{self}: {submission}"
+                if submission["interval"] != "monthly":
+                    assert min(days) >= self.start, f"{self}: {submission}"
+                    again = days & settled[f"report_{submission['interval']}"]
                     assert not again, f"{self}: settled days were exported again: {again}"
             # A URL that is a path is on the API's own origin.
             if request.endpoint == "download" and request.headers["Host"].startswith("localhost"):

@@ -217,7 +217,7 @@ class Message:
 some_steps = st.lists(
     st.tuples(
         st.sampled_from(
-            ["demand", "demand", "demand", "emit", "emit", "again", "split", "give up"]
+            ["submit", "submit", "submit", "emit", "emit", "again", "split", "give up"]
         ),
         st.integers(0, 9),
         st.integers(0, 2),
@@ -337,17 +337,17 @@ class Life(RuleBasedStateMachine):
         span: DateWindow | None,
         due: set[date],
         adopted: list[DateWindow],
-        demanded: tuple[DateWindow, ...],
+        windows: tuple[DateWindow, ...],
     ) -> None:
         """Every due day is brought once, and with it nothing but the rest of its month."""
-        brought = sorted(days_of(*adopted, *demanded))
+        brought = sorted(days_of(*adopted, *windows))
         if span and self.interval is Interval.MONTHLY:
             months = {month(day) for day in due}
             assert brought == [day for day in days_of(span) if month(day) in months]
-            assert len(adopted) + len(demanded) == len(months)
+            assert len(adopted) + len(windows) == len(months)
         else:
             assert brought == sorted(due)
-        assert list(demanded) == sorted(demanded, reverse=True)
+        assert list(windows) == sorted(windows, reverse=True)
 
     def begin(self, rules: Rules, coverage: Coverage, queue: list[DateWindow]) -> None:
         self.running, self.coverage, self.queue = rules, coverage, queue
@@ -361,15 +361,15 @@ class Life(RuleBasedStateMachine):
     def run_goes_on(self, steps: list[tuple[str, int, int]]) -> None:
         for step, pick, figures in steps:
             pending = self.coverage.pending
-            if step == "demand" and self.queue:
+            if step == "submit" and self.queue:
                 self.now += timedelta(minutes=7 * pick)
-                self.demand(self.queue.pop(0))
+                self.submit(self.queue.pop(0))
             elif step == "emit" and pending:
                 self.emit(pending[pick % len(pending)], figures)
-            elif step != "demand" and pending:
+            elif step != "submit" and pending:
                 self.fail(pending[pick % len(pending)], step)
 
-    def demand(self, window: DateWindow) -> None:
+    def submit(self, window: DateWindow) -> None:
         self.tasks += 1
         task = Task(f"task {self.tasks}", window, self.now)
         self.coverage = submitted(self.coverage, task)
@@ -433,7 +433,7 @@ class Life(RuleBasedStateMachine):
     @rule(figures=st.integers(0, 2), is_last_first=st.booleans())
     def run_finishes(self, figures: int, *, is_last_first: bool) -> None:
         while self.queue:
-            self.demand(self.queue.pop(0))
+            self.submit(self.queue.pop(0))
         for task in self.coverage.pending[:: -1 if is_last_first else 1]:
             self.emit(task, figures)
         self.run_is_stopped()

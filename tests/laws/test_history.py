@@ -128,5 +128,5 @@ def test_a_state_grows_with_the_holes_of_failed_days_only_and_is_read_back(
     bookmark = json.loads(json.dumps(render_bookmark(coverage, rules)))
     read = parse_bookmark(bookmark, start_date=START, rules=rules, path="state")
     assert render_bookmark(read, rules) == bookmark
-    demanded = plan(read, wanted, rules, 1).windows
-    assert failed <= {window.first for window in demanded}
+    submitted = plan(read, wanted, rules, 1).windows
+    assert failed <= {window.first for window in submitted}

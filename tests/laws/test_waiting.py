@@ -40,7 +40,7 @@ class Backfill:
 
 
 class SlowApi:
-    """Tasks take the given seconds, the first demanded first, so many at a time."""
+    """Tasks take the given seconds, the first submitted first, so many at a time."""
 
     def __init__(self, api: Api, latencies: Sequence[float], servers: int) -> None:
         self._api = api
@@ -127,7 +127,7 @@ def test_looks_grow_with_the_logarithm_of_the_age_until_the_longest_pause(latenc
     assert sum(found.looks) / len(found.looks) <= math.ceil(most) + 1
 
 
-def test_an_api_that_runs_fewer_tasks_than_were_demanded_is_kept_busy_all_the_time() -> None:
+def test_an_api_that_runs_fewer_tasks_than_were_submitted_is_kept_busy_all_the_time() -> None:
     latencies = [30.0] * 60
     found = backfill(latencies, servers=2)
     assert found.seconds <= 1.1 * ideal_seconds(latencies, at_once=2) + allowance([60.0])

@@ -109,3 +109,43 @@ def test_the_table_of_rules_names_things_that_are_there() -> None:
     for path, name in rows:
         text = (PACKAGE / path).read_text("utf-8")
         assert re.search(rf"\b{name}\b", text), (path, name)
+
+
+# --- Words ---------------------------------------------------------------------------------------
+
+# What the API's documentation calls a section, and nothing else does.
+QUOTED: Final = '"Demand an export"'
+WORDS_OF_NO_FIELD: Final = re.compile(
+    r"demand|\banew\b|\blooks? at (?:a|the) task|\bis no (?:date|number|zone)\b"
+    r"|belongs? into|\bmust be \d+ to \d+|\blest\b",
+    re.IGNORECASE,
+)
+NO_VERBS: Final = frozenset(
+    {"a", "all", "an", "any", "as", "at", "by", "each", "every", "from", "how", "in", "it", "its"}
+    | {"no", "none", "of", "on", "one", "only", "some", "that", "the", "this", "to", "what"}
+    | {"when", "where", "whether", "which", "who", "whose", "why", "with"}
+)
+
+
+def test_the_package_speaks_in_words_of_the_field() -> None:
+    found = [
+        f"{name_of(path)}:{number}: {line.strip()}"
+        for path in MODULES
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1)
+        if WORDS_OF_NO_FIELD.search(line.replace(QUOTED, ""))
+    ]
+    assert found == []
+
+
+def test_docstrings_of_functions_begin_with_a_verb() -> None:
+    """Ruff's D401 knows moods of verbs, and lets pass whatever is none."""
+    found = [
+        f"{name_of(path)}:{node.lineno}: {docstring.splitlines()[0]}"
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef)
+        and not any("property" in ast.unparse(each) for each in node.decorator_list)
+        and (docstring := ast.get_docstring(node))
+        and docstring.split(maxsplit=1)[0].strip(",.:").lower() in NO_VERBS
+    ]
+    assert found == []

@@ -46,7 +46,7 @@ class Bare:
     def state(self) -> Path:
         return self.folder / "state.json"
 
-    def __call__(self, settings: Mapping[str, Any], *, kill_after_demands: int = 0) -> int:
+    def __call__(self, settings: Mapping[str, Any], *, kill_after_submissions: int = 0) -> int:
         """Run once; gives the tap's exit code, or the target's when that fails."""
         states = self.folder / "states.jsonl"
         log = self.folder / "log"
@@ -56,8 +56,8 @@ class Bare:
             loading = subprocess.Popen(command, stdin=tap.stdout, stdout=out, stderr=err)
             assert tap.stdout
             tap.stdout.close()
-            if kill_after_demands:
-                wait_for(lambda: self.sandbox.submissions >= kill_after_demands)
+            if kill_after_submissions:
+                wait_for(lambda: self.sandbox.submissions >= kill_after_submissions)
                 loading.kill()
             codes = tap.wait(timeout=120), loading.wait(timeout=120)
         lines = states.read_text("utf-8").splitlines()
@@ -86,9 +86,9 @@ class Meltano:
     sandbox: Sandbox
     is_installed: bool = field(default=False, init=False)
 
-    def __call__(self, settings: Mapping[str, Any], *, kill_after_demands: int = 0) -> int:
+    def __call__(self, settings: Mapping[str, Any], *, kill_after_submissions: int = 0) -> int:
         """Run once; gives the exit code."""
-        assert not kill_after_demands
+        assert not kill_after_submissions
         self.install()
         done = self.meltano("run", "tap-advexport", self.target, settings=settings, ok=(0, 1))
         (self.folder / "log").write_text(done.stderr, "utf-8")

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 # --- The three calls --------------------------------------------------------------------------
 
 
-def test_a_demand_is_the_documented_request() -> None:
+def test_a_submission_is_the_documented_request() -> None:
     with serving(queued("id 7")) as (server, client):
         assert submit(client) == "id 7"
     [asked] = server.requests
@@ -250,7 +250,7 @@ def test_the_body_of_a_redirect_is_not_read() -> None:
     assert len(sent) < 1000
 
 
-def test_a_redirected_demand_says_what_api_url_should_be() -> None:
+def test_a_redirected_submission_says_what_api_url_should_be() -> None:
     with serving(reply(code=301, Location="/v2/exports/")) as (server, client):
         error = error_of(lambda: submit(client))
         assert isinstance(error, ConfigError)
@@ -632,7 +632,7 @@ def test_one_connection_serves_all_calls_of_one_thread() -> None:
         assert server.connections == 1
 
 
-def test_a_connection_that_the_server_closed_meanwhile_is_opened_anew() -> None:
+def test_a_connection_that_the_server_closed_meanwhile_is_opened_again() -> None:
     with serving(lambda _: Close(state("PENDING"))) as (server, client):
         for _ in range(3):
             client.poll("t")

@@ -69,7 +69,7 @@ def test_a_start_that_lies_ahead_in_a_month_that_has_begun_wants_nothing() -> No
     assert wanted_in(later, day("2024-04-25"), include_today=True) is None
 
 
-def test_a_first_run_demands_every_wanted_day() -> None:
+def test_a_first_run_submits_every_wanted_day() -> None:
     assert plan(Coverage(), MARCH_ON, rules(), 20) == Plan(
         adopted=(),
         windows=(window("2024-03-21", "2024-04-01"), window("2024-03-01", "2024-03-20")),
@@ -78,7 +78,7 @@ def test_a_first_run_demands_every_wanted_day() -> None:
     )
 
 
-def test_a_run_demands_what_is_uncovered_or_unsettled_and_nothing_else() -> None:
+def test_a_run_submits_what_is_uncovered_or_unsettled_and_nothing_else() -> None:
     coverage = Coverage(
         settled=(window("2023-12-01", "2024-01-05"), window("2024-01-10", "2024-01-14")),
         unsettled=(exported("2024-01-15", "2024-01-25", at("2024-01-26")),),
@@ -100,7 +100,7 @@ def test_a_run_that_wants_nothing_does_nothing() -> None:
     assert plan(coverage, None, rules(), 7) == Plan((), (), replace(coverage, pending=()), {})
 
 
-def test_a_pending_task_is_adopted_and_its_days_are_not_demanded() -> None:
+def test_a_pending_task_is_adopted_and_its_days_are_not_submitted() -> None:
     task = pending("t", "2024-03-10", "2024-03-12", NOW - timedelta(hours=23))
     planned = plan(Coverage(pending=(task,)), MARCH_ON, rules(), 40)
     assert planned.adopted == planned.coverage.pending == (task,)
@@ -157,7 +157,7 @@ def test_a_task_may_not_reach_across_a_day_that_is_not_due() -> None:
     assert plan(coverage, window("2024-02-01", "2024-02-20"), rules(), 40).adopted == ()
 
 
-def test_a_task_that_touches_a_refreshed_day_is_demanded_anew() -> None:
+def test_a_task_that_touches_a_refreshed_day_is_submitted_again() -> None:
     coverage = Coverage(
         pending=(
             pending("touches", "2024-03-10", "2024-03-12"),

@@ -91,7 +91,7 @@ def test_the_export_that_settles_all_that_is_wanted_of_a_period_is_its_final_one
 # Events of a run
 
 
-def test_a_demanded_task_is_pending_until_its_rows_are_out() -> None:
+def test_a_submitted_task_is_pending_until_its_rows_are_out() -> None:
     coverage = submitted(Coverage(), pending("a", "2024-03-03", "2024-03-09"))
     coverage = submitted(coverage, pending("b", "2024-03-10", "2024-03-16"))
     assert [task.task_id for task in coverage.pending] == ["a", "b"]
@@ -106,7 +106,7 @@ def test_a_task_that_failed_is_pending_no_more_and_covers_nothing() -> None:
     assert dropped(coverage, "a") == Coverage()
 
 
-def test_a_task_id_that_the_api_gives_twice_stands_for_the_later_demand() -> None:
+def test_a_task_id_that_the_api_gives_twice_stands_for_the_later_submission() -> None:
     coverage = submitted(Coverage(), pending("a", "2024-03-03", "2024-03-09"))
     coverage = submitted(coverage, pending("a", "2024-03-10", "2024-03-16"))
     assert coverage.pending == (pending("a", "2024-03-10", "2024-03-16"),)

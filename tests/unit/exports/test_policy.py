@@ -93,7 +93,7 @@ def test_a_request_out_of_tries_fails_the_window_and_keeps_its_task() -> None:
     assert after(export, RequestError("no answer")) == GiveUp(keeps_task=True)
 
 
-def test_a_demand_out_of_tries_has_no_task_to_keep() -> None:
+def test_a_submission_out_of_tries_has_no_task_to_keep() -> None:
     assert after(Export(WEEK, tries=4), RequestError("no answer")) == GiveUp(keeps_task=False)
 
 
@@ -177,7 +177,7 @@ def test_an_error_result_is_tried_again_before_the_window_is_split() -> None:
 # --- Tasks ------------------------------------------------------------------------------------
 
 
-def test_a_failed_task_is_demanded_anew_and_its_window_split_when_that_is_in_vain() -> None:
+def test_a_failed_task_is_submitted_again_and_its_window_split_when_that_is_in_vain() -> None:
     export = UNDER_WAY
     for submissions in (1, 2):
         step = after(replace(export, submissions=submissions), TaskError("FAILURE"))
@@ -203,7 +203,7 @@ def test_a_single_period_is_given_up_with_its_task() -> None:
 @pytest.mark.parametrize(
     "error", [AuthorizationError("no", status=403), TaskError("HTTP 404"), TaskError("FAILURE")]
 )
-def test_an_adopted_task_that_is_refused_or_unknown_is_demanded_anew(
+def test_an_adopted_task_that_is_refused_or_unknown_is_submitted_again(
     error: TapAdvexportError,
 ) -> None:
     adopted = Export(WEEK, task=TASK, is_adopted=True, tries=1)
@@ -272,7 +272,7 @@ def test_a_file_that_is_not_there_is_awaited_for_two_minutes_and_at_least_once()
     assert isinstance(after(once, error, old), SubmitAgain)
 
 
-def test_an_invalid_row_is_demanded_anew_once_and_then_split_down_to_the_period() -> None:
+def test_an_invalid_row_is_submitted_again_once_and_then_split_down_to_the_period() -> None:
     error = InvalidRowError("line 2")
     step = after(UNDER_WAY, error)
     assert isinstance(step, SubmitAgain)
@@ -281,7 +281,7 @@ def test_an_invalid_row_is_demanded_anew_once_and_then_split_down_to_the_period(
     assert after(replace(again, window=DAY), error) == GiveUp(keeps_task=False)
 
 
-def test_an_invalid_header_is_demanded_anew_once_and_then_ends_the_run() -> None:
+def test_an_invalid_header_is_submitted_again_once_and_then_ends_the_run() -> None:
     error = InvalidHeaderError("a column is missing")
     step = after(UNDER_WAY, error)
     assert isinstance(step, SubmitAgain)

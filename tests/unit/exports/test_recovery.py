@@ -64,7 +64,7 @@ def test_a_lost_download_is_sent_again_and_the_task_not_asked_for_another_url() 
     assert rig.api.count("poll") == 1
 
 
-def test_a_lost_demand_is_sent_again_and_the_log_says_that_a_task_may_exist(
+def test_a_lost_submission_is_sent_again_and_the_log_says_that_a_task_may_exist(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     rig = Rig()
@@ -82,7 +82,7 @@ def test_a_request_out_of_tries_fails_the_window_unsplit_and_keeps_the_task() ->
     assert rig.api.asked("poll").count("task-1") == 4
 
 
-def test_an_answer_in_between_lets_the_tries_begin_anew() -> None:
+def test_an_answer_in_between_lets_the_tries_begin_again() -> None:
     rig = Rig(request_attempts=2)
     rig.api.script["poll"] = [LOST, PENDING, LOST, PENDING, LOST, PENDING]
     assert rig.run(wanted(1)).ready
@@ -298,7 +298,7 @@ def test_only_what_may_have_arrived_is_said_to_have_left_a_task(
     assert "a task may exist" not in caplog.text
 
 
-def test_a_task_that_fails_is_demanded_anew_and_let_go() -> None:
+def test_a_task_that_fails_is_submitted_again_and_let_go() -> None:
     rig = Rig()
     rig.api.script["poll"] = [TaskError("FAILURE")]
     told = rig.run(wanted(1))
@@ -389,7 +389,7 @@ def test_fresh_urls_in_vain_lead_to_another_task_and_then_to_a_split() -> None:
     assert rig.api.count("download") == 3 * 2 * 2 + 1
 
 
-def test_an_invalid_row_is_demanded_anew_once_then_split_down_to_its_day() -> None:
+def test_an_invalid_row_is_submitted_again_once_then_split_down_to_its_day() -> None:
     rig = Rig(circuit_breaker=CircuitBreaker(succeeded=1))
     rig.api.always["convert"] = on_days_of(InvalidRowError("line 7, column clicks_aggr"), "4")
     told = rig.run(wanted(1, 7))
@@ -398,7 +398,7 @@ def test_an_invalid_row_is_demanded_anew_once_then_split_down_to_its_day() -> No
     assert rig.api.asked("submit").count("2024-03-01..2024-03-07") == 2
 
 
-def test_an_invalid_header_is_demanded_anew_once_then_the_run_ends_without_a_split() -> None:
+def test_an_invalid_header_is_submitted_again_once_then_the_run_ends_without_a_split() -> None:
     rig = Rig()
     rig.api.always["convert"] = InvalidHeaderError("column cr is missing")
     with pytest.raises(InvalidHeaderError) as caught:

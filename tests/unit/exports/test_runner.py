@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # --- When all goes well -----------------------------------------------------------------------
 
 
-def test_windows_are_demanded_looked_at_downloaded_and_ready_in_whatever_order() -> None:
+def test_windows_are_submitted_polled_downloaded_and_ready_in_whatever_order() -> None:
     rig = Rig()
     rig.api.script["poll"] = [PENDING, Takes(5, PENDING)]
     told = rig.run(wanted(1, 7), wanted(8, 14), wanted(15))
@@ -96,7 +96,7 @@ def test_what_is_known_when_the_run_ends_by_an_error_is_still_told() -> None:
         next(told)
 
 
-def test_the_task_of_a_demand_under_way_is_still_told_when_the_run_ends_by_an_error() -> None:
+def test_the_task_of_a_submission_under_way_is_still_told_when_the_run_ends_by_an_error() -> None:
     rig = Rig()
     rig.api.script["submit"] = [Takes(0.5), AuthorizationError("refused", status=401)]
     told = rig.events(wanted(1), wanted(2))
@@ -159,7 +159,7 @@ def test_a_long_task_is_not_looked_at_more_often_than_the_interval_asks_for() ->
 # --- Adoption ---------------------------------------------------------------------------------
 
 
-def test_an_adopted_task_is_looked_at_and_not_demanded() -> None:
+def test_an_adopted_task_is_polled_and_not_submitted() -> None:
     rig = Rig()
     told = rig.run(adopted(1, 7))
     assert told.ready == ["2024-03-01..2024-03-07"]
@@ -172,7 +172,7 @@ def test_an_adopted_task_is_looked_at_and_not_demanded() -> None:
     [TaskError("HTTP 404"), AuthorizationError("refused", status=403), TaskError("FAILURE")],
     ids=["404", "403", "failure"],
 )
-def test_an_adopted_task_that_is_gone_is_demanded_anew(error: Exception) -> None:
+def test_an_adopted_task_that_is_gone_is_submitted_again(error: Exception) -> None:
     rig = Rig()
     rig.api.script["poll"] = [error]
     told = rig.run(adopted(1, 7))
@@ -208,7 +208,7 @@ def test_an_adopted_task_out_of_tries_stays_for_the_next_run() -> None:
 # --- The end ----------------------------------------------------------------------------------
 
 
-def test_a_stop_begins_nothing_new_and_tells_demands_that_were_under_way() -> None:
+def test_a_stop_begins_nothing_new_and_tells_submissions_that_were_under_way() -> None:
     rig = Rig(at_once=3)
     rig.api.always["submit"] = Takes(0.5)
     rig.api.script["submit"] = [Takes(0.1)]

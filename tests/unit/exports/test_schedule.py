@@ -23,7 +23,7 @@ def test_no_more_exports_are_in_flight_than_may_be() -> None:
     assert rig.api.times("submit")[3] >= 7
 
 
-def test_files_that_nobody_takes_bound_what_is_demanded() -> None:
+def test_files_that_nobody_takes_bound_what_is_submitted() -> None:
     rig = Rig(at_once=2)
     events = rig.runner.events(wanted(day) for day in range(1, 20))
     taken = [event for _, event in zip(range(8), events, strict=False)]
@@ -36,19 +36,19 @@ def test_an_export_that_comes_back_waits_for_room_at_the_api() -> None:
     rig = Rig(at_once=2)
     rig.api.script["convert"] = [Takes(20, InvalidRowError("line 2")) for _ in range(2)]
     rig.api.always["poll"] = Takes(100)
-    open_at_demands = []
+    open_at_submissions = []
 
     def count(_: object) -> None:
         busy = {Phase.POLL, Phase.DOWNLOAD}
         jobs = rig.runner.jobs
-        open_at_demands.append(
+        open_at_submissions.append(
             sum(f.phase in busy or (f.phase is Phase.SUBMIT and f.work is not None) for f in jobs)
         )
 
     rig.api.always["submit"] = count
     assert len(rig.run(*(wanted(day) for day in range(1, 9))).ready) == 8
-    assert len(open_at_demands) == 10
-    assert max(open_at_demands) == 2
+    assert len(open_at_submissions) == 10
+    assert max(open_at_submissions) == 2
 
 
 def test_newer_windows_go_first_also_after_a_split_and_after_later() -> None:
