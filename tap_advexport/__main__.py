@@ -1,4 +1,4 @@
-"""`python -m tap_advexport` is the command."""
+"""Runs the command line for `python -m tap_advexport`."""
 
 from tap_advexport.cli import main
 

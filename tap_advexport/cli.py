@@ -1,4 +1,4 @@
-"""The entry point of `tap-advexport`: safe from the first moment on, whatever comes in."""
+"""The entry point of `tap-advexport`: handles signals and closed descriptors from the start."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 def main(args: Sequence[str] | None = None) -> None:
     """Run the tap's command and exit.
 
-    Exit codes: 0 every wanted day is covered; 1 an error, or days that failed; 130 and 143 after
-    SIGINT and SIGTERM.
+    Exit codes: 0 if every wanted day is covered, 1 after an error or failed days, 130 after SIGINT
+    and 143 after SIGTERM.
     """
     _open_standard_descriptors()
     for signum in (signal.SIGINT, signal.SIGTERM):
-        # Ignored from the start on, as by a shell for what it runs in the background: it stays so.
+        # A signal that was ignored at the start stays so: shells do this for background jobs.
         if signal.getsignal(signum) is not signal.SIG_IGN:
             signal.signal(signum, _end_at_once)
-    # The SDK takes half a second to import; until then a signal just ends the process. Nothing of
-    # what is imported is garbage, so that looking for some takes time for nothing.
+    # Importing the SDK takes half a second; until then a signal just ends the process. Imports
+    # leave no garbage, so the collector would only cost time.
     gc.disable()
     from tap_advexport.command import run_command  # noqa: PLC0415
 
@@ -35,12 +35,11 @@ def main(args: Sequence[str] | None = None) -> None:
     gc.enable()
     code = run_command(sys.argv[1:] if args is None else list(args))
     logging.shutdown()
-    # Closed, gone or never there: whoever is not there to read needs no answer.
+    # A stream may be closed or have lost its reader; then nobody is there to read an error.
     for stream in (sys.stdout, sys.stderr):
         with suppress(Exception):
             stream.flush()
-    # Requests that are under way in threads are not waited for, and the interpreter's own end
-    # might: there is nothing left to write.
+    # A normal exit might wait for requests that still run in threads. Nothing is left to write.
     os._exit(code)
 
 
@@ -50,9 +49,9 @@ def _end_at_once(signum: int, frame: FrameType | None) -> None:
 
 
 def _open_standard_descriptors() -> None:
-    """Put something where one of the three is closed, lest a spool file gets its number.
+    """Open the null device on each closed standard descriptor, so that no spool file gets it.
 
-    What is written to a stdout that was closed fails all the same.
+    Stdout is opened for reading only, so writing to a closed stdout still fails.
     """
     for descriptor, mode in ((0, os.O_RDWR), (1, os.O_RDONLY), (2, os.O_RDWR)):
         try:

@@ -1,4 +1,4 @@
-"""The clocks that everything which waits is given."""
+"""The clock that is passed to all code that waits."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Tells durations and moments."""
+    """Measures durations and tells the current time."""
 
     def monotonic(self) -> float:
-        """Seconds since some moment."""
+        """Return the seconds since an arbitrary moment."""
         ...
 
     def now(self) -> datetime:
-        """The moment, with a time zone."""
+        """Return the current time, with a time zone."""
         ...
 
 
@@ -23,9 +23,9 @@ class SystemClock:
     """The machine's clocks."""
 
     def monotonic(self) -> float:
-        """Seconds since the machine started."""
+        """Return the seconds since an arbitrary moment; on Linux, the start of the machine."""
         return time.monotonic()
 
     def now(self) -> datetime:
-        """The moment in UTC."""
+        """Return the current time in UTC."""
         return datetime.now(UTC)  # noqa: TID251 - the one place that reads the clock

@@ -1,4 +1,4 @@
-"""Runs the SDK's command line and turns every way it can end into an exit code."""
+"""Runs the SDK's command line and maps every way it can end to an exit code."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def run_command(args: Sequence[str]) -> int:
             started.append(self)
 
     def begin() -> object:
-        # On its way the SDK sets logs up.
+        # Building the command makes the SDK set up logging.
         command = set_up_logs(lambda: Started.cli, os.environ)
         guard_logs()
         quiet_the_sdk(os.environ)
@@ -52,11 +52,11 @@ def run_command(args: Sequence[str]) -> int:
 
 
 def run_to_the_end(begin: Callable[[], object], started: list[TapAdvexport]) -> int:
-    """Run a tap, write what is left to write however that ends, and return the exit code.
+    """Run a tap, write its last output however the run ends, and return the exit code.
 
     Args:
         begin: runs the tap.
-        started: the taps that `begin` has made so far.
+        started: the taps that `begin` has created so far.
     """
     reasons: list[str] = []
     code = _code_of(begin, started, reasons)
@@ -99,7 +99,7 @@ def _fail(error: TapAdvexportError, reasons: list[str]) -> int:
 
 
 def _end(tap: TapAdvexport, code: int, reasons: list[str]) -> int:
-    """Write what is left to write: the last STATE, what failed, the summary and why it ended."""
+    """Write the last STATE, log failed days and the summary, and return the exit code."""
     run = tap.run
     is_reader_gone = tap.message_writer.is_closed()
     if code != READER_GONE or not is_reader_gone:
@@ -111,7 +111,7 @@ def _end(tap: TapAdvexport, code: int, reasons: list[str]) -> int:
         except TapAdvexportError as error:
             code = _fail(error, reasons)
     failures = failed_ranges(run.failures)
-    # When the API does not work, one line says so for all days.
+    # When the circuit breaker has given up, one line has already reported all days.
     ranges = [] if run.circuit_breaker.is_given_up else failures
     for failed in ranges:
         then = "" if failed.advice else "; the next run tries them again"
@@ -135,10 +135,10 @@ def _end(tap: TapAdvexport, code: int, reasons: list[str]) -> int:
 
 
 def _why(tap: TapAdvexport, reasons: Sequence[str]) -> str:
-    """Why the run ended, for its last line: `meltano config test` shows no other."""
+    """Return why the run ended. The last log line says it; `meltano config test` shows no other."""
     run = tap.run
     if reasons:
-        # Where nothing came, what to do is all that there is to say.
+        # Without a single export, the advice is the useful part: keep the whole text.
         return f"failed: {_first_clause(reasons[0]) if run.tally.exports else reasons[0]}"
     if run.signal:
         days = run.tally.days_missing
@@ -148,6 +148,6 @@ def _why(tap: TapAdvexport, reasons: Sequence[str]) -> str:
 
 
 def _first_clause(text: str) -> str:
-    """What failed, without the advice: that was told once."""
+    """Return what failed, without the advice, which an earlier line has shown."""
     clause = text.partition("; ")[0]
     return clause if len(clause) <= MAX_WHY_LENGTH else clause[: MAX_WHY_LENGTH - 3] + "..."

@@ -1,4 +1,4 @@
-"""One config out of files, environment variables and a `.env`: read, merge, check, coerce."""
+"""Merges, checks and coerces the config from files, environment variables and a `.env`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PREFIX: Final = "TAP_ADVEXPORT_"
-# Read by the SDK, before there is a config.
+# Variables that the SDK reads before there is a config: they are not settings.
 NO_SETTINGS: Final = ("LOGLEVEL",)
 
 
@@ -37,18 +37,18 @@ def complete_config(
     is_environment_read: bool,
     environment: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Put what the environment says over what files say, and give it as the SDK expects it.
+    """Merge the environment over the config files; return the types that the SDK expects.
 
-    The tap's own settings are checked by `parse_settings`; here those of the SDK are.
+    Only the SDK's settings are checked here; `parse_settings` checks the tap's own.
 
     Args:
-        given: what the files say.
-        schema: of all settings.
-        is_environment_read: `--config=ENV` was given.
-        environment: in place of the process's variables and the `.env`.
+        given: the config from the files.
+        schema: the JSON schema of all settings.
+        is_environment_read: whether `--config=ENV` was given.
+        environment: replaces the process's variables and the `.env`.
 
     Raises:
-        ConfigError: one setting is wrong; a value that may be a secret is not printed.
+        ConfigError: a setting is wrong; the text does not show a value that may be a secret.
     """
     kinds = schema["properties"]
     if environment is None:
@@ -57,13 +57,13 @@ def complete_config(
     merged = dict(given)
     if is_environment_read:
         merged |= _settings_of(environment, kinds)
-    # Null and empty texts are unset.
+    # Null and empty strings count as unset.
     typed = {
         name: _of_json_type(value, _types(kinds.get(name, {}))) for name, value in merged.items()
     }
     config = {name: value for name, value in typed.items() if value is not None and value != ""}
     if "batch_config" in config:
-        # What is null in a map removes something; here it is unset.
+        # In stream_maps a null removes something; here it counts as unset.
         config["batch_config"] = _without_nulls(config["batch_config"])
     for name in kinds.keys() - {setting.name for setting in SETTINGS}:
         _check_type(name, config.get(name), kinds[name])
@@ -73,7 +73,7 @@ def complete_config(
 
 
 def environment_hint(config: Mapping[str, Any]) -> str:
-    """What to do when a required setting is not in the config, and is in the environment."""
+    """Return a hint about required settings that only the environment has, or an empty text."""
     found = [
         variable
         for setting in SETTINGS
@@ -88,7 +88,10 @@ def environment_hint(config: Mapping[str, Any]) -> str:
 
 
 def _dotenv() -> dict[str, str]:
-    """The variables of a `.env` in the working folder or above it; it may be another tool's."""
+    """Return the variables of a `.env` in the working folder or above it.
+
+    The file may belong to another tool, so an unreadable one only causes a warning.
+    """
     path = find_dotenv(usecwd=True)
     if not path:
         return {}
@@ -145,9 +148,9 @@ def _warn_of_unknown(
 
 
 def _is_of_meltano(name: str, kinds: Mapping[str, Any], *, is_alone: bool) -> bool:
-    """Whether a variable is one that Meltano sets, or the SDK reads.
+    """Return whether Meltano sets this variable, or the SDK reads it.
 
-    Meltano has extras (TAP_ADVEXPORT__SELECT), parts of objects (..._FAKER_CONFIG_SEED), and the
+    Meltano sets extras (TAP_ADVEXPORT__SELECT), parts of objects (..._FAKER_CONFIG_SEED), and the
     settings of plugins that inherit from this one (TAP_ADVEXPORT_ACME_AUTH_TOKEN).
     """
     objects = tuple(f"{key.upper()}_" for key, kind in kinds.items() if "object" in _types(kind))
@@ -160,7 +163,7 @@ def _is_of_meltano(name: str, kinds: Mapping[str, Any], *, is_alone: bool) -> bo
 
 
 def _columns(*, is_labelled: bool) -> dict[str, list[str]]:
-    """The columns of each stream."""
+    """Return the columns of each stream."""
     found = {
         report.stream: list(report_schema(report.interval, is_labelled=is_labelled)["properties"])
         for report in REPORTS
@@ -169,7 +172,10 @@ def _columns(*, is_labelled: bool) -> dict[str, list[str]]:
 
 
 def _check_type(name: str, value: object, kind: Mapping[str, Any]) -> None:
-    """Say what is wrong without the value, which the SDK would print: it may hold passwords."""
+    """Raise ConfigError for a value of the wrong type.
+
+    The SDK's own error would print the value, which may hold passwords.
+    """
     types = _types(kind)
     wanted = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": int}
     is_right = any(isinstance(value, wanted[each]) for each in types if each in wanted)
@@ -179,7 +185,7 @@ def _check_type(name: str, value: object, kind: Mapping[str, Any]) -> None:
 
 
 def _of_json_type(value: Any, types: Sequence[str]) -> Any:  # noqa: ANN401 - any setting
-    """A value in the type that its JSON schema names; one that is none of it stays as it is."""
+    """Coerce a value to a type of its JSON schema; return it unchanged if that is impossible."""
     if isinstance(value, date):
         return value.isoformat()
     if not isinstance(value, str):

@@ -1,50 +1,50 @@
-"""Every error of the tap, as one tree, grouped by what is to be done.
+"""The errors of the tap as one tree, grouped by what to do about them.
 
 TapAdvexportError
-├── UserError            one line for the person, exit code 1
+├── UserError            one line for the user, exit code 1
 │   ├── ConfigError          a setting is wrong
-│   ├── StateError           the state is not one of ours
-│   ├── CatalogError         the catalog asks for what the tap cannot do
+│   ├── StateError           the state is not one that this tap wrote
+│   ├── CatalogError         the catalog asks for something the tap cannot do
 │   ├── AuthorizationError   the API answers 401 or 403
 │   ├── OutputError          stdout or the spool cannot be written
 │   ├── MachineError         the machine lacks threads or memory
 │   └── IncompleteError      days failed, or the API does not work
-└── ExportError          one export did not work
-    ├── RequestError         one HTTP request got no usable answer: try the request again
-    ├── RejectedError        the API refuses a submission (4xx, ERROR): later, or split
+└── ExportError          one export failed
+    ├── RequestError         one HTTP request got no usable answer: send it again
+    ├── RejectedError        the API refuses a submission (4xx, ERROR): submit later, or split
     ├── TaskError            the task failed, vanished or timed out: submit again, then split
-    │   ├── TaskNotFoundError    it is unknown: not visible yet, or gone
-    │   └── NoUrlYetError        it is finished, and names no download URL
-    ├── FileError            the file is not a CSV, or cut: fresh URL, then submit again
-    │   ├── FileNotFoundYetError nothing lies there: not visible yet, or expired
-    │   └── CutFileError         the file ends before its end
-    └── InvalidFileError     the file is whole and wrong: submit again once
-        ├── InvalidHeaderError   its header: the run fails then
-        └── InvalidRowError      one of its rows: the window is split then
+    │   ├── TaskNotFoundError    the API does not know it: not visible yet, or gone
+    │   └── NoUrlYetError        it is finished, but there is no download URL
+    ├── FileError            not a CSV, or truncated: get a fresh URL, then submit again
+    │   ├── FileNotFoundYetError no file at the URL: not visible yet, or expired
+    │   └── CutFileError         the file is truncated
+    └── InvalidFileError     the file is complete but invalid: submit again once
+        ├── InvalidHeaderError   invalid header: the second time, the run fails
+        └── InvalidRowError      invalid row: the second time, the window is split
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-# What a person can do about files and answers that stay wrong.
+# Advice for files and answers that stay wrong.
 SUPPORT: Final = "if it stays, give this line to the API's support"
 
 
 class TapAdvexportError(Exception):
-    """Whatever the tap raises on purpose."""
+    """Base class of all errors that the tap raises on purpose."""
 
 
 class UserError(TapAdvexportError):
-    """What a person has to mend; its text is one line that says how."""
+    """An error that the user has to fix; its text is one line that says how."""
 
 
 class ConfigError(UserError):
-    """A setting is missing or wrong; the text names it and never prints a secret."""
+    """A setting is missing or wrong; the text names it and never shows a secret."""
 
 
 class StateError(UserError):
-    """The state is not one that this tap wrote, or was edited into one that makes no sense."""
+    """The state was not written by this tap, or was edited so that it makes no sense."""
 
 
 class CatalogError(UserError):
@@ -68,11 +68,11 @@ class OutputError(UserError):
 
 
 class MachineError(UserError):
-    """The machine lacks what every run needs: threads, or memory."""
+    """The machine has too few threads or too little memory for a run."""
 
     @classmethod
     def of(cls, error: BaseException) -> MachineError | None:
-        """The one line about what Python raises when something lacks; None of any other error."""
+        """Return the error for a lack of memory or threads; None for any other error."""
         if isinstance(error, MemoryError):
             what = "no memory is left"
         elif isinstance(error, RuntimeError) and "start new thread" in str(error):
@@ -85,15 +85,15 @@ class MachineError(UserError):
 
 
 class IncompleteError(UserError):
-    """The run ends without all the days that were wanted."""
+    """The run ended without all wanted days, or a check of the coverage found problems."""
 
 
 class ExportError(TapAdvexportError):
-    """One export did not work; the text says what was attempted and what came back.
+    """One export failed; the text says what was attempted and what came back.
 
     Attributes:
-        advice: what a person can do about it when trying again does not help; may be empty.
-        refusal: how the API itself refuses these days, if it does: `HTTP 400`, `ERROR`, `FAILURE`.
+        advice: what the user can do when retrying does not help; may be empty.
+        refusal: how the API refuses these days: `HTTP 400`, `ERROR`, `FAILURE`; may be empty.
         said: the API's answer in its own words.
     """
 
@@ -106,24 +106,24 @@ class ExportError(TapAdvexportError):
         self.said = said
 
     def of_task(self, shown: str) -> ExportError:
-        """The same about the file of a task."""
+        """Return an error of the same type whose text also names the task of the file."""
         return type(self)(f"task {shown}: {self}", advice=self.advice or SUPPORT)
 
     def with_advice(self) -> str:
-        """The text, and what a person can do about it."""
+        """Return the text, followed by the advice if there is any."""
         return f"{self}; {self.advice}" if self.advice else str(self)
 
 
 class RequestError(ExportError):
-    """One HTTP request got no usable answer, and the same request may get one later.
+    """One HTTP request got no usable answer; the same request may get one later.
 
     Attributes:
-        retry_after_seconds: the pause the server asked for, if it did.
-        is_throttled: the answer was 429, which concerns every request of the tap.
-        has_arrived: whether the API may have got the request all the same.
-        is_accepted: a submission was answered with success, in words that nobody understands: each
-            try may make one more task.
-        is_setup: the fault lies on this side: a proxy, the trusted certificates.
+        retry_after_seconds: the pause that the server asked for, if any.
+        is_throttled: the answer was 429, which applies to every request of the tap.
+        has_arrived: whether the API may have received the request anyway.
+        is_accepted: a submission was answered with success, but the answer is not usable: each
+            attempt may create another task.
+        is_setup: the fault is on this side: a proxy, or the trusted certificates.
     """
 
     def __init__(  # noqa: PLR0913 - all that decides about trying again
@@ -139,7 +139,7 @@ class RequestError(ExportError):
         said: str = "",
     ) -> None:
         super().__init__(message, advice=advice, said=said)
-        # An API that has answered otherwise before tells a quota so.
+        # When the API has answered other requests, a 429 that persists means a quota.
         self.refusal = "HTTP 429" if is_throttled else ""
         self.retry_after_seconds = retry_after_seconds
         self.is_throttled = is_throttled
@@ -157,32 +157,32 @@ class TaskError(ExportError):
 
 
 class TaskNotFoundError(TaskError):
-    """The API does not know the task (404, or 403 for a token that works)."""
+    """The API does not know the task (404, or 403 with a token that works)."""
 
 
 class NoUrlYetError(TaskError):
-    """The task is finished, and its answer names no download URL: not yet, or never."""
+    """The task is finished, but the answer has no download URL: not yet, or never."""
 
 
 class FileError(ExportError):
-    """The download URL gives no CSV: expired, missing, an error page, or another format."""
+    """The download URL returns no CSV: expired, missing, an error page, or another format."""
 
 
 class FileNotFoundYetError(FileError):
-    """Nothing lies at the download URL (401, 403, 404, 410): not yet, or not any more."""
+    """There is no file at the download URL (401, 403, 404, 410): not yet, or no longer."""
 
 
 class CutFileError(FileError):
-    """The file ends before its end."""
+    """The file is truncated."""
 
 
 class InvalidFileError(ExportError):
-    """The file is whole, and what it holds breaks the API's documentation."""
+    """The file is complete, but its content contradicts the API's documentation."""
 
 
 class InvalidHeaderError(InvalidFileError):
-    """A column is missing or stands there twice."""
+    """A column is missing from the header, or is there twice."""
 
 
 class InvalidRowError(InvalidFileError):
-    """A row is invalid; the text names the file's line, the column and the cell."""
+    """A row is invalid; the text names the line of the file, the column and the cell."""

@@ -1,4 +1,4 @@
-"""Reads JSON objects out of files: config, state, catalog, and what the small commands take."""
+"""Reads JSON objects from files: config, state, catalog, and input of the small commands."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ if TYPE_CHECKING:
 
 
 def read_object(path: str, error_type: type[UserError], where: str) -> dict[str, object]:
-    """The JSON object that a file holds.
+    """Read the JSON object in a file.
 
     Args:
-        error_type: what is raised.
-        where: names the file in messages.
+        error_type: the type of error to raise.
+        where: the name of the file in messages.
 
     Raises:
-        UserError: of `error_type`; the file cannot be read, or holds something else.
+        UserError: of `error_type`; the file cannot be read, or is not a JSON object.
     """
     return parse_object(read_text(path, error_type, where), error_type, where)
 
 
 def read_text(path: str, error_type: type[UserError], where: str) -> str:
-    """The text of a file in UTF-8, without its byte order mark.
+    """Read a UTF-8 text file, without its byte order mark.
 
     Raises:
         UserError: of `error_type`; the file cannot be read.
@@ -39,10 +39,10 @@ def read_text(path: str, error_type: type[UserError], where: str) -> str:
 
 
 def decode(data: bytes, error_type: type[UserError], where: str) -> str:
-    """A text in UTF-8, without its byte order mark.
+    """Decode UTF-8 text, without its byte order mark.
 
     Raises:
-        UserError: of `error_type`; it is in another encoding.
+        UserError: of `error_type`; the text is in another encoding.
     """
     try:
         return data.removeprefix(codecs.BOM_UTF8).decode()
@@ -52,10 +52,10 @@ def decode(data: bytes, error_type: type[UserError], where: str) -> str:
 
 
 def parse_object(text: str, error_type: type[UserError], where: str) -> dict[str, object]:
-    """The JSON object that a text holds. Messages say where it is wrong, and never what is there.
+    """Parse a JSON object. Messages say where the text is wrong, but never quote it.
 
     Raises:
-        UserError: of `error_type`; it is something else.
+        UserError: of `error_type`; the text is not a JSON object.
     """
     if not text.strip():
         raise error_type(f"{where} is empty")
@@ -63,12 +63,12 @@ def parse_object(text: str, error_type: type[UserError], where: str) -> dict[str
         value: object = json.loads(text)
     except json.JSONDecodeError as error:
         is_cut = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
-        # A state is one long line: without the column nobody finds the slip.
+        # A state is one long line: only the column helps to find the mistake.
         place = f"line {error.lineno}" + ("" if is_cut else f", column {error.colno}")
         kind = "ends in the middle" if is_cut else "is not valid JSON"
         raise error_type(f"{where} {kind} ({place})") from None
     except (ValueError, RecursionError):
-        # A number of thousands of digits, or thousands of brackets.
+        # A number with thousands of digits, or brackets nested thousands deep.
         raise error_type(f"{where} is not valid JSON") from None
     if not isinstance(value, dict):
         raise error_type(f"{where} is not a JSON object")

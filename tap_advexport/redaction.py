@@ -1,4 +1,4 @@
-"""What may be shown of texts that can hold the token, a signed URL or a password."""
+"""Removes secrets from texts that may hold the token, a signed URL or a password."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from urllib.parse import quote, urlsplit
 
 MAX_EXCERPT: Final = 200
 MAX_QUOTED: Final = 60
-# A shorter beginning of the token gives nothing away, and a shorter token is in words of ours.
+# A shorter prefix of the token reveals nothing, and a shorter token may occur in our own words.
 MIN_SECRET_LENGTH: Final = 3
 
-# A query may hold apostrophes, and in a log also quotation marks.
+# A query may hold apostrophes. (For logs, `api.log_filter` also includes quotation marks.)
 _URL: Final = re.compile(
     r"(?i)\b([a-z][a-z0-9+.-]*://)([^\s/?#\"'<>]*@)?([^\s?#\"'<>]*)([?#][^\s\"<>]*)?"
 )
-# The declaration of an XML document is none.
+# An XML declaration (`<?xml ...?>`) is not a query.
 _QUERY: Final = re.compile(r"(?<!<)\?[^\s\"<>]+")
-# In a cell a question mark can be one, so that only what looks like a query is taken for it.
+# A cell can hold an ordinary question mark: only `?` with a later `=` counts as a query.
 _LIKE_A_QUERY: Final = re.compile(r"\?[^\s\"<>?=]*=[^\s\"<>]*")
 _UNPRINTABLE: Final = re.compile(r"[^\S ]+|[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 class Redactor:
-    """Shows texts without the token that it knows, and without URLs' users and queries."""
+    """Removes the given token from texts, and users, passwords and queries from their URLs."""
 
     def __init__(self, secret: str = "") -> None:
-        # In a URL the token may be written in percent-encoding.
+        # In a URL the token may be percent-encoded.
         written = {secret, quote(secret, safe="")} if len(secret) >= MIN_SECRET_LENGTH else set()
         self._secrets = sorted(written, key=len, reverse=True)
         self._writings = re.compile("".join(map(_writings, secret))) if written else None
@@ -35,7 +35,7 @@ class Redactor:
         return "Redactor(***)"
 
     def redact(self, text: str) -> str:
-        """A text on one printable line."""
+        """Return a text on one printable line, without secrets."""
         text = _URL.sub(_without_user_and_query, self.without_token(text))
         text = _UNPRINTABLE.sub(" ", text).strip()
         if text.isprintable():
@@ -45,13 +45,13 @@ class Redactor:
         )
 
     def excerpt(self, text: str, length: int = MAX_EXCERPT) -> str:
-        """The beginning of a text on one printable line; cut only when all secrets are out."""
+        """Return the beginning of a text on one printable line; remove secrets before the cut."""
         shown = self.redact(self._beginning(text, 20 * length))
         shown = _QUERY.sub("?***", shown)
         return shown if len(shown) <= length else f"{shown[: length - 3]}..."
 
     def place_of(self, url: str) -> str:
-        """Scheme, host and path of a URL."""
+        """Return the scheme, host, port and path of a URL."""
         try:
             parts = urlsplit(url)
             host = parts.hostname or ""
@@ -63,7 +63,7 @@ class Redactor:
         return self.excerpt(f"{parts.scheme}://{host}{port}{parts.path}")
 
     def without_token(self, text: str) -> str:
-        """A message without the token, also where the message cut it short (`...`)."""
+        """Return a text without the token, also where the text has shortened it (`...`)."""
         if self._writings is not None:
             text = self._writings.sub("***", text)
         for secret in self._secrets:
@@ -75,7 +75,10 @@ class Redactor:
         return text
 
     def _beginning(self, text: str, length: int) -> str:
-        """Cut a long text, since redacting a whole document would be work for nothing."""
+        """Cut a long text, because redacting a whole document takes long.
+
+        A part of the token at the cut is removed.
+        """
         if len(text) <= length:
             return text
         text = text[:length]
@@ -90,13 +93,13 @@ _PLAIN: Final = Redactor()
 
 
 def excerpt(text: str, length: int = MAX_EXCERPT) -> str:
-    """The beginning of a text that cannot hold the token, on one printable line."""
+    """Return the beginning of a text that cannot hold the token, on one printable line."""
     return _PLAIN.excerpt(text, length)
 
 
 def quoted(text: str) -> str:
-    """The beginning of a file's text as a quoted literal: what is unprintable is escaped."""
-    # Cut generously first: a cell can be as long as a book.
+    """Quote the beginning of a text from a file; unprintable characters are escaped."""
+    # Cut roughly before redacting: a cell can be as long as a book.
     text = _URL.sub(_without_user_and_query, text[: 100 * MAX_QUOTED])
     text = _LIKE_A_QUERY.sub("?***", text)
     literal = repr(text[:MAX_QUOTED])
@@ -105,7 +108,7 @@ def quoted(text: str) -> str:
 
 
 def _writings(letter: str) -> str:
-    """A pattern for a letter as it is, and as JSON, HTML or a URL may write it."""
+    """Return a pattern for a character, plain or as JSON, HTML or a URL may escape it."""
     code = ord(letter)
     escaped = rf"\\+u{code:04x}|%{code:02x}|&#x0*{code:x};|&#0*{code};"
     return rf"(?:\\*{re.escape(letter)}|(?i:{escaped}))"

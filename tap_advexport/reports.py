@@ -1,4 +1,4 @@
-"""The reports and their columns, as data: a new report is a row here and no code."""
+"""The reports and their columns, as data: a new report needs a row here and no code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Interval(StrEnum):
 
 
 class Kind(StrEnum):
-    """How the cells of a column are read."""
+    """How the cells of a column are parsed."""
 
     TEXT = "text"
     INTEGER = "integer"
@@ -99,7 +99,7 @@ COLUMNS: Final = (
 
 COLUMN_NAMES: Final = tuple(column.name for column in COLUMNS)
 
-# The columns that the tap adds, in the order in which they are emitted after the API's own; last
-# comes the label of the account, where there is one.
+# The columns that the tap adds, in the order in which they follow the API's own. The account
+# column comes last, if the account has a label.
 ADDED_COLUMNS: Final = ("report_date", "row_key", "export_id", "period_version", "exported_at")
 ACCOUNT_COLUMN: Final = "account"

@@ -1,4 +1,4 @@
-"""The tap's settings: one table of them, its JSON schema, and the parsing into a frozen value."""
+"""The tap's settings: their table, its JSON schema, and the parser into a frozen value."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ API_URL: Final = "https://dashboard.instal.com/advertiser/api/v1/reports/exports
 SORTINGS: Final = ("time", "campaign", "aff_sub_id", "cr")
 TRUE_TEXTS: Final = frozenset({"true", "1", "yes", "on"})
 FALSE_TEXTS: Final = frozenset({"false", "0", "no", "off"})
-# What keys of every warehouse can hold.
+# Every warehouse can hold this many characters in a key column.
 MAX_LABEL_LENGTH: Final = 255
 
 _MIN_DATE = date(1900, 1, 1)
@@ -34,7 +34,7 @@ _INTEGER = re.compile(r"[+-]?\d{1,18}(?:\.0*)?", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class SettingType:
-    """How values of a kind are read, and what a JSON schema says of them: one statement of both."""
+    """A type of setting: how its values are parsed, and what the JSON schema says about them."""
 
     json_type: str
     read: Callable[[object], Any]
@@ -43,7 +43,7 @@ class SettingType:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One row of the table."""
+    """One row of the table of settings."""
 
     name: str
     type: SettingType
@@ -55,7 +55,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings of a run, checked. Dates are days in `timezone`, ends included."""
+    """All settings of a run, checked. Dates are days in `timezone`; both ends are included."""
 
     auth_token: str = field(repr=False)
     start_date: date
@@ -79,7 +79,7 @@ class Settings:
     account: str | None
 
     def in_a_hurry(self) -> Settings:
-        """For a person who waits for a yes or no: fewer tries, and shorter ones."""
+        """Return settings with fewer and shorter attempts, for interactive use."""
         return replace(
             self,
             request_attempts=min(self.request_attempts, 2),
@@ -89,18 +89,18 @@ class Settings:
 
 
 class _Invalid(Exception):  # noqa: N818 - never leaves this module
-    """What is wrong with one value, without the setting's name."""
+    """One value is wrong; the text does not name the setting."""
 
 
 def parse_settings(config: Mapping[str, object], *, now: datetime) -> Settings:
-    """Check a Singer config and freeze it.
+    """Check a Singer config and return it as a frozen value.
 
     Args:
-        config: names to values, from JSON or from the environment (texts); null counts as unset.
-        now: the current moment, with a time zone; decides which days are over.
+        config: names to values, from JSON, or as text from the environment; null means unset.
+        now: the current time, with a time zone; decides which days are over.
 
     Raises:
-        ConfigError: one line that names every wrong setting, and never the token.
+        ConfigError: one line that names every wrong setting and never shows the token.
     """
     values = _parsed(config, SETTINGS)
     if problems := list(_contradictions(values, now)):
@@ -109,7 +109,7 @@ def parse_settings(config: Mapping[str, object], *, now: datetime) -> Settings:
 
 
 def parse_some(config: Mapping[str, object], names: Collection[str]) -> dict[str, Any]:
-    """Check the named settings alone, none of which is required: what other commands share.
+    """Check only the named settings, for the other commands; none of them is required.
 
     Raises:
         ConfigError: one line that names every wrong setting.
@@ -120,14 +120,14 @@ def parse_some(config: Mapping[str, object], names: Collection[str]) -> dict[str
 
 
 def settings_schema() -> dict[str, Any]:
-    """The settings as a JSON schema, for `--about` and the SDK."""
+    """Return the settings as a JSON schema, for `--about` and the SDK."""
     properties = {setting.name: _property(setting) for setting in SETTINGS}
     required = [setting.name for setting in SETTINGS if setting.is_required]
     return {"type": "object", "properties": properties, "required": required}
 
 
 def unknown_names(names: Collection[str], known: Collection[str]) -> list[tuple[str, str | None]]:
-    """Pair every name that is not known with the nearest one that is, if any is near."""
+    """Pair every unknown name with the most similar known one, or None if none is similar."""
     unknown = sorted(set(names) - set(known))
     return [(name, next(iter(difflib.get_close_matches(name, known, 1)), None)) for name in unknown]
 
@@ -145,7 +145,7 @@ def _parsed(config: Mapping[str, object], settings: Sequence[Setting]) -> dict[s
     if secret and secret in (values.get("account") or ""):
         problems.append("account: must not hold the token")
     if problems:
-        # The token may stand in the wrong place, too.
+        # The token may have been put into another setting, whose error would show it.
         raise ConfigError(Redactor(secret).without_token("; ".join(problems)))
     return values
 
@@ -203,7 +203,7 @@ def _refresh_contradictions(values: Mapping[str, Any], now: datetime) -> list[st
 
 
 def _read_token(value: object) -> str:
-    # A file that it is read from ends with a newline.
+    # A token that was read from a file ends with a newline.
     token = value.strip() if isinstance(value, str) else None
     if token is None:
         raise _Invalid("must be a text")
@@ -345,7 +345,7 @@ def _url_problem(text: str) -> str | None:
 
 
 def _shown(value: object) -> str:
-    """A wrong value for a message, cut to a readable length."""
+    """Return a wrong value for a message, cut to a readable length."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."  # noqa: PLR2004 - a line of text
 

@@ -60,7 +60,7 @@ API: https://docs.instal.com
 class TapAdvexport(InterruptibleTap):
     """Advertiser reports over an asynchronous export API, exact and restatable."""
 
-    # The line above is one line because the SDK spoils `--about --format=markdown` otherwise.
+    # The docstring stays on one line: the SDK spoils `--about --format=markdown` otherwise.
 
     name = "tap-advexport"
     config_jsonschema: ClassVar[dict[str, Any]] = settings_schema()
@@ -92,7 +92,7 @@ class TapAdvexport(InterruptibleTap):
         """Check the settings, the catalog and the state.
 
         Raises:
-            ConfigError, CatalogError, StateError: one of them is wrong; nothing was sent yet.
+            ConfigError, CatalogError, StateError: one of them is wrong; nothing is emitted yet.
         """
         self._machine = machine or Machine()
         complete, settings = self._read(
@@ -101,7 +101,7 @@ class TapAdvexport(InterruptibleTap):
         user_agent = f"{self.name}/{self.get_plugin_version()}"
         self._run = None if settings is None else Run(settings, self._machine, user_agent)
         self.output = SingerOutput(self)
-        # Whether there is something to sum up: discovery and the like bring no days.
+        # Set when a sync begins: discovery and the like have nothing to summarize.
         self.has_begun = False
         try:
             super().__init__(
@@ -119,16 +119,16 @@ class TapAdvexport(InterruptibleTap):
 
     @classmethod
     def complete_schema(cls) -> dict[str, Any]:
-        """The schema of all settings, the SDK's own among them."""
+        """Return the schema of all settings, including the SDK's own."""
         cls.append_builtin_config(cls.config_jsonschema)
         return cls.config_jsonschema
 
     @property
     def run(self) -> Run:
-        """What the streams of this run share.
+        """The run, which all streams share.
 
         Raises:
-            ConfigError: the settings are not valid, which discovery lets pass.
+            ConfigError: the settings are not valid; only discovery accepts that.
         """
         if self._run is None:
             msg = "the settings are not valid"
@@ -138,7 +138,7 @@ class TapAdvexport(InterruptibleTap):
     def _read(
         self, given: Mapping[str, Any], *, is_environment_read: bool, must_be_valid: bool
     ) -> tuple[dict[str, Any], Settings | None]:
-        """The config for the SDK, and our settings in it; discovery does without."""
+        """Return the SDK's config and our settings, which may be invalid (None) in discovery."""
         complete: dict[str, Any] = {}
         try:
             complete = complete_config(
@@ -155,16 +155,16 @@ class TapAdvexport(InterruptibleTap):
 
     @override
     def discover_streams(self) -> Sequence[ReportStream | PeriodsStream]:
-        """The streams of the table of reports, and `report_periods`."""
+        """Return a stream for each report, and `report_periods`."""
         reports = (ReportStream(self, report, self._run, self.output) for report in REPORTS)
         return [*reports, PeriodsStream(self)]
 
     @override
     def setup_mapper(self) -> None:
-        """Build the stream maps of the streams that are selected.
+        """Build the stream maps of the selected streams.
 
         Raises:
-            ConfigError: one is not a map, or makes no stream.
+            ConfigError: a stream map is invalid, or does not produce a stream.
         """
         selected = {
             name: stream.schema["properties"]
@@ -172,7 +172,7 @@ class TapAdvexport(InterruptibleTap):
             if stream.selected
         }
         try:
-            # The one of all plugins; that of taps builds those of all streams.
+            # The method of all plugins: the one of taps also builds the maps of unselected streams.
             super(Tap, self).setup_mapper()
             register_maps(self.mapper, self.catalog, selected)
         except ConfigValidationError:
@@ -184,10 +184,10 @@ class TapAdvexport(InterruptibleTap):
 
     @override
     def load_state(self, state: dict[str, Any]) -> None:
-        """Take the state over, when every bookmark in it makes sense.
+        """Check every bookmark in the state, then load the state.
 
         Raises:
-            StateError: it does not; a silent full re-sync is never the answer.
+            StateError: a bookmark makes no sense; the tap never does a silent full re-sync instead.
         """
         checked = checked_state(state)
         if self._run is not None:
@@ -197,12 +197,13 @@ class TapAdvexport(InterruptibleTap):
                     coverage_of_bookmark(bookmark, stream.report, self._run)
         super().load_state(checked)
 
-    # Final for type checkers only; nothing else comes before the first STATE.
+    # `sync_all` is final for type checkers only; no other hook runs before the first STATE.
     @override  # type: ignore[misc]
     def sync_all(self) -> None:
-        """Sync the selected streams, after the first STATE says what this run will overwrite.
+        """Plan and sync the selected streams.
 
-        The SDK writes the state that it has before any stream begins: by then all are planned.
+        The SDK writes a first STATE before any stream begins. All streams are planned by then, so
+        that this STATE says what the run will overwrite.
         """
         for warning in warnings_of(self.streams.values(), self.state, self.run):
             logger.warning("%s", warning)
@@ -212,7 +213,7 @@ class TapAdvexport(InterruptibleTap):
         super().sync_all()
 
     def test_result(self) -> str | None:
-        """What a dry run has shown, if there was one and it went well."""
+        """Return what a dry run has shown, or None if there was none or it failed."""
         tested = [
             stream
             for stream in self.streams.values()
@@ -226,11 +227,11 @@ class TapAdvexport(InterruptibleTap):
         return None
 
     def has_failures(self) -> bool:
-        """Whether days failed, in a dry run too."""
+        """Return whether days failed, in a dry run too."""
         return self._run is not None and bool(self._run.failures)
 
     def close(self) -> None:
-        """End what the run may have left behind."""
+        """Stop what the run may have left running."""
         if self._run is not None:
             self._run.close()
 
@@ -238,14 +239,14 @@ class TapAdvexport(InterruptibleTap):
 
     @override
     def interrupt(self, signum: int) -> None:
-        """Note a signal; it is looked at between two lines and between two requests."""
+        """Record a signal; the run checks for it between two lines and between two requests."""
         if self._run is not None:
             self._run.interrupt(signum)
 
     @override
     @classmethod
     def get_singer_command(cls) -> click.Command:
-        """The SDK's command, with what a person wants to know first."""
+        """Return the SDK's command with the tap's own help text and epilog."""
         command = super().get_singer_command()
         command.help, command.epilog = HELP, EPILOG
         return command
@@ -258,7 +259,7 @@ class TapAdvexport(InterruptibleTap):
         """Read the config files.
 
         Raises:
-            ConfigError: one is missing, or is not a JSON object.
+            ConfigError: a file is missing, or is not a JSON object.
         """
         config: dict[str, Any] = {}
         for path in value:
@@ -269,7 +270,7 @@ class TapAdvexport(InterruptibleTap):
     @override
     @classmethod
     def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
-        """Run in test mode; when that fails, close the files of other options: click does not."""
+        """Run in test mode; if it fails, close the files of other options, as click does not."""
         try:
             super().cb_test(ctx, param, value)
         except BaseException:
@@ -278,7 +279,7 @@ class TapAdvexport(InterruptibleTap):
 
     @override
     @classmethod
-    # Narrower than the base of taps and targets, as the SDK's own Tap.invoke is.
+    # Narrower than in the base class of taps and targets, like the SDK's own Tap.invoke.
     def invoke(  # type: ignore[override]
         cls,
         *,
@@ -288,10 +289,10 @@ class TapAdvexport(InterruptibleTap):
         state: TextIO | None = None,
         catalog: TextIO | None = None,
     ) -> None:
-        """Run the tap, or print what it is.
+        """Run the tap, or print information about it.
 
         Raises:
-            StateError, CatalogError: a file is not what it should be.
+            StateError, CatalogError: the file is invalid.
         """
         if about:
             cls.print_about(about_format)
@@ -312,6 +313,6 @@ def _state_in(file: TextIO) -> dict[str, object]:
 
 
 def _catalog_in(file: TextIO) -> dict[str, object]:
-    # As bytes: a text is read in the encoding of the machine.
+    # Read bytes: a text file is decoded with the encoding of the machine.
     text = decode(file.buffer.read(), CatalogError, "catalog")
     return parse_object(text, CatalogError, "catalog")

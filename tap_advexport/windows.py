@@ -1,4 +1,4 @@
-"""Days, months and windows: where a day begins, the periods of a window, how due days are cut."""
+"""Date windows: when a day begins, the periods of a window, and how due days are split."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
 DAY: Final = timedelta(days=1)
-# Those of a locale would need the locale.
+# Fixed, because the names that Python formats depend on the locale.
 MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun",
                  "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")  # fmt: skip
 
@@ -39,19 +39,19 @@ class DateWindow:
 
     @property
     def days(self) -> int:
-        """How many days it holds."""
+        """The number of days."""
         return (self.last - self.first).days + 1
 
     def covers(self, other: DateWindow) -> bool:
-        """Whether every day of `other` is one of its own."""
+        """Return whether every day of `other` is in this window."""
         return self.first <= other.first and other.last <= self.last
 
     def overlaps(self, other: DateWindow) -> bool:
-        """Whether it shares a day with `other`."""
+        """Return whether this window shares a day with `other`."""
         return self.first <= other.last and other.first <= self.last
 
     def intersect(self, other: DateWindow) -> DateWindow | None:
-        """The days it shares with `other`."""
+        """Return the days shared with `other`, or None if there are none."""
         if not self.overlaps(other):
             return None
         return DateWindow(max(self.first, other.first), min(self.last, other.last))
@@ -62,7 +62,7 @@ class Task:
     """A task that the API has accepted: one export of the days of `window`.
 
     Attributes:
-        submitted_at: when it was submitted, in UTC and whole seconds; its figures are younger.
+        submitted_at: when it was submitted, in UTC and whole seconds; its figures are newer.
     """
 
     task_id: str
@@ -71,26 +71,29 @@ class Task:
 
 
 def whole_second(moment: datetime) -> datetime:
-    """`moment` in UTC, cut down to the second: the precision of the state."""
+    """Return `moment` in UTC, truncated to the second, which is the precision of the state."""
     return moment.astimezone(UTC).replace(microsecond=0)
 
 
 def rfc3339(moment: datetime) -> str:
-    """A moment in UTC, to the second."""
-    # Not strftime, which leaves out the zeros of years before 1000.
+    """Format a moment in UTC, to the second."""
+    # Not strftime, which drops the leading zeros of years before 1000.
     return whole_second(moment).replace(tzinfo=None).isoformat() + "Z"
 
 
 def local_date(moment: datetime, zone: ZoneInfo) -> date:
-    """The date that a calendar in `zone` shows at `moment`."""
+    """Return the local date in `zone` at `moment`."""
     try:
         return moment.astimezone(zone).date()
-    except OverflowError:  # at the ends of the calendar, where a day more or less decides nothing
+    except OverflowError:  # at the ends of the calendar, where one day does not matter
         return moment.date()
 
 
 def local_midnight(day: date, zone: ZoneInfo) -> datetime:
-    """When `day` begins in `zone`, in UTC: the clock change itself where that skips midnight."""
+    """Return when `day` begins in `zone`, in UTC.
+
+    If a clock change skips midnight, the day begins at the change.
+    """
     midnight = datetime.combine(day, time(), zone)
     try:
         return midnight.astimezone(UTC)
@@ -99,33 +102,33 @@ def local_midnight(day: date, zone: ZoneInfo) -> datetime:
 
 
 def first_of_month(day: date) -> date:
-    """The first day of the month that `day` is in."""
+    """Return the first day of the month that contains `day`."""
     return day.replace(day=1)
 
 
 def last_of_month(day: date) -> date:
-    """The last day of the month that `day` is in."""
+    """Return the last day of the month that contains `day`."""
     return day.replace(day=monthrange(day.year, day.month)[1])
 
 
 def last_day_to_have(today: date, end_date: date | None, *, include_today: bool) -> date:
-    """The end of the range: `end_date`, but never later than the last day that is over.
+    """Return the last day of the range: `end_date`, but at most the last day that is over.
 
-    With `include_today` that limit is today.
+    With `include_today` the limit is today.
     """
     limit = today if include_today else today - DAY
     return min(end_date or limit, limit)
 
 
 def period_of(day: date, *, interval: Interval) -> DateWindow:
-    """The period that `day` is in: itself, or its whole month."""
+    """Return the period that contains `day`: the day itself, or its whole month."""
     if interval is Interval.MONTHLY:
         return DateWindow(first_of_month(day), last_of_month(day))
     return DateWindow(day, day)
 
 
 def whole_periods(window: DateWindow, *, interval: Interval) -> DateWindow:
-    """`window` with the rest of the periods that it begins and ends in."""
+    """Extend `window` so that it begins and ends with a whole period."""
     return DateWindow(
         period_of(window.first, interval=interval).first,
         period_of(window.last, interval=interval).last,
@@ -133,7 +136,7 @@ def whole_periods(window: DateWindow, *, interval: Interval) -> DateWindow:
 
 
 def periods(window: DateWindow, *, interval: Interval) -> list[date]:
-    """The first day of every period that `window` touches, in order."""
+    """Return the first day of every period that `window` touches, in order."""
     days = [window.first + timedelta(days=n) for n in range(window.days)]
     if interval is Interval.MONTHLY:
         return list(dict.fromkeys(first_of_month(day) for day in days))
@@ -143,13 +146,13 @@ def periods(window: DateWindow, *, interval: Interval) -> list[date]:
 def plan_windows(
     days: Sequence[DateWindow], *, interval: Interval, window_days: int, wanted: DateWindow
 ) -> tuple[DateWindow, ...]:
-    """The exports that bring the days that are due, in ascending order.
+    """Split the days that are due into windows, in ascending order.
 
     Args:
-        days: what is due: sorted, disjoint, maximal.
-        interval: for monthly, every month that is due in part is exported from its first day on.
-        window_days: the most days in one window; months are what they are.
-        wanted: the range of the run; a month is cut off at its end.
+        days: the days that are due: sorted, disjoint, maximal.
+        interval: if monthly, every month with a due day is exported from its first day on.
+        window_days: the maximum number of days in a window; it does not apply to months.
+        wanted: the range of the run; the last month is cut off where the range ends.
     """
     if interval is Interval.MONTHLY:
         return tuple(_months(days, wanted))
@@ -157,7 +160,7 @@ def plan_windows(
 
 
 def halves(window: DateWindow, *, interval: Interval) -> tuple[DateWindow, DateWindow] | None:
-    """`window` in two, or None when it is one period: a day, or a month."""
+    """Split `window` in two, or return None if it is one period: a day, or a month."""
     if interval is Interval.MONTHLY or window.days == 1:
         return None
     middle = window.first + timedelta(days=window.days // 2)
