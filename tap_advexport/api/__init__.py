@@ -1,1 +1,1 @@
-"""The three calls of the API, submit, poll and download, and what its answers say."""
+"""The three calls of the API (submit, poll, download) and the parsing of its answers."""

@@ -1,4 +1,4 @@
-"""What a person can do about an answer of the API, or about none: the ends of error messages."""
+"""Advice at the end of error messages: what to do about an answer of the API, or about none."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ A_PAGE_ANSWERS: Final = (
 
 
 def refused_token(words: str, *, is_page: bool, has_worked: bool) -> str:
-    """Give the message for an answer of 401 or 403.
+    """Return the message for a 401 or 403 answer.
 
     Args:
-        words: what was asked, and the answer.
-        is_page: the answer is a page, so that it may be another's than the API's.
-        has_worked: the API has accepted the token in this run.
+        words: what was requested, and the answer.
+        is_page: the answer is an HTML page, so it may not come from the API.
+        has_worked: whether the API has accepted the token in this run.
     """
     if is_page:
         return f"api_url: {words}; {A_PAGE_ANSWERS}"

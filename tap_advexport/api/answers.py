@@ -1,4 +1,4 @@
-"""What the API's answers say, read as documented and not one bit more strictly."""
+"""Parses the API's answers as documented, and no more strictly than that."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import msgspec
 if TYPE_CHECKING:
     from datetime import datetime
 
-# Task states (API, "Ask for its state"). SUCCESS and PENDING are documented; the others are what a
-# task queue of this shape can answer.
+# Task states (API, "Ask for its state"). SUCCESS and PENDING are documented; the others are
+# states that a task queue of this kind can report.
 UNFINISHED_STATES: Final = frozenset({"PENDING", "STARTED", "RETRY"})
 FAILED_STATES: Final = frozenset({"FAILURE", "REVOKED"})
-# More of a page is not looked at: what is opened and never closed costs the square of its length.
+# Look only at the beginning of a page: markup that is never closed takes quadratic time.
 _MARKUP_LETTERS: Final = 4096
 _MARKUP: Final = re.compile(
     r"<(script|style)\b.*?</\1\s*>|<!--.*?-->|<[^<>]*>", re.DOTALL | re.IGNORECASE
@@ -37,12 +37,12 @@ class SubmitAnswer(msgspec.Struct):
 
     @property
     def is_queued(self) -> bool:
-        """Whether the API took the window."""
+        """Whether the API accepted the window."""
         return self.result.upper() == "QUEUED"
 
     @property
     def is_refused(self) -> bool:
-        """Whether it did not, and made no task."""
+        """Whether the API refused the window and created no task."""
         return self.result.upper() == "ERROR" or (not self.is_queued and self.task_id is None)
 
 
@@ -55,7 +55,7 @@ class PollAnswer(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """The task goes on. `is_known`: its state is one that a task queue goes through."""
+    """The task is not finished. `is_known`: its state is one that task queues report."""
 
     state: str
     is_known: bool
@@ -63,24 +63,26 @@ class Unfinished:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Finished:
-    """The task is done; `url` is where its file lies, if the answer named one. A secret."""
+    """The task is finished; `url` is the URL of its file, if the answer has one. It is a secret."""
 
     url: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class FailedTask:
-    """The task failed; `reason` is what the API says of it, if anything."""
+    """The task failed; `reason` is what the API says about it, or empty."""
 
     state: str
     reason: str
 
 
 def parse_submit_answer(body: bytes) -> tuple[SubmitAnswer, str]:
-    """Give the answer to a submission, and what it says beside what is documented.
+    """Parse the answer to a submission; return it with the text of its undocumented fields.
+
+    The text is empty if the API accepted the window.
 
     Raises:
-        AnswerError: it is not as documented.
+        AnswerError: the answer is not as documented.
     """
     try:
         answer = msgspec.json.decode(body, type=SubmitAnswer)
@@ -91,10 +93,10 @@ def parse_submit_answer(body: bytes) -> tuple[SubmitAnswer, str]:
 
 
 def parse_poll_answer(body: bytes) -> Unfinished | Finished | FailedTask:
-    """Give the state of a task.
+    """Parse the answer to a poll.
 
     Raises:
-        AnswerError: it is not as documented.
+        AnswerError: the answer is not as documented.
     """
     try:
         answer = msgspec.json.decode(body, type=PollAnswer)
@@ -111,7 +113,7 @@ def parse_poll_answer(body: bytes) -> Unfinished | Finished | FailedTask:
 
 
 def reason_of(said: object) -> str:
-    """Give what an answer says of a failure in one text; task queues answer objects."""
+    """Return what an answer says about a failure as one text; task queues answer with objects."""
     if not said:
         return ""
     match said:
@@ -128,7 +130,7 @@ def reason_of(said: object) -> str:
 
 
 def words_of(text: str) -> str:
-    """Give what an answer says, without the JSON around one sentence or the markup of a page."""
+    """Return the text of an answer, without the JSON around one message or the markup of a page."""
     text = text.strip().removeprefix("\ufeff")
     if text.startswith("<"):
         return " ".join(_MARKUP.sub(" ", text[:_MARKUP_LETTERS]).split()) or text
@@ -145,7 +147,7 @@ def words_of(text: str) -> str:
 
 
 def retry_after(text: str, now: datetime) -> float | None:
-    """Give the seconds that a `Retry-After` asks for, as seconds or as a date; None if neither."""
+    """Return the seconds of a `Retry-After` (seconds or a date), or None if it is invalid."""
     text = text.strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])
@@ -159,6 +161,6 @@ def retry_after(text: str, now: datetime) -> float | None:
 
 
 def is_page(text: str) -> bool:
-    """Tell whether an answer is a page for people."""
+    """Return whether an answer is an HTML page."""
     start = text.lstrip("\ufeff \t\r\n")[:200].lower()
     return start.startswith(("<!doctype html", "<html", "<head", "<body"))

@@ -1,4 +1,4 @@
-"""Reads the bodies of answers: bounded in memory and time, and proven whole or cut."""
+"""Reads the bodies of answers with limits on memory and time, and detects truncated files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MAX_ANSWER_BYTES: Final = 1 << 20
 CHUNK_BYTES: Final = 1 << 16
-# A download that brings less than this in a whole request time-out is one that drips for ever.
+# A download that brings fewer bytes than this in one request time-out counts as stalled.
 MIN_PROGRESS_BYTES: Final = 1024
 
 _GZIP: Final = frozenset({"gzip", "x-gzip"})
@@ -31,7 +31,7 @@ _RANGE: Final = re.compile(r"bytes +([0-9]+)-[0-9]+/([0-9]{1,18})")
 
 @dataclass(frozen=True, slots=True)
 class Downloaded:
-    """A file in a spool. `is_end_proven`: its length or its last chunk says that it is whole."""
+    """A file in a spool. `is_end_proven`: its length or last chunk proves that it is complete."""
 
     byte_count: int
     is_end_proven: bool
@@ -39,7 +39,7 @@ class Downloaded:
 
 @dataclass(frozen=True, slots=True)
 class BodyReader:
-    """Reads bodies. `timeout_seconds` bounds an answer, and each stretch of a file."""
+    """Reads bodies. `timeout_seconds` limits an answer, or each `MIN_PROGRESS_BYTES` of a file."""
 
     clock: Clock
     timeout_seconds: float
@@ -48,10 +48,10 @@ class BodyReader:
     def answer(
         self, what: str, response: requests.Response, max_bytes: int = MAX_ANSWER_BYTES
     ) -> Iterator[bytes]:
-        """An answer of the API, at most one chunk over the limit and one time-out long.
+        """Yield the chunks of an API answer; stop after the one that exceeds `max_bytes`.
 
         Raises:
-            RequestError: it is cut, damaged, or comes too slowly.
+            RequestError: the answer is truncated, damaged, or takes longer than the time-out.
         """
         deadline = self.clock.monotonic() + self.timeout_seconds
         byte_count = 0
@@ -73,11 +73,11 @@ class BodyReader:
         spool: BinaryIO,
         is_cancelled: Callable[[], bool],
     ) -> Downloaded:
-        """A file, byte for byte, into a spool.
+        """Write a file to a spool, byte for byte.
 
         Raises:
-            CutFileError: it ended before its end.
-            FileError: it is coded in a way that was not asked for.
+            CutFileError: the file is truncated, stalled, or cancelled.
+            FileError: the file has an encoding that was not asked for.
         """
         coding = _coding(response)
         if coding not in {"", "identity", *_GZIP}:
@@ -124,7 +124,7 @@ class BodyReader:
         response: requests.Response,
         error_type: type[RequestError | CutFileError],
     ) -> Iterator[bytes]:
-        """The body as it comes over the wire: each piece at once, still compressed if it is."""
+        """Yield the body as it arrives, without waiting for more and without decompressing it."""
         try:
             while chunk := response.raw.read1(CHUNK_BYTES, decode_content=False):
                 yield chunk
@@ -135,7 +135,7 @@ class BodyReader:
         raise error
 
     def _unpacking(self, what: str, response: requests.Response) -> Callable[[bytes], bytes]:
-        """What unpacks an answer that came packed although that was not asked for."""
+        """Return a function that decompresses chunks, as an answer may be compressed unasked."""
         coding = _coding(response)
         if coding in {"", "identity"}:
             return lambda wire: wire
@@ -161,7 +161,7 @@ def _coding(response: requests.Response) -> str:
 
 
 def _refuse_part(what: str, response: requests.Response, byte_count: int) -> None:
-    """A whole file has no range, or one of all its bytes."""
+    """Raise CutFileError if the answer has a range that is not the whole file."""
     match = _RANGE.match(response.headers.get("Content-Range", ""))
     if match and (match[1].lstrip("0") or int(match[2]) != byte_count):
         raise CutFileError(f"{what}: it is a part of a file of {match[2]} bytes")

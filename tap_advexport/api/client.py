@@ -1,8 +1,8 @@
-"""Submit, poll, download: the three calls of the API.
+"""The three calls of the API: submit, poll and download.
 
-Every call is one request, never repeated here: when to send it again is for exports to decide.
-Every error leaves as one of ours, without the token, without a download URL's query, and without
-the HTTP library's own exception behind it (which carries the URL).
+No call is retried here: `exports` decides when to send a request again. Every error leaves as one
+of ours, without the token, without the query of a download URL, and without the HTTP library's
+exception as its context (it holds the URL).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from tap_advexport.reports import Interval
     from tap_advexport.windows import DateWindow
 
-# Tokens are longer than this; a shorter one is a test's.
+# Real tokens are longer than this; only tests use shorter ones.
 MIN_TOKEN_LENGTH: Final = 16
 MAX_ERROR_BYTES: Final = 4096
 
@@ -63,13 +63,13 @@ _TRANSIENT = frozenset(
 )
 _NO_SUCH_PLACE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.GONE})
 _REFUSES_TOKEN = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
-# What the API, and a host of files, answer where nothing is: not yet, or not any more.
+# Answers of the API and of file hosts for something that does not exist yet, or no longer.
 _NO_SUCH_TASK = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN})
 _NO_SUCH_FILE = _REFUSES_TOKEN | {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
 
 
 class ApiClient:
-    """Speaks to the API in one account's name. Safe to use from several threads."""
+    """A client of the API for one account. Safe to use from several threads."""
 
     def __init__(  # noqa: PLR0913 - what it needs to know of one account
         self,
@@ -96,7 +96,7 @@ class ApiClient:
             adapter=adapter,
         )
         self._bodies = BodyReader(clock, timeout_seconds, self.redactor)
-        # Advice blames no token that has worked in this run.
+        # A 403 is not blamed on a token that has worked in this run.
         self._is_token_accepted = False
 
     def __repr__(self) -> str:
@@ -106,9 +106,9 @@ class ApiClient:
         """Submit an export and return its task id (API, "Demand an export").
 
         Raises:
-            AuthorizationError, ConfigError: nothing will work.
-            RejectedError: the API refuses it, for now or for good.
-            RequestError: no usable answer; a task may exist all the same.
+            AuthorizationError, ConfigError: no request will work.
+            RejectedError: the API refuses the window, for now or for good.
+            RequestError: there is no usable answer; a task may exist anyway.
         """
         what = f"submitting {interval} {window}"
         body = {
@@ -130,7 +130,7 @@ class ApiClient:
                 raise
 
     def _task_id(self, what: str, response: requests.Response) -> str:
-        """The task that a submission has made."""
+        """Return the id of the task that a submission created."""
         content = self._content(what, response)
         try:
             answer, reason = parse_submit_answer(content)
@@ -143,8 +143,8 @@ class ApiClient:
             msg = f"{what}: the API answers {said}"
             raise RejectedError(msg, refusal="ERROR", said=said)
         task_id = "" if answer.task_id is None else str(answer.task_id)
-        # A dot segment would be resolved away and another resource asked for.
-        # An id goes into state and logs; a token that is short may stand in one by chance.
+        # A dot segment in the URL would be resolved, and another resource requested.
+        # Ids go into state and logs, so none may hold the token; a short token can match by chance.
         holds_token = len(self._token) >= MIN_TOKEN_LENGTH and self._token in task_id
         if not answer.is_queued or task_id in {"", ".", ".."} or holds_token:
             raise self._undocumented(what, response, content)
@@ -152,12 +152,12 @@ class ApiClient:
         return task_id
 
     def poll(self, task_id: str) -> Unfinished | Finished:
-        """Ask for a task's state (API, "Ask for its state").
+        """Poll a task (API, "Ask for its state").
 
         Raises:
-            AuthorizationError, ConfigError: nothing will work.
-            RequestError: no usable answer.
-            TaskNotFoundError: the task is not known.
+            AuthorizationError, ConfigError: no request will work.
+            RequestError: there is no usable answer.
+            TaskNotFoundError: the API does not know the task.
             TaskError: the task failed.
         """
         what = f"polling task {self.redactor.excerpt(task_id)}"
@@ -186,14 +186,14 @@ class ApiClient:
     def download(
         self, url: str, spool: BinaryIO, *, is_cancelled: Callable[[], bool] = lambda: False
     ) -> Downloaded:
-        """Bring a finished task's file into a spool, byte for byte (API, "Fetch the file").
+        """Download the file of a finished task to a spool, byte for byte (API, "Fetch the file").
 
         Raises:
-            FileNotFoundYetError: nothing lies there yet, or any more.
-            FileError: the URL is one that is not to be followed, or brings no file.
-            CutFileError: the file ended before its end.
-            RequestError: no usable answer.
-            OSError: the spool cannot be written.
+            FileNotFoundYetError: there is no file at the URL yet, or no longer.
+            FileError: the URL must not be followed, or returns no file.
+            CutFileError: the file is truncated.
+            RequestError: there is no usable answer.
+            OSError: the spool cannot be written to.
         """
         what = f"download from {self.redactor.place_of(url)}"
         try:
@@ -209,11 +209,11 @@ class ApiClient:
             return self._bodies.spool(what, response, spool, is_cancelled)
 
     def shown(self, text: str) -> str:
-        """A text of the API as a message may show it."""
+        """Return a text of the API as messages may show it."""
         return self.redactor.excerpt(text)
 
     def cleared(self, error: ExportError) -> ExportError:
-        """An error about what a file holds, without the token."""
+        """Remove the token from an error about the content of a file."""
         text = str(error)
         clear = self.redactor.without_token(text)
         return error if clear == text else type(error)(clear, advice=error.advice)
@@ -223,7 +223,7 @@ class ApiClient:
         self._session.close()
 
     def _post(self, what: str, body: bytes) -> requests.Response:
-        """Send a submission; to `api_url` with a slash where there is nothing without one."""
+        """Send a submission; if `api_url` needs a slash at its end, send it there."""
         url = self._api_url
         response = self._session.send(what, "POST", url, body=body)
         is_proven = self._session.has_answered and url == self._api_url
@@ -259,7 +259,7 @@ class ApiClient:
         not_found: type[ExportError] | None = None,
         not_found_statuses: frozenset[int] = frozenset(),
     ) -> None:
-        """Raise what an answer's status means; `refused` for a 4xx that is nothing else."""
+        """Raise the error that an answer's status means; for any other 4xx, raise `refused`."""
         status = response.status_code
         if status < HTTPStatus.BAD_REQUEST:
             return
@@ -299,7 +299,7 @@ class ApiClient:
         raise refused(words, advice=advice, refusal=refusal, said=said)
 
     def _error_text(self, what: str, response: requests.Response) -> str:
-        """The beginning of what an error answer says."""
+        """Return the beginning of the body of an error answer; empty if it cannot be read."""
         found = bytearray()
         try:
             for chunk in self._bodies.answer(what, response, MAX_ERROR_BYTES):

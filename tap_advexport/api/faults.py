@@ -1,4 +1,4 @@
-"""What went wrong below HTTP, in a few words that never hold a URL, and what mends it."""
+"""Describes network faults in a few words, which never hold a URL, and how to fix them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _WANTS_PASSWORD: Final = "the proxy wants a user name and a password (HTTP 407)"
 _NO_SOCKS: Final = "a SOCKS proxy needs the package PySocks"
 _PROXY: Final = "the proxy does not connect"
 
-# In the order in which they are looked for: the first that is found anywhere in the chain.
+# In order of priority: the first type that is found anywhere in the exception chain counts.
 _WORDS: Final = (
     (urllib3.exceptions.ProxyError, _PROXY),
     (urllib3.exceptions.NameResolutionError, "the host's name cannot be resolved"),
@@ -45,7 +45,7 @@ _WORDS: Final = (
     (requests.exceptions.InvalidSchema, "the URL's scheme is not one to follow"),
     (UnicodeError, "the URL is malformed"),
 )
-# The request has not left the machine, or not got beyond a proxy.
+# After these, the request has not left the machine, or has not passed a proxy.
 _NOT_ARRIVED: Final = (
     urllib3.exceptions.ProxyError,
     urllib3.exceptions.NameResolutionError,
@@ -58,7 +58,7 @@ _NOT_ARRIVED: Final = (
 
 
 def fault_of(fault: BaseException) -> str:
-    """Say in a few words what a library's exception means, without what it carries."""
+    """Describe a library's exception in a few words, without the data that it holds."""
     if is_without_bundle(fault):
         return NO_BUNDLE
     if _says(fault, "SOCKS support"):
@@ -76,7 +76,7 @@ def fault_of(fault: BaseException) -> str:
 
 
 def setup_advice(fault: BaseException, scheme: str, environment: Mapping[str, str]) -> str:
-    """Say which variable or store mends it, when that is where the fault lies."""
+    """Return how to fix the proxy or the trusted certificates; empty if they are not the cause."""
     words = fault_of(fault)
     variable = proxy_variable(scheme, environment)
     if words == _NO_SOCKS:
@@ -89,12 +89,12 @@ def setup_advice(fault: BaseException, scheme: str, environment: Mapping[str, st
 
 
 def password_advice(scheme: str, environment: Mapping[str, str]) -> str:
-    """Say where a proxy's password belongs."""
+    """Return advice on where to set the password of a proxy."""
     return f"set {proxy_variable(scheme, environment)} to http://USER:PASSWORD@HOST:PORT"
 
 
 def proxy_variable(scheme: str, environment: Mapping[str, str]) -> str:
-    """The name of the variable that sends requests of a scheme through a proxy."""
+    """Return the name of the variable that sets the proxy for a URL scheme."""
     for name in (f"{scheme}_proxy", f"{scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY"):
         if environment.get(name):
             return name
@@ -102,18 +102,18 @@ def proxy_variable(scheme: str, environment: Mapping[str, str]) -> str:
 
 
 def is_lasting(fault: BaseException) -> bool:
-    """Whether trying again cannot help before a person has mended something."""
+    """Return whether retrying cannot help until someone has fixed the setup."""
     lasting = {NO_BUNDLE, _NO_SOCKS, _WANTS_PASSWORD, "the proxy's URL is malformed"}
     return fault_of(fault) in lasting
 
 
 def has_arrived(fault: BaseException) -> bool:
-    """Whether the request may have reached the API all the same."""
+    """Return whether the request may have reached the API anyway."""
     return not any(isinstance(link, _NOT_ARRIVED) for link in _chain(fault))
 
 
 def is_without_bundle(fault: BaseException) -> bool:
-    """Whether the file of trusted certificates is missing, so that no request can work."""
+    """Return whether the file of trusted certificates is missing, so that no request can work."""
     return type(fault) is OSError and "CA certificate bundle" in str(fault)
 
 
@@ -122,7 +122,7 @@ def _says(fault: BaseException, words: str) -> bool:
 
 
 def _is(link: BaseException, kind: type[BaseException]) -> bool:
-    # A refused connection is no time-out, though urllib3 derives the one from the other.
+    # A refused connection is not a time-out, although urllib3 derives its class from one.
     is_refused = isinstance(link, urllib3.exceptions.NewConnectionError)
     is_time_out = kind is urllib3.exceptions.ConnectTimeoutError
     return isinstance(link, kind) and not (is_refused and is_time_out)
@@ -133,7 +133,7 @@ def _is_library(link: BaseException) -> bool:
 
 
 def _chain(fault: BaseException) -> Iterator[BaseException]:
-    """The exception and all that it wraps: its causes, contexts, reasons and arguments."""
+    """Yield the exception and all that it wraps: its causes, contexts, reasons and arguments."""
     waiting, seen = [fault], set[int]()
     while waiting:
         link = waiting.pop(0)

@@ -1,11 +1,11 @@
-"""HTTP taken literally where the HTTP library is lenient, so that no cut file looks whole.
+"""Strict HTTP where the HTTP library is lenient, so that no truncated file looks complete.
 
-A request goes to its URL byte for byte as that was given: signatures are over the text.
+A request goes to its URL byte for byte as given, because signatures cover the text of the URL.
 
-The library stops reading headers at a line that is none, and a length that stands behind it is
-lost; it takes a chunk size that was cut (`0` of `0000f3a2`) for the end of the file; and it takes
-early hints (103) for the answer. Here a line that is no header is passed over, a chunk is what
-RFC 9112 says, and the answer is the final one.
+The library stops reading headers at a line that is not a header, and loses a length that follows.
+It takes a truncated chunk size (`0` of `0000f3a2`) for the end of the file. It takes early hints
+(103) for the answer. Here a line that is not a header is skipped, chunks follow RFC 9112, and the
+answer is the final one.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _MAX_LINE_BYTES: Final = 1 << 16
 _MAX_LINES: Final = 400
 _MAX_HEADS: Final = 20
-# 100 is passed over by the library; behind 101 there is no HTTP any more (RFC 9110, 15.2).
+# The library skips 100; after 101 the connection is no longer HTTP (RFC 9110, 15.2).
 _EARLY: Final = frozenset(range(102, 200))
 _BLANK: Final = frozenset({b"\r\n", b"\n", b""})
 _NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -41,7 +41,7 @@ _CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n"
 
 
 class FramedResponse(http.client.HTTPResponse):
-    """An answer whose headers and chunks are read as they are written."""
+    """An answer whose headers and chunks are read strictly as written."""
 
     _chunk_left = 0
 
@@ -50,7 +50,7 @@ class FramedResponse(http.client.HTTPResponse):
         """Read the head of the final answer.
 
         Raises:
-            http.client.HTTPException: it is no HTTP, or has no end.
+            http.client.HTTPException: the answer is not HTTP, or its head does not end.
         """
         for _ in range(_MAX_HEADS):
             wire = self.fp
@@ -67,10 +67,10 @@ class FramedResponse(http.client.HTTPResponse):
 
     @override
     def read1(self, n: int = -1) -> bytes:
-        """At most `n` bytes of the body as soon as there are some, none at its end.
+        """Return at most `n` bytes of the body as soon as there are some; empty at its end.
 
         Raises:
-            http.client.IncompleteRead: a chunk is cut or is none.
+            http.client.IncompleteRead: a chunk is truncated or malformed.
         """
         if not self.chunked:
             return super().read1(n)
@@ -85,14 +85,14 @@ class FramedResponse(http.client.HTTPResponse):
         return found
 
     def _begin_chunk(self) -> bool:
-        """Read a chunk's size; at the last chunk, the end of the body."""
+        """Read the size of a chunk; after the last chunk, end the body and return False."""
         match = _CHUNK_SIZE.fullmatch(self.fp.readline(_MAX_LINE_BYTES))
         if match is None:
             raise http.client.IncompleteRead(b"")
         self._chunk_left = int(match[1], 16)
         if self._chunk_left:
             return True
-        # Trailers, which nothing here needs; all of the body is there, whatever they end with.
+        # Trailers, which nothing here needs. The body is complete, however they end.
         while self.fp.readline(_MAX_LINE_BYTES) not in _BLANK:
             pass
         self.close()
@@ -100,10 +100,10 @@ class FramedResponse(http.client.HTTPResponse):
 
 
 class FramedAdapter(HTTPAdapter):
-    """Carries requests to their URLs as these are written, and answers with FramedResponse.
+    """Sends requests to their URLs exactly as written, and reads answers as FramedResponse.
 
-    The trusted certificates are those of the system (or SSL_CERT_FILE, SSL_CERT_DIR) and those
-    that come with the HTTP library; a bundle that REQUESTS_CA_BUNDLE names is trusted alone.
+    It trusts the certificates of the system (or of SSL_CERT_FILE, SSL_CERT_DIR) and those that
+    come with the HTTP library. If REQUESTS_CA_BUNDLE names a bundle, it trusts only that.
     """
 
     _context: ssl.SSLContext | None = None
@@ -119,7 +119,7 @@ class FramedAdapter(HTTPAdapter):
         proxies: Mapping[str, str] | None = None,
     ) -> Response:
         url = request.url or ""
-        # Whether a proxy is to get the whole URL is for the library to say.
+        # The library decides whether a proxy gets the whole URL.
         is_whole = not self.request_url(request, dict(proxies or {})).startswith("/")
         _sending.target = url.partition("#")[0] if is_whole else request_target(url)
         return super().send(request, stream, timeout, verify, cert, proxies)
@@ -132,7 +132,7 @@ class FramedAdapter(HTTPAdapter):
         proxies: Mapping[str, str] | None = None,
         cert: Any = None,
     ) -> urllib3.HTTPConnectionPool:
-        """A pool of connections to where the request goes."""
+        """Return a pool of connections for the request that read answers as FramedResponse."""
         proxies = dict(proxies) if proxies else None
         found = super().get_connection_with_tls_context(request, verify, proxies, cert)
         pool = cast("urllib3.HTTPConnectionPool", found)
@@ -152,13 +152,13 @@ class FramedAdapter(HTTPAdapter):
 
     @override
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        # Else the library's own certificates would be read again for each connection.
+        # Otherwise the library's own certificates would be read again for each connection.
         if verify is not True:
             super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
 
 
 def trusting_context() -> ssl.SSLContext:
-    """A context that trusts the system's certificates and those of the HTTP library."""
+    """Return a context that trusts the certificates of the system and of the HTTP library."""
     context = create_urllib3_context()
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_default_certs()
@@ -167,7 +167,7 @@ def trusting_context() -> ssl.SSLContext:
 
 
 class _Sending(threading.local):
-    """What the thread is about to ask for: the library would write it in its own way."""
+    """The target of the request that the thread sends next; the library would rewrite it."""
 
     target = "/"
 
@@ -176,7 +176,7 @@ _sending = _Sending()
 
 
 class _HeadLines:
-    """Gives the lines of an answer's head, without those that are no headers."""
+    """Reads the lines of an answer's head, and skips those that are not headers."""
 
     def __init__(self, wire: BinaryIO) -> None:
         self._wire = wire
@@ -185,7 +185,7 @@ class _HeadLines:
         self._is_header = False
 
     def readline(self, limit: int) -> bytes:
-        """The line with the status, the next header, or the line that ends them."""
+        """Return the status line, the next header, or the blank line after the headers."""
         while self._line_count < _MAX_LINES:
             self._line_count += 1
             line = self._wire.readline(limit)
@@ -195,17 +195,17 @@ class _HeadLines:
             if line[:1] not in {b" ", b"\t"}:
                 line, self._is_header = _header(line)
             if self._is_header:
-                # A lone CR would end the line for whoever parses it.
+                # The header parser would take a lone CR for the end of the line.
                 return line.rstrip(b"\r\n").replace(b"\r", b" ") + b"\r\n"
         raise http.client.HTTPException("headers without an end")
 
     def close(self) -> None:
-        """Close what is read."""
+        """Close the file that the lines are read from."""
         self._wire.close()
 
 
 def _header(line: bytes) -> tuple[bytes, bool]:
-    """A header without blanks before its colon, and whether it is one."""
+    """Return a line without blanks before its colon, and whether it is a header."""
     name, colon, value = line.partition(b":")
     name = name.rstrip(b" \t")
     return name + colon + value, bool(colon and _NAME.fullmatch(name))
@@ -213,7 +213,7 @@ def _header(line: bytes) -> tuple[bytes, bool]:
 
 @functools.cache
 def _framed(kind: Any) -> Any:  # noqa: ANN401 - one of the HTTP library's connection classes
-    # The same pool comes with each request, and a class that is derived stays for ever.
+    # Pools are reused with their derived class: deriving again would add a class per request.
     if issubclass(kind.response_class, FramedResponse):
         return kind
 

@@ -1,4 +1,4 @@
-"""The logs of the libraries beneath, without what a download URL's query would give away."""
+"""Keeps the queries of download URLs out of the logs of the HTTP libraries."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _QUERY = re.compile(r"\?\S*")
 
 
 class _QueryFilter(logging.Filter):
-    """Takes queries out of what the HTTP library logs: a download URL's query is its signature."""
+    """Removes queries from the HTTP library's logs: a download URL's query is its signature."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Redact the record; never drop it. A traceback of theirs can hold a URL too."""
+        """Remove queries and the traceback, which can hold a URL too; never drop the record."""
         record.msg = _QUERY.sub("?***", record.getMessage())
         record.args = ()
         record.exc_info = record.exc_text = None
@@ -20,7 +20,7 @@ class _QueryFilter(logging.Filter):
 
 
 def guard_logs() -> None:
-    """Keep signed URLs out of the logs of the libraries beneath, at every level."""
+    """Keep signed URLs out of the logs of the HTTP libraries, at every level."""
     for name in ("urllib3.connectionpool", "urllib3.util.retry", "urllib3.connection", "requests"):
         logger = logging.getLogger(name)
         if not any(isinstance(found, _QueryFilter) for found in logger.filters):

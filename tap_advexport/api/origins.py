@@ -1,4 +1,4 @@
-"""Which URLs the tap may follow, which of them are the API's own, and how they are written."""
+"""URLs: which ones the tap may follow, which belong to the API, and how requests write them."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Final
 from urllib.parse import quote, urljoin, urlsplit
 
 _PORTS: Final = {"http": 80, "https": 443}
-# All that is ASCII and printable stays as the API wrote it: signatures are over the text.
+# Printable ASCII stays as the API wrote it, because signatures cover the text.
 _AS_WRITTEN: Final = "".join(map(chr, range(0x21, 0x7F)))
 _HEAD: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 
 
 class UrlRefused(Exception):  # noqa: N818 - a verdict; the client turns it into an error
-    """A URL that is not to be followed; the text says why, without the URL."""
+    """A URL must not be followed; the text says why, without the URL."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Scheme, host and port: what may see the token."""
+    """Scheme, host and port. Only the origin of the API may see the token."""
 
     scheme: str
     host: str
@@ -28,7 +28,7 @@ class Origin:
 
     @property
     def is_plain(self) -> bool:
-        """Nothing is encrypted on the way there."""
+        """Whether requests to it are not encrypted."""
         return self.scheme == "http"
 
     def __str__(self) -> str:
@@ -37,16 +37,16 @@ class Origin:
 
 
 def literal_url(url: str, base: str) -> str:
-    """A URL as a request can hold it, byte for byte as an answer gave it.
+    """Return a URL for a request, byte for byte as an answer gave it.
 
-    Only what no request can hold is percent-encoded: blanks and what is not ASCII.
+    Only blanks and non-ASCII characters, which no request can hold, are percent-encoded.
 
     Args:
-        url: what the answer holds; a path is one on the origin of `base`.
-        base: the URL that was asked for.
+        url: the URL in the answer; a path is on the origin of `base`.
+        base: the URL that was requested.
 
     Raises:
-        UrlRefused: it holds control characters.
+        UrlRefused: the URL holds control characters.
     """
     if any(ord(letter) < 0x20 or ord(letter) == 0x7F for letter in url):  # noqa: PLR2004 - ASCII
         msg = "the URL holds blanks or control characters"
@@ -58,10 +58,10 @@ def literal_url(url: str, base: str) -> str:
 
 
 def redirected_url(url: str, location: str) -> str:
-    """Where a redirect leads, as it is written there.
+    """Return the URL that a redirect leads to, as the answer wrote it.
 
     Raises:
-        UrlRefused: it holds control characters.
+        UrlRefused: the URL holds control characters.
     """
     with suppress(UnicodeError):
         location = location.encode("latin-1").decode()
@@ -72,20 +72,21 @@ def redirected_url(url: str, location: str) -> str:
 
 
 def request_target(url: str) -> str:
-    """The path and query of a URL, as they are written."""
+    """Return the path and query of a URL exactly as written."""
     target = url[len(_head(url)) :].partition("#")[0]
     return target if target.startswith("/") else f"/{target}"
 
 
 def checked_origin(url: str, *, is_http_allowed: bool) -> Origin:
-    """The origin of a URL that may be followed.
+    """Return the origin of a URL that may be followed.
 
     Args:
-        url: as the API or a redirect gave it.
-        is_http_allowed: the API itself is spoken to without encryption.
+        url: the URL, as the API or a redirect gave it.
+        is_http_allowed: whether the URL may be http, as it may if the API's own URL is.
 
     Raises:
-        UrlRefused: another scheme, http where https is due, user names, blanks, or malformed.
+        UrlRefused: the scheme is not allowed, or the URL has a user name, a password, blanks or
+            control characters, or is malformed.
     """
     if " " in url or not url.isprintable():
         msg = "the URL holds blanks or control characters"
@@ -113,6 +114,6 @@ def checked_origin(url: str, *, is_http_allowed: bool) -> Origin:
 
 
 def _head(url: str) -> str:
-    """Scheme and host of a URL, if it has them."""
+    """Return the scheme and host of a URL, or an empty text if it has none."""
     match = _HEAD.match(url)
     return match[0] if match else ""

@@ -1,4 +1,4 @@
-"""One HTTP request at a time: who sees the token, what is followed, and which errors come of it."""
+"""Sends single HTTP requests: where the token goes, which URLs to follow, which errors to raise."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 
 class Session:
-    """Sends requests in one account's name. Safe to use from several threads.
+    """Sends requests for one account. Safe to use from several threads.
 
     Attributes:
-        has_answered: the API has answered as it should, in this run.
+        has_answered: whether the API has given a valid answer in this run.
     """
 
     def __init__(  # noqa: PLR0913 - what it needs to know of one account
@@ -74,9 +74,9 @@ class Session:
         """Send one request.
 
         Raises:
-            ConfigError: no request can work before a setting or a variable is mended.
-            FileError: the URL is one that is not to be followed.
-            RequestError: no answer.
+            ConfigError: no request can work until a setting or a variable is fixed.
+            FileError: the URL must not be followed.
+            RequestError: there is no answer.
         """
         is_ours = False
         proxies: dict[str, str] = {}
@@ -97,17 +97,18 @@ class Session:
             OSError,
         ) as fault:
             error = self._error_of(what, fault, url, is_ours=is_ours)
-        # Raised here, so that nothing of the library's exception, which carries the URL, is left.
+        # Raise it here, so that the library's exception, which holds the URL, is not its context.
         raise error
 
     def follow(self, what: str, url: str, *, is_api: bool) -> requests.Response:
-        """GET, following redirects by hand: the token goes to the API's origin and nowhere else.
+        """Send a GET and follow redirects by hand, so that only the API's origin gets the token.
 
         Raises:
-            ConfigError, FileError, RequestError: as `send`, or redirected elsewhere or for ever.
+            ConfigError, FileError, RequestError: as in `send`; also if a redirect leads away
+                from the API, or after too many redirects.
         """
         for _ in range(MAX_REDIRECTS + 1):
-            # Packed, a file comes sooner; it is spooled as it comes, and unpacked when it is read.
+            # A compressed file arrives sooner; it is spooled as it is, and decompressed when read.
             encoding = "identity" if is_api else "gzip"
             response = self.send(what, "GET", url, encoding=encoding)
             if response.status_code not in REDIRECTS:
@@ -123,10 +124,10 @@ class Session:
         raise RequestError(msg) if is_api else FileError(msg)
 
     def redirected(self, what: str, url: str, response: requests.Response, *, is_api: bool) -> str:
-        """Where a redirect leads.
+        """Return the URL that a redirect leads to.
 
         Raises:
-            RequestError, FileError: nowhere.
+            RequestError, FileError: the redirect has no valid URL.
         """
         location = response.headers.get("Location", "")
         try:
@@ -147,7 +148,7 @@ class Session:
     def _request(
         self, method: str, url: str, body: bytes | None, encoding: str, *, is_ours: bool
     ) -> requests.PreparedRequest:
-        """A request as it is to be sent: prepared by hand, the library would rewrite its URL."""
+        """Return the request to send. It is built by hand: the library would rewrite its URL."""
         headers = {
             "User-Agent": self._user_agent,
             "Accept": "*/*",
@@ -163,7 +164,7 @@ class Session:
         return request
 
     def _route(self, origin: Origin, url: str) -> tuple[dict[str, str], bool | str]:
-        """The proxies of the environment for a host, and the certificates to trust."""
+        """Return the environment's proxies for a host, and the certificates to trust."""
         if origin not in self._routes:
             proxies = requests.utils.get_environ_proxies(url)
             bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
