@@ -1,1 +1,1 @@
-"""The small commands beside the tap: audit, coverage, merge-states."""
+"""The small commands that come with the tap: audit, coverage and merge-states."""

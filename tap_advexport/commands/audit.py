@@ -1,7 +1,7 @@
-"""The command `tap-advexport-audit`: does a warehouse hold what the API said, period by period?
+"""The command `tap-advexport-audit`: compares a warehouse with the API, period by period.
 
-It runs `audit.sql`, which the dbt package runs too, and needs the warehouse's driver alone: the
-extras `audit-duckdb` and `audit-postgres` bring it.
+It runs `audit.sql`, which the dbt package runs too. It needs only the driver of the warehouse,
+which the extras `audit-duckdb` and `audit-postgres` install.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _STREAMS: Final = (PERIODS_STREAM, *(report.stream for report in REPORTS))
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Compare, print what differs, and return the exit code."""
+    """Compare, print the differences, and return the exit code."""
     return run_cli(audit_command, args, failed=_EXIT_NOT_COMPARED)
 
 
@@ -53,7 +53,7 @@ def _table(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> di
 
 
 @click.command(name="tap-advexport-audit")
-# As many as are given: what click says of one too many could be the rest of a password.
+# Accept any number: click's error about an extra one could show a part of a password.
 @click.argument("warehouse", nargs=-1)
 @click.option("--schema", default="tap_advexport", show_default=True, metavar="NAME",
               help="Schema of the tables; with dlt, the name of the dataset.")  # fmt: skip

@@ -1,4 +1,4 @@
-"""Compare a warehouse's tables with `report_periods`, period by period, by `audit.sql`."""
+"""Compares a warehouse's tables with `report_periods`, period by period, using `audit.sql`."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
     from tap_advexport.commands.audit_connection import Connection
 
-# A sum of binary floating-point numbers depends on the order of adding; see `audit.sql`.
+# A sum of binary floating-point numbers depends on the order of addition; see `audit.sql`.
 FLOAT_TOLERANCE: Final = "1e-9"
 _FLOAT_TYPES: Final = frozenset({"double", "double precision", "float", "real"})
 _VERSION: Final = "period_version"
 
-# Tables to their columns' types.
+# Names of tables to names of columns to types.
 _Types = dict[str, dict[str, str]]
 
 
@@ -47,16 +47,16 @@ class ComparedPeriod:
 
     @property
     def first(self) -> date:
-        """The period itself."""
+        """The first day of the period, as in `Gap`."""
         return self.period
 
     @property
     def last(self) -> date:
-        """The period itself."""
+        """The same day: this is a single period."""
         return self.period
 
     def __str__(self) -> str:
-        """Say what differs, with both totals of each figure."""
+        """Describe what differs, with both totals of each figure."""
         pairs = (
             ("rows", self.api_row_count, self.warehouse_row_count),
             ("clicks", self.api_clicks_aggr, self.warehouse_clicks_aggr),
@@ -70,7 +70,7 @@ class ComparedPeriod:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Periods of which the warehouse holds nothing at all, both ends included."""
+    """Periods of which the warehouse holds nothing at all; both ends are included."""
 
     report: Report
     account: str
@@ -83,43 +83,46 @@ class Gap:
         return f"{_heading(self)} {span} (missing): neither rows nor a period row"
 
 
-# Periods that are not as the API said, by the first days of the first and the last.
+# Periods that differ from the API; `first` and `last` are the first days of periods.
 Finding: TypeAlias = ComparedPeriod | Gap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Warehouse:
-    """An open warehouse and where the tables lie in it."""
+    """An open warehouse and the place of the tables in it."""
 
     connection: Connection
     database: str
     schema: str
-    # Stream to table, where the names differ.
+    # Names of streams to names of tables, where they differ.
     tables: Mapping[str, str]
-    # None: by the type of the column.
+    # None: depends on the type of the column.
     cost_tolerance: str | None = None
 
     def query(self, sql: str) -> Sequence[Sequence[Any]]:
-        """Give all rows of a query."""
+        """Run a query and return all its rows."""
         cursor = self.connection.cursor()
         cursor.execute(sql)
         return cursor.fetchall()
 
     def table(self, stream: str) -> str:
-        """Give the name of a stream's table."""
+        """Return the name of a stream's table."""
         return self.tables.get(stream, stream)
 
     def name(self, stream: str) -> str:
-        """Name a stream's table for a person."""
+        """Return the name of a stream's table with its schema, for messages."""
         return f"{self.schema}.{self.table(stream)}"
 
     def relation(self, stream: str) -> str:
-        """Give the quoted name of a stream's table; DuckDB may call database and schema alike."""
+        """Return the full, quoted name of a stream's table.
+
+        It includes the database, because in DuckDB a schema may have the same name.
+        """
         return ".".join(map(_quoted, (self.database, self.schema, self.table(stream))))
 
 
 def warehouse_of(connection: Connection, **places: Any) -> Warehouse:  # noqa: ANN401  # of Warehouse
-    """Give the warehouse behind a connection, with its `schema`, `tables` and `cost_tolerance`."""
+    """Return the warehouse of a connection, with its `schema`, `tables` and `cost_tolerance`."""
     cursor = connection.cursor()
     cursor.execute("select current_database()")
     [[database]] = cursor.fetchall()
@@ -127,12 +130,12 @@ def warehouse_of(connection: Connection, **places: Any) -> Warehouse:  # noqa: A
 
 
 def compare(warehouse: Warehouse, reports: Sequence[Report]) -> Iterator[ComparedPeriod]:
-    """Compare all periods of the reports, by account and in order.
+    """Compare all periods of the reports, each report in the order of accounts and periods.
 
-    A report that was never loaded has none.
+    A report that was never loaded has no periods.
 
     Raises:
-        AuditError: a table or a column is missing, so that nothing can be compared.
+        AuditError: a table or a column is missing, so nothing can be compared.
     """
     types = _column_types(warehouse)
     _check(warehouse, PERIODS_STREAM, types)
@@ -152,12 +155,12 @@ def compare(warehouse: Warehouse, reports: Sequence[Report]) -> Iterator[Compare
 def find_gaps(
     periods: Sequence[ComparedPeriod], *, start: date | None, end: date | None
 ) -> Iterator[Gap]:
-    """Find what is missing between the periods of one report and account, and at their ends.
+    """Find the missing periods of one report and account, between its periods and at both ends.
 
     Args:
         periods: at least one, in order.
-        start: the day from which on all are wanted; none: from the first that is there.
-        end: the day up to which; none: to the last that is there.
+        start: the first wanted day; None: the first that is there.
+        end: the last wanted day; None: the last that is there.
     """
     report, account = periods[0].report, periods[0].account
     wanted = period_of(start or periods[0].period, interval=report.interval).first
@@ -170,12 +173,12 @@ def find_gaps(
 
 
 def next_period(report: Report, period: date) -> date:
-    """Give the first day of the period after `period`."""
+    """Return the first day of the period after `period`."""
     return period_of(period, interval=report.interval).last + DAY
 
 
 def audit_sql(**names: str) -> str:
-    """Give the query with its names filled in."""
+    """Return the query with its names filled in."""
     sql = files("tap_advexport.commands").joinpath("audit.sql").read_text(encoding="utf-8")
     for name, value in names.items():
         sql = sql.replace("{{ " + name + " }}", value)
@@ -198,7 +201,7 @@ def _rows(warehouse: Warehouse, report: Report, types: _Types) -> Sequence[Seque
 
 
 def _account(columns: Mapping[str, str]) -> str:
-    """Give what tells accounts apart: rows from before the setting have none."""
+    """Return the SQL for the account; it is empty for rows from before the `account` setting."""
     return "coalesce(account, '')" if "account" in columns else "''"
 
 
@@ -255,7 +258,7 @@ def _heading(finding: Finding) -> str:
 
 def _figure(value: object) -> str:
     if isinstance(value, Decimal):
-        # Not `normalize`, which rounds to 28 digits: both totals would look the same.
+        # Not `normalize`, which rounds to 28 digits: different totals could look the same.
         text = f"{value:f}"
         return text.rstrip("0").rstrip(".") if "." in text else text
     return "nothing" if value is None else str(value)

@@ -1,6 +1,6 @@
-"""Open the warehouse that the audit reads: a DuckDB file, or PostgreSQL by URL or keywords.
+"""Opens the warehouse that the audit reads: a DuckDB file, or PostgreSQL by URL or keywords.
 
-PostgreSQL's drivers repeat parts of a URL that they cannot parse, passwords included. So the URL is
+PostgreSQL's drivers show parts of a URL that they cannot parse, passwords included. So the URL is
 parsed here, and the driver gets its parts, each in quotes.
 """
 
@@ -43,28 +43,28 @@ class Cursor(Protocol):
         """Run a query."""
 
     def fetchall(self) -> Sequence[Sequence[Any]]:
-        """Give all of its rows."""
+        """Return all rows of the query."""
 
 
 class Connection(Protocol):
     """The part of a DB-API connection that the audit uses."""
 
     def cursor(self) -> Cursor:
-        """Give a cursor to run queries with."""
+        """Return a cursor to run queries with."""
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Close the connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a warehouse is.
+    """Where a warehouse is, and how to open it.
 
     Attributes:
         drivers: the modules that can open it, the preferred one first.
-        extra: of this package, which brings the driver.
-        target: what the driver's `connect` takes.
-        secrets: what no message may show.
+        extra: the extra of this package that installs the driver.
+        target: the argument of the driver's `connect`.
+        secrets: texts that no message may show.
     """
 
     drivers: tuple[str, ...]
@@ -79,7 +79,7 @@ def open_warehouse(text: str) -> Iterator[Connection]:
     """Open a warehouse for reading.
 
     Raises:
-        AuditError: it cannot be opened, or the driver refuses a query made inside.
+        AuditError: the warehouse cannot be opened, or the driver refuses a query.
     """
     address = parse_address(text)
     driver = _driver(address)
@@ -91,10 +91,10 @@ def open_warehouse(text: str) -> Iterator[Connection]:
 
 
 def parse_address(text: str) -> Address:
-    """Read a path of a DuckDB file, a URL, or PostgreSQL's `keyword=value` pairs.
+    """Parse the path of a DuckDB file, a URL, or PostgreSQL's `keyword=value` pairs.
 
     Raises:
-        AuditError: it is none of them; the text shows nothing of it but a scheme.
+        AuditError: `text` is none of them; the message shows only its scheme, if any.
     """
     if _is_file(text):
         return _duckdb(text)
@@ -123,12 +123,16 @@ def _postgres(parameters: dict[str, str]) -> Address:
 def _is_file(text: str) -> bool:
     try:
         return Path(text).exists()
-    except (OSError, ValueError):  # longer than any name, or with a NUL in it
+    except (OSError, ValueError):  # too long for a file name, or with a NUL in it
         return False
 
 
 def _duckdb(text: str) -> Address:
-    """`duckdb:///w.duckdb` is relative for some tools and absolute for others: the file decides."""
+    """Return the address of a DuckDB file or of a cloud database (`md:`).
+
+    `duckdb:///w.duckdb` is relative for some tools and absolute for others. It is taken as absolute
+    if there is such a file.
+    """
     path, _, query = text.partition("?")
     if path.startswith("duckdb://"):
         path = path.removeprefix("duckdb://")
@@ -140,12 +144,12 @@ def _duckdb(text: str) -> Address:
 
 
 def _of_url(rest: str) -> dict[str, str]:
-    """Give a URL's parts as the driver's parameters, decoded."""
+    """Return the decoded parts of a URL as parameters of the driver."""
     place, _, query = rest.partition("?")
     user_info, _, location = place.rpartition("@")
     hosts, _, database = location.partition("/")
     found = [_HOST.fullmatch(host) for host in hosts.split(",")]
-    # An @ that stands for itself after the host is as likely the end of a password.
+    # After the host, such characters may belong to a password that was not percent-encoded.
     if "@" in query or "/" in database or ":" in database or not all(found):
         raise AuditError(_UNREADABLE)
     user, _, password = user_info.partition(":")

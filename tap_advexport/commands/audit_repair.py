@@ -1,4 +1,4 @@
-"""The settings that have the tap export again what an audit found to differ."""
+"""The settings that make the tap export again what differs in an audit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def in_order(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def stretches(findings: Iterable[Finding]) -> Iterator[list[Finding]]:
-    """Give the sorted findings, those without a period between them together."""
+    """Group sorted findings: those without a period between them are one list."""
     stretch: list[Finding] = []
     for each in findings:
         if stretch and not _is_next(stretch[-1], each):
@@ -34,11 +34,11 @@ def stretches(findings: Iterable[Finding]) -> Iterator[list[Finding]]:
 
 
 def repair_settings(findings: Iterable[Finding], start: date | None) -> Iterator[dict[str, str]]:
-    """Give one config for each account, which refreshes all of its findings in one run.
+    """Yield one config for each account, which refreshes all its findings in one run.
 
     Args:
         findings: sorted by account.
-        start: the tap's `start_date`, before which it exports nothing; none: not known.
+        start: the tap's `start_date`, before which it exports nothing; None if unknown.
     """
     for account, group in groupby(findings, key=lambda each: each.account):
         windows = [window for each in group if (window := _refresh(each, start))]
@@ -51,7 +51,11 @@ def repair_settings(findings: Iterable[Finding], start: date | None) -> Iterator
 
 
 def _refresh(finding: Finding, start: date | None) -> DateWindow | None:
-    """Give the days to refresh. Any day of a month brings it whole, and not all may be over."""
+    """Return the days to refresh, or None if the tap exports none of them.
+
+    For a month its first day is enough: any day brings the whole month, and its last days may not
+    be over yet.
+    """
     first = max(finding.first, start) if start else finding.first
     if period_of(finding.last, interval=finding.report.interval).last < first:
         return None

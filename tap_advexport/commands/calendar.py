@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 
 class Status(StrEnum):
-    """What is known of a period.
+    """What a state says about a period.
 
-    SETTLED: exported when its figures had stopped moving.
-    PROVISIONAL: exported, and to be exported again.
-    PENDING: submitted, and not loaded yet.
-    FAILED: not exported, between days that were.
-    MISSING: not exported yet, before the first or after the last day that was.
+    SETTLED: exported after its figures had stopped changing.
+    PROVISIONAL: exported, and will be exported again.
+    PENDING: submitted, but not loaded yet.
+    FAILED: not exported, although days before and after it were.
+    MISSING: not exported yet; before the first or after the last exported day.
     """
 
     SETTLED = "settled"
@@ -42,10 +42,10 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One period.
+    """The status of one period.
 
     Attributes:
-        age_days: whole days since it was exported, of a provisional one where that is known.
+        age_days: whole days since the export, for a provisional period, if known.
     """
 
     status: Status
@@ -54,7 +54,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Periods in a row with the same status, by the first days of the first and the last."""
+    """Consecutive periods of the same status and age; `first` and `last` are their first days."""
 
     first: date
     last: date
@@ -77,42 +77,42 @@ class CoverageCalendar:
 
     @property
     def unit(self) -> str:
-        """What a period is called."""
+        """The word for a period: month or day."""
         return "month" if self.is_monthly else "day"
 
     @property
     def years(self) -> range:
-        """The years that it has periods in."""
+        """The years that have periods."""
         return range(self.days.first.year, self.days.last.year + 1)
 
     def count(self) -> Counter[Status]:
-        """How many periods have each status."""
+        """Count the periods of each status."""
         return Counter(cell.status for cell in self.cells.values())
 
     def ages(self) -> tuple[int, int] | None:
-        """The youngest and the oldest export of provisional periods, in whole days."""
+        """Return the lowest and the highest age of provisional periods in days; None if unknown."""
         known = [cell.age_days for cell in self.cells.values() if cell.age_days is not None]
         return (min(known), max(known)) if known else None
 
     def stretches(self, year: int | None = None) -> Iterator[Stretch]:
-        """The periods, of one year or all, those in a row with the same status as one."""
+        """Yield the stretches of one year, or of all years."""
         items = ((day, cell) for day, cell in self.cells.items() if year in {None, day.year})
         for cell, group in groupby(items, key=lambda item: item[1]):
             firsts = [first for first, _ in group]
             yield Stretch(firsts[0], firsts[-1], cell, len(firsts))
 
     def stretches_of(self, status: Status) -> Sequence[Stretch]:
-        """The stretches with a status."""
+        """Return the stretches with this status."""
         return [each for each in self.stretches() if each.cell.status is status]
 
 
 def range_to_show(
     coverage: Coverage, rules: Rules, *, start_date: date | None, end_date: date | None
 ) -> DateWindow | None:
-    """The days to show: from `start_date`, or else the first day there is, to yesterday.
+    """Return the days to show: from `start_date`, or the first known day, to yesterday.
 
-    Today is shown where it is covered or under way, and no day after `end_date`. None: there is
-    nothing to show.
+    Today is included if it is covered or pending. No day after `end_date` is shown. Return None if
+    there is nothing to show.
     """
     known = [*coverage.covered(), *_on_their_way(coverage, rules)]
     firsts = [start_date] if start_date else [each.first for each in known]
@@ -127,7 +127,7 @@ def range_to_show(
 def calendar_of(
     report: Report, coverage: Coverage, days: DateWindow, rules: Rules
 ) -> CoverageCalendar:
-    """The status of each period of `report` in `days`."""
+    """Return the status of each period of `report` in `days`."""
     daily = dict(_daily(coverage, days, rules))
     if report.interval is not Interval.MONTHLY:
         return CoverageCalendar(report, days, daily)
@@ -137,7 +137,7 @@ def calendar_of(
 
 
 def _daily(coverage: Coverage, days: DateWindow, rules: Rules) -> Iterator[tuple[date, Cell]]:
-    """Each day, by painting one layer over the other."""
+    """Yield each day with its status; later layers overwrite earlier ones."""
     covered = coverage.covered()
     cells = dict.fromkeys(periods(days, interval=Interval.DAILY), Cell(Status.MISSING))
     if covered:
@@ -153,14 +153,14 @@ def _daily(coverage: Coverage, days: DateWindow, rules: Rules) -> Iterator[tuple
 
 
 def _settled(coverage: Coverage, rules: Rules) -> Iterable[DateWindow]:
-    """The settled days, less those that a lookback which was raised makes due again."""
+    """Return the settled days, without those that a raised lookback makes due again."""
     if rules.lookback_days >= AS_WRITTEN:
         return coverage.settled
     return [day for past in rules.settled_by(rules.now) for day in within(coverage.settled, past)]
 
 
 def _on_their_way(coverage: Coverage, rules: Rules) -> list[DateWindow]:
-    """The days of the tasks that the next run can still take over."""
+    """Return the days of the tasks that the next run can still take over."""
     return [task.window for task in coverage.pending if is_young(task, rules)]
 
 
@@ -175,7 +175,7 @@ def _days_of(daily: Mapping[date, Cell], first: date) -> list[Cell]:
 
 
 def _month(days: Sequence[Cell]) -> Cell:
-    """The status of a month: it is one figure, provisional until all of it has settled."""
+    """Return the status of a whole month: provisional until all its days have settled."""
     statuses = {cell.status for cell in days}
     covered = statuses & {Status.SETTLED, Status.PROVISIONAL}
     if Status.FAILED in statuses:

@@ -1,4 +1,4 @@
-"""The calendar as a picture: a self-contained SVG, weeks as columns, for light and dark pages."""
+"""The calendar as a self-contained SVG: weeks as columns, colours for light and dark pages."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _WIDTH: Final = _LEFT + _WEEKS * _PITCH + _MARGIN
 _LINE: Final = 18
 _WEEKDAYS: Final = {0: "Mon", 2: "Wed", 4: "Fri"}
 
-# A provisional day that was exported longer ago than this was not looked at by yesterday's run.
+# A provisional day exported this many days ago, or earlier, was not exported by yesterday's run.
 _FRESH_DAYS: Final = 2
 _STALE: Final = "stale"
 
-# Told apart by lightness too, and what failed by a cross: colours alone do not reach everybody.
+# Statuses also differ in lightness, and failed ones have a cross: not everyone sees the colours.
 _STYLE: Final = """
 text { font: 12px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #24292f; }
 .title { font-size: 16px; font-weight: 600; }
@@ -61,7 +61,7 @@ text { fill: #e6edf3; }
 
 @dataclass(slots=True)
 class _Page:
-    """What is drawn so far, and how far down the page that reaches."""
+    """The drawing so far, and how far down it reaches."""
 
     root: Element
     bottom: int = _MARGIN
@@ -80,7 +80,7 @@ class _Page:
 
 
 def render_svg(calendars: Sequence[CoverageCalendar], now: datetime) -> str:
-    """The picture of all calendars; the same input gives the same text."""
+    """Return the SVG of all calendars; the same input gives the same text."""
     root = Element("svg", {"xmlns": "http://www.w3.org/2000/svg", "role": "img"})
     title = f"Coverage as of {as_of(now)}"
     SubElement(root, "title").text = title
@@ -114,7 +114,7 @@ def _draw(page: _Page, calendar: CoverageCalendar) -> None:
 
 
 def _draw_year(page: _Page, calendar: CoverageCalendar, year: int) -> None:
-    """Weeks as columns, Mondays on top."""
+    """Draw the days of a year: weeks as columns, Mondays on top."""
     top = page.bottom + _LINE + 6
     page.text(str(year), "text", (_MARGIN, top + _CELL))
     for weekday, name in _WEEKDAYS.items():
@@ -183,7 +183,7 @@ def _words(cell: Cell) -> str:
 
 
 def _week(day: date) -> int:
-    """The column of a day: how many Mondays of its year lie before it or on it."""
+    """Return the column of a day: the number of Mondays from 2 January up to the day itself."""
     return (day.timetuple().tm_yday + date(day.year, 1, 1).weekday() - 1) // 7
 
 

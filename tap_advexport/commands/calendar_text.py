@@ -1,4 +1,4 @@
-"""The calendar for a terminal of 80 columns: two months a line, a symbol a day."""
+"""The calendar for a terminal of 80 columns: two months per line, one symbol per day."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _SYMBOLS: Final = {
 _UNKNOWN_AGE: Final = "~"
 _OLD: Final = "+"
 
-# Select Graphic Rendition (ECMA-48): settled days are calm, failed ones loud.
+# Select Graphic Rendition (ECMA-48): settled days are calm, failed days stand out.
 _COLOURS: Final = {
     Status.SETTLED: "32",
     Status.PROVISIONAL: "33",
@@ -53,7 +53,7 @@ _COLOURS: Final = {
 def render_text(
     calendars: Sequence[CoverageCalendar], now: datetime, *, is_coloured: bool
 ) -> Iterator[str]:
-    """The lines of all calendars, with a legend."""
+    """Yield the lines of all calendars, with a legend."""
     yield f"Coverage as of {as_of(now)}"
     if not calendars:
         yield "The state covers no day."
@@ -83,7 +83,7 @@ def _daily(calendar: CoverageCalendar, *, is_coloured: bool) -> Iterator[str]:
 
 
 def _year(year: int, calendar: CoverageCalendar, *, is_coloured: bool) -> Iterator[str]:
-    """The months of a year of which anything is known, two in a line."""
+    """Yield the months of a year, two per line, without those that are entirely missing."""
     numbers = _months(year, calendar)
     months = [
         f"{MONTHS[number - 1]} {_month(year, number, calendar, is_coloured=is_coloured)}"
@@ -95,7 +95,7 @@ def _year(year: int, calendar: CoverageCalendar, *, is_coloured: bool) -> Iterat
 
 
 def _months(year: int, calendar: CoverageCalendar) -> list[int]:
-    """The months of a year without those that are missing as a whole: a line names them."""
+    """Return the months of a year, without entirely missing ones, which `_trouble` names."""
     known = (day for day, cell in calendar.cells.items() if cell.status is not Status.MISSING)
     return sorted({day.month for day in known if day.year == year})
 
@@ -115,7 +115,7 @@ def _monthly(calendar: CoverageCalendar, *, is_coloured: bool) -> Iterator[str]:
 
 
 def _painted(cells: Sequence[Cell | None], *, is_coloured: bool) -> str:
-    """The symbols of the cells; those on end in one colour take it once."""
+    """Return the symbols of the cells; the colour is set once for each run of one status."""
     groups = groupby(cells, key=_status)
     return "".join(
         _coloured("".join(map(_symbol, group)), status if is_coloured else None)
@@ -158,7 +158,7 @@ def _legend(*, is_coloured: bool) -> Iterator[str]:
 
 
 def _marked(cell: Cell, words: str, *, is_coloured: bool) -> Iterator[str]:
-    """A symbol, and what is to be said of it in as many lines as that takes."""
+    """Yield a symbol and its text, wrapped to as many lines as needed."""
     first, *others = textwrap.wrap(words, _WIDTH - len(_INDENT))
     yield f"  {_painted([cell], is_coloured=is_coloured)} {first}"
     yield from (_INDENT + each for each in others)

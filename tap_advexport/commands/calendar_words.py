@@ -1,4 +1,4 @@
-"""What the calendar says in words, in the terminal and in the picture alike."""
+"""The texts of the calendar, both in the terminal and in the SVG."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ LEGEND: Final = {
 
 
 def heading(calendar: CoverageCalendar) -> str:
-    """The report and its range."""
+    """Return the report and its range."""
     return f"{calendar.report.stream}  {calendar.days.first} to {calendar.days.last}"
 
 
 def as_of(now: datetime) -> str:
-    """The moment that the calendar is of."""
+    """Format the moment that the calendar shows."""
     return f"{now:%Y-%m-%d %H:%M} UTC"
 
 
 def summary(calendar: CoverageCalendar) -> str:
-    """How many periods have each status: what needs a look is named last."""
+    """Return how many periods have each status; those that need attention come last."""
     count = calendar.count()
     parts = [
         f"{count[status]:,} {status}{_aged(calendar, status)}" for status in LEGEND if count[status]
@@ -42,7 +42,7 @@ def summary(calendar: CoverageCalendar) -> str:
 
 
 def year_summary(year: int, calendar: CoverageCalendar) -> str | None:
-    """A year all of whose periods have settled, or none of which is there, in a few words."""
+    """Summarize a year whose periods are all settled or all missing; None for other years."""
     cells = [cell for first, cell in calendar.cells.items() if first.year == year]
     statuses = {cell.status for cell in cells}
     if len(statuses) > 1 or not statuses <= {Status.SETTLED, Status.MISSING}:
@@ -51,20 +51,20 @@ def year_summary(year: int, calendar: CoverageCalendar) -> str | None:
 
 
 def stretch_name(stretch: Stretch, calendar: CoverageCalendar) -> str:
-    """A stretch by its ends, in days or in months."""
+    """Name a stretch by its ends, in days or months."""
     first, last = (_name(day, calendar) for day in (stretch.first, stretch.last))
     return first if first == last else f"{first} to {last}"
 
 
 def stretch_names(stretches: Iterable[Stretch], calendar: CoverageCalendar, most: int) -> str:
-    """The first few of the stretches, and how many there are more."""
+    """Name at most `most` stretches, and say how many more there are."""
     names = [stretch_name(each, calendar) for each in stretches]
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
 
 
 def age(days: int) -> str:
-    """How long ago something was exported."""
+    """Say how long ago something was exported."""
     return f"{plural(days, 'day')} ago" if days else "today"
 
 

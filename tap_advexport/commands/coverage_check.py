@@ -1,4 +1,4 @@
-"""Whether a state is whole and fresh, in one line for a monitor."""
+"""Checks whether a state is complete and up to date, in one line for a monitor."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MAX_NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class ReportCoverage:
-    """What is known of one report: its calendar, and the state and rules it was drawn from."""
+    """The coverage of one report: its calendar, and the state and rules it was made from."""
 
     calendar: CoverageCalendar
     coverage: Coverage
@@ -37,11 +37,11 @@ class ReportCoverage:
 
 @dataclass(frozen=True, slots=True)
 class CheckLimits:
-    """What is still well.
+    """The limits within which a state passes the check.
 
     Attributes:
-        max_age: how long a day may have been over without being there, and how old the last export
-            of a provisional one may be.
+        max_age: how long a day may be over without being covered, and how old the last export of a
+            provisional day may be.
         allowed_failed: how many periods of a report may have failed.
     """
 
@@ -50,13 +50,13 @@ class CheckLimits:
 
 
 def parse_age(text: str) -> timedelta | None:
-    """A duration such as `2d`, `36h` or `90m`; None: it is not one."""
+    """Parse a duration such as `2d`, `36h` or `90m`; return None if it is not one."""
     match = _AGE.fullmatch(text.strip())
     return timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else None
 
 
 def find_problems(reports: Sequence[ReportCoverage], limits: CheckLimits) -> str:
-    """All that is not well, in one line; empty: nothing."""
+    """Return all problems in one line, or an empty text if there are none."""
     told = (
         f"{each.calendar.report.stream}: {words}"
         for each in reports
@@ -66,7 +66,7 @@ def find_problems(reports: Sequence[ReportCoverage], limits: CheckLimits) -> str
 
 
 def well(reports: Sequence[ReportCoverage]) -> str:
-    """What is there, where nothing is wrong with it."""
+    """Return what is covered, for a state without problems."""
     parts = []
     for each in reports:
         covered = each.coverage.covered()
@@ -93,7 +93,7 @@ def _problems(report: ReportCoverage, limits: CheckLimits) -> Iterator[str]:
 
 
 def _ends(report: ReportCoverage) -> Sequence[DateWindow]:
-    """The days of the calendar before the first and after the last that is there."""
+    """Return the days of the calendar before the first and after the last covered day."""
     covered = report.coverage.covered()
     hull = (DateWindow(covered[0].first, covered[-1].last),) if covered else ()
     return without((report.calendar.days,), hull)

@@ -1,4 +1,4 @@
-"""The command `tap-advexport-merge-states`: the states of several machines as one."""
+"""The command `tap-advexport-merge-states`: merges the states of several machines."""
 
 from __future__ import annotations
 

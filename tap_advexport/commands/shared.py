@@ -1,4 +1,4 @@
-"""How the small commands start and end: settings by options or config, one line for a mistake."""
+"""What the small commands share: settings from options or config, one line for an error."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def run_cli(command: click.Command, args: Sequence[str] | None, *, failed: int = 1) -> int:
-    """Run a command and return its exit code, or `failed` with one line for what is wrong."""
+    """Run a command and return its exit code; on an error, print one line and return `failed`."""
     arguments = sys.argv[1:] if args is None else list(args)
     try:
-        # Not `main`, whose code for a closed pipe is always 1.
+        # Not `main`, which always returns 1 for a closed pipe.
         with command.make_context(command.name, arguments) as context:
             code: int | None = command.invoke(context)
         sys.stdout.flush()
@@ -34,20 +34,20 @@ def run_cli(command: click.Command, args: Sequence[str] | None, *, failed: int =
     except (click.Abort, KeyboardInterrupt):
         return 130
     except BrokenPipeError:
-        # Whoever read has enough. The interpreter's own end flushes once more.
+        # The reader has closed the pipe. The interpreter flushes stdout again when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return failed
     return code or 0
 
 
 def settings_of(config: str | None, options: Mapping[str, object]) -> dict[str, Any]:
-    """The settings that `options` name: as given there, or in the tap's config.
+    """Return the settings that `options` name, from the options or from the tap's config.
 
     Args:
         config: a file, or `ENV` for the environment variables that the tap reads.
 
     Raises:
-        ConfigError: one is wrong, or the file is.
+        ConfigError: a setting is wrong, or the file is.
     """
     found: Mapping[str, object] = {}
     if config == "ENV":
@@ -59,7 +59,7 @@ def settings_of(config: str | None, options: Mapping[str, object]) -> dict[str, 
 
 
 def moment_of(text: str | None) -> datetime:
-    """The moment that a person gave, or the present."""
+    """Parse the time given on the command line; return the current time if there is none."""
     if text is None:
         return datetime.now(UTC)  # noqa: TID251 - where this command reads the clock
     try:
@@ -72,5 +72,5 @@ def moment_of(text: str | None) -> datetime:
 
 
 def plural(count: int, unit: str) -> str:
-    """Give a number with its unit in the right number."""
+    """Return a count with its unit, in the singular or the plural."""
     return f"{count:,} {unit}" if count == 1 else f"{count:,} {unit}s"

@@ -1,4 +1,4 @@
-"""What the small commands read: a state, from a file or standard input."""
+"""Reads a state for the small commands, from a file or standard input."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ STANDARD_INPUT = "-"
 
 
 def read_state(path: str, account: str | None = None) -> dict[str, object]:
-    """The Singer state in a file, or in standard input for `-`.
+    """Read a Singer state from a file, or from standard input for `-`.
 
     Args:
-        account: whose, where a dlt pipeline loads several.
+        account: the account to read, if a dlt pipeline loads several.
 
     Raises:
-        StateError: it cannot be read, or is not a state.
+        StateError: the state cannot be read, or is not a state.
     """
     if path == STANDARD_INPUT and sys.stdin.isatty():
         raise StateError("state: name a file, or pipe a state in: meltano state get ... | ...")
