@@ -1,1 +1,1 @@
-"""Which days are exported, settled and due: the pure core of the state."""
+"""The pure core of the state: which days are exported, settled and due."""

@@ -1,4 +1,4 @@
-"""The state as JSON: one report's bookmark, read strictly and written compactly."""
+"""One report's bookmark as JSON: strict parsing and compact rendering."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _OURS: Final = (
     "shape",
     "pending",
 )
-# What the Singer SDK adds to a bookmark while a tap runs: it says nothing about days.
+# The Singer SDK adds these keys to a bookmark during a run. They say nothing about days.
 _OF_THE_SDK: Final = ("starting_replication_value", "replication_key_signpost", "progress_markers")
 _TASK: Final = ("task_id", "first", "last", "submitted_at")
 
@@ -40,15 +40,15 @@ _LONGEST_ECHO: Final = 60
 def parse_bookmark(
     value: object, *, start_date: date, rules: Rules, path: str = "state: bookmark"
 ) -> Coverage:
-    """The state that `value` holds, brought up to date and freed of what was edited away.
+    """Parse a report's bookmark, and apply manual edits and the settling rules to it.
 
     Args:
-        value: what stands under the stream's name; None and `{}` are the state of a first run.
-        start_date: from where on a bookmark without ranges counts.
-        path: where `value` stands, for messages.
+        value: the bookmark stored under the stream's name; None and `{}` mean a first run.
+        start_date: where coverage begins if the bookmark has no ranges.
+        path: the location of `value`, for error messages.
 
     Raises:
-        StateError: it is not a bookmark.
+        StateError: `value` is not a valid bookmark.
     """
     if value is None:
         return Coverage()
@@ -60,7 +60,7 @@ def parse_bookmark(
 
 
 def render_bookmark(coverage: Coverage, rules: Rules) -> dict[str, object]:
-    """The bookmark of `coverage`, every key always there: a state store may merge by key."""
+    """Render `coverage` as a bookmark with every key, as a state store may merge by key."""
     last = coverage.last_gap_free()
     return {
         "replication_key": REPLICATION_KEY,
@@ -88,7 +88,7 @@ def render_bookmark(coverage: Coverage, rules: Rules) -> dict[str, object]:
 
 
 def _reconciled(coverage: Coverage, last: date | None, start_date: date, rules: Rules) -> Coverage:
-    """`coverage` as `replication_key_value` would have it, which is easier to edit than ranges."""
+    """Adjust `coverage` to `replication_key_value`, which is easier to edit than ranges."""
     derived = coverage.last_gap_free()
     if last is None or last == derived:
         return coverage
@@ -127,7 +127,7 @@ def _unsettled(value: object, path: str) -> Iterator[Exported]:
 
 def _sent(value: object, interval: Interval, path: str) -> Iterator[tuple[date, Sent]]:
     if isinstance(value, Mapping):
-        # Of versions before 1.0, which told exports apart and not figures: it counts for nothing.
+        # Written by versions before 1.0, which told exports apart but not figures. Ignore it.
         return
     seen: set[date] = set()
     for at, item in _items(value, path):
@@ -163,7 +163,10 @@ def _pending(value: object, path: str) -> Iterator[Task]:
 
 
 def _replication_key_value(bookmark: Mapping[str, object], path: str) -> date | None:
-    """The bookmark proper: a day, or with other taps a moment, whose date counts as it stands."""
+    """Parse `replication_key_value`: a date, or a date and time as other taps write it.
+
+    The date of a date and time is taken as written, without time zone conversion.
+    """
     key = bookmark.get("replication_key")
     if key is not None:
         _text(key, f"{path}.replication_key")

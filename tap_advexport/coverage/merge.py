@@ -1,7 +1,7 @@
-"""States of several machines as one: a day's best claim counts, and doubt is exported again.
+"""Merges the states of several machines into one; days in doubt are exported again.
 
-The states must tell of loads into the same warehouse. Nothing here looks at the warehouse, so
-wherever two accounts contradict each other, the one is kept that costs an export at worst.
+The states must describe loads into the same warehouse. Nothing here reads the warehouse. So where
+two states contradict each other, the mistake can only be one export too many.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _Value = TypeVar("_Value")
 
-# By day: when it was exported, or None where it is settled.
+# For each day: when it was exported, or None if it is settled.
 _Claims = dict[date, "datetime | None"]
 
 _REPORTS: Final = {report.stream: report for report in REPORTS}
@@ -36,10 +36,10 @@ _REPORTS: Final = {report.stream: report for report in REPORTS}
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How states are read.
+    """The parameters for reading states.
 
     Attributes:
-        start_date: of the tap, where it is known.
+        start_date: the tap's `start_date`, if known.
     """
 
     now: datetime
@@ -47,15 +47,18 @@ class Reading:
     start_date: date | None = None
 
     def rules(self, interval: Interval) -> Rules:
-        """Rules under which nothing settles but what the states say."""
+        """Return rules under which only those days are settled that the states list as settled."""
         return Rules(interval, self.zone, self.now, AS_WRITTEN)
 
 
 def merge_states(states: Mapping[str, Mapping[str, object]], reading: Reading) -> dict[str, object]:
-    """One Singer state for all that `states`, by their names, cover.
+    """Merge Singer states into one that covers everything they cover.
+
+    Args:
+        states: the states by name; the names are for error messages.
 
     Raises:
-        StateError: one is no state of this tap, or two say of the same thing what cannot be joined.
+        StateError: one is not a state of this tap, or two hold values that cannot be merged.
     """
     merged: dict[str, object] = {}
     for key in _keys(states.values()):
@@ -70,18 +73,19 @@ def merge_states(states: Mapping[str, Mapping[str, object]], reading: Reading) -
 
 
 def merge_coverages(coverages: Sequence[Coverage], rules: Rules) -> Coverage:
-    """One coverage for all of them, in whatever order.
+    """Merge coverages of one report into one; their order does not matter.
 
-    A day that is settled anywhere is settled; of two exports of a day the later one counts. What a
-    target holds of a period is known when all who touched it say the same. Tasks stay where they
-    bring a day that nobody has, or has of an earlier date.
+    A day that is settled in one of them is settled. Of two exports of a day, the later one counts.
+    What the target holds of a period is known only if all coverages that touched the period say the
+    same. A pending task is kept if it brings a day that is not covered, or that was last exported
+    on an earlier date.
 
     Raises:
-        StateError: a task stands there twice, with different days.
+        StateError: a task is listed twice, with different days or times.
     """
     coverages = [_of_whole_months(each, rules) for each in coverages]
     claims = _joined([_claims(each) for each in coverages], rules)
-    # One of several, whatever their order. What was sent in another shape counts for nothing.
+    # Pick one shape, whatever the order. What was sent in another shape does not count.
     shape = max((each.shape for each in coverages), default="")
     return settle(
         Coverage(
@@ -113,7 +117,7 @@ def _keys(mappings: Iterable[Mapping[str, object]]) -> list[str]:
 
 
 def _agreed(values: Sequence[_Value], name: str) -> _Value:
-    """What all states say of something that this tap does not know."""
+    """Return the value of a key that this tap does not know, if all states agree on it."""
     if any(each != values[0] for each in values):
         raise StateError(
             f"state: {name} differs from state to state, and is nothing that can be joined; "
@@ -144,10 +148,10 @@ def _better(one: datetime | None, other: datetime | None) -> datetime | None:
 
 
 def _cut_alike(all_claims: Sequence[_Claims]) -> list[_Claims]:
-    """The claims, each month cut to its shortest account.
+    """Cut the claims for each month to the shortest of them.
 
-    A month is one figure, and the warehouse holds that of whichever export came last: nobody knows
-    whether it was the whole one. Days that are cut off have the month exported again.
+    A month is one figure, and the warehouse holds the figure of the last export, which may be the
+    one with fewer days. The days that are cut off cause the month to be exported again.
     """
     lasts = [{first_of_month(day): day for day in sorted(claims)} for claims in all_claims]
     shortest = {
@@ -161,7 +165,10 @@ def _cut_alike(all_claims: Sequence[_Claims]) -> list[_Claims]:
 
 
 def _of_whole_months(coverage: Coverage, rules: Rules) -> Coverage:
-    """Without days of a month whose first days are not there: no export has such ones."""
+    """Keep the days of a month only if all days before them in the month are covered too.
+
+    Every export of a month begins on its first day.
+    """
     if rules.interval is not Interval.MONTHLY:
         return coverage
     kept = tuple(
@@ -182,7 +189,7 @@ def _of_whole_months(coverage: Coverage, rules: Rules) -> Coverage:
 
 
 def _agreed_sent(coverages: Sequence[Coverage], shape: str, rules: Rules) -> dict[date, Sent]:
-    """What the target holds of the periods of which nobody who touched them says otherwise."""
+    """Return what the target holds of the periods on which all states that touched them agree."""
     told = [each.sent if each.shape == shape else {} for each in coverages]
     touched = [
         sorted([*each.covered(), *(task.window for task in each.pending)]) for each in coverages
@@ -212,10 +219,10 @@ def _tasks(coverages: Sequence[Coverage]) -> list[Task]:
 
 
 def _useful(tasks: Iterable[Task], claims: _Claims, rules: Rules) -> Iterable[Task]:
-    """The tasks that bring a day that nobody has, or has only of an earlier date.
+    """Yield the tasks that bring a day that is not covered, or was exported on an earlier date.
 
-    Of months all stay: a state that is merged later may cut one that is whole by now. What is due
-    of them is found out by the run that reads the state.
+    For months, yield all tasks: another state that is merged later may shorten a month that is
+    whole now. The run that reads the state decides which of these tasks are still due.
     """
     for task in tasks:
         date_of_task = local_date(task.submitted_at, rules.zone)

@@ -1,4 +1,4 @@
-"""What a run has to do: every wanted day that is not settled, newest first."""
+"""The plan of a run: export every wanted day that is not settled, newest first."""
 
 from __future__ import annotations
 
@@ -24,16 +24,17 @@ MAX_PENDING_AGE: Final = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run has to do, newest days first.
+    """The work of a run, newest days first.
 
     Attributes:
         adopted: tasks of an earlier run to wait for.
-        windows: what is to be submitted.
-        coverage: the state to start from. Its `pending` are the adopted tasks, and it doubts all
-            that this run exports: a run that dies after it overwrote rows, followed by figures
-            that go back to what they were, must not skip rows that the target no longer holds.
-        known: what the target holds of the periods that this run exports, to compare with.
-        days_left: days that are due, and left for a later run.
+        windows: the windows to submit.
+        coverage: the state to start from. Its `pending` are the adopted tasks. The periods that
+            this run exports are unsettled in it, and what was sent of them is forgotten. Otherwise,
+            if this run died after it overwrote rows, and the figures then went back to their old
+            values, the next run would skip rows that the target no longer holds.
+        known: what the target holds of the periods that this run exports, for comparison.
+        days_left: the number of due days that are left for a later run.
     """
 
     adopted: tuple[Task, ...]
@@ -50,11 +51,11 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Portion:
-    """What of the days that are due a run is to bring, where not all of them.
+    """The part of the due days that a run exports.
 
     Attributes:
-        max_days: at most so many, but one period at least; None for no limit.
-        done: days that were brought, or failed, in runs that this one continues.
+        max_days: the most days to export, but at least one period; None for no limit.
+        done: days that were exported, or failed, in runs that this one continues.
     """
 
     max_days: int | None = None
@@ -65,10 +66,10 @@ EVERYTHING: Final = Portion()
 
 
 def wanted(start_date: date, last: date, *, interval: Interval) -> DateWindow | None:
-    """The days that a run has to have, or None when the first of them is still ahead.
+    """Return the days that must be exported, or None if `start_date` is after `last`.
 
     Args:
-        start_date: the first day; a month is wanted from its own first day on.
+        start_date: the first day; for months, the first day of its month is used.
         last: the last day (`windows.last_day_to_have`).
     """
     if start_date > last:
@@ -77,8 +78,8 @@ def wanted(start_date: date, last: date, *, interval: Interval) -> DateWindow | 
 
 
 def due(coverage: Coverage, wanted: DateWindow, rules: Rules) -> tuple[DateWindow, ...]:
-    """The wanted days that are not settled."""
-    # A day in `settled` that ended less than `lookback_days` ago: the setting was raised.
+    """Return the wanted days that are not settled."""
+    # If `lookback_days` was raised, `settled` may hold days that ended less than that ago.
     settled = (
         each for past in rules.settled_by(rules.now) for each in within(coverage.settled, past)
     )
@@ -92,11 +93,11 @@ def adoptable(
     rules: Rules,
     refresh: DateWindow | None = None,
 ) -> tuple[Task, ...]:
-    """The pending tasks that bring days that are due, in the order of their days.
+    """Return the pending tasks to adopt because they bring due days, in the order of their days.
 
     Args:
-        days: what is due.
-        refresh: days that no earlier task may bring.
+        days: the days that are due.
+        refresh: days that no task of an earlier run may bring.
     """
     adopted: list[Task] = []
     for each in sorted(coverage.pending, key=lambda task: task.submitted_at, reverse=True):
@@ -115,7 +116,7 @@ def plan(  # noqa: PLR0913, PLR0917 - all that a plan depends on
     refresh: DateWindow | None = None,
     portion: Portion = EVERYTHING,
 ) -> Plan:
-    """Plan what brings every wanted day that is not settled; once, at the start of a run."""
+    """Plan the exports of wanted days that are not settled. Call once, at the start of a run."""
     for again in without((refresh,), portion.done) if refresh else ():
         coverage = refreshed(coverage, again, rules)
     if wanted is None:
@@ -145,10 +146,10 @@ def _first_days(
     wanted: DateWindow,
     rules: Rules,
 ) -> tuple[DateWindow, ...]:
-    """Give those of the days that a run with a limit brings, in whole periods.
+    """Return the days that a run with a limit exports, in whole periods.
 
-    First those that were never exported, newest first: were days that are exported day after day
-    counted first, a backfill would never get on. Then those exported longest ago.
+    Days that were never exported come first, newest first. If days that are exported again every
+    day came first, a backfill would never advance. Then come the days exported longest ago.
     """
     if max_days is None or _count(days) <= max_days:
         return days
@@ -178,12 +179,12 @@ def _count(windows: Iterable[DateWindow]) -> int:
 
 
 def is_young(task: Task, rules: Rules) -> bool:
-    """Whether a run that starts now may still take the task over."""
+    """Return whether a run that starts now may still adopt the task."""
     return -MAX_CLOCK_SKEW <= rules.now - task.submitted_at < MAX_PENDING_AGE
 
 
 def _of_whole_periods(coverage: Coverage, wanted: DateWindow, rules: Rules) -> Coverage:
-    """Drop what was sent of periods that have wanted days that are not covered."""
+    """Forget what was sent of periods that have wanted days that are not covered."""
     missing = without((wanted,), coverage.covered())
     sent = {
         day: entry
@@ -194,10 +195,10 @@ def _of_whole_periods(coverage: Coverage, wanted: DateWindow, rules: Rules) -> C
 
 
 def _without_cut_off(coverage: Coverage, exports: Iterable[DateWindow], rules: Rules) -> Coverage:
-    """Uncover the days of the exported months that the exports no longer reach.
+    """Uncover the days of exported months that the exports no longer reach.
 
-    `emitted` does so too, but a run that dies between the rows and their STATE must not leave one
-    that says that the month is there to its end.
+    `emitted` does this too. But a run that dies between the rows and their STATE must not leave a
+    state that says that the month is covered to its end.
     """
     rest = tuple(
         day

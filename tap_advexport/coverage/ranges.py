@@ -1,4 +1,4 @@
-"""Sorted, disjoint ranges of days, and what is done to them without looking at each day."""
+"""Operations on sorted, disjoint ranges of days that do not go through the single days."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Range = TypeVar("Range", bound=DateWindow)
 
 
 def touching(ranges: Sequence[Range], span: DateWindow) -> Sequence[Range]:
-    """Those of `ranges` that share a day with `span`."""
+    """Return those of `ranges` that share a day with `span`."""
     low, high = _bounds(ranges, span)
     return ranges[low:high]
 
 
 def within(ranges: Sequence[Range], span: DateWindow) -> tuple[Range, ...]:
-    """`ranges`, cut to the days of `span`."""
+    """Return `ranges`, cut to the days of `span`."""
     return tuple(
         replace(each, first=max(each.first, span.first), last=min(each.last, span.last))
         for each in touching(ranges, span)
@@ -29,12 +29,12 @@ def within(ranges: Sequence[Range], span: DateWindow) -> tuple[Range, ...]:
 
 
 def without(ranges: Sequence[Range], holes: Sequence[DateWindow]) -> tuple[Range, ...]:
-    """`ranges` less the days of `holes`."""
+    """Return `ranges` without the days of `holes`."""
     return tuple(piece for each in ranges for piece in _outside(each, touching(holes, each)))
 
 
 def union(windows: Iterable[DateWindow]) -> tuple[DateWindow, ...]:
-    """The fewest windows that hold every day of `windows`, which may overlap in any order."""
+    """Return the fewest windows that hold all days of `windows`, overlapping and in any order."""
     plain = (DateWindow(each.first, each.last) for each in windows)
     return compact(sorted(plain), join_adjacent)
 
@@ -42,7 +42,7 @@ def union(windows: Iterable[DateWindow]) -> tuple[DateWindow, ...]:
 def compact(
     ranges: Iterable[Range], join: Callable[[Range, Range], Range | None]
 ) -> tuple[Range, ...]:
-    """`ranges`, neighbours made one wherever `join` can."""
+    """Join neighbours in `ranges` wherever `join` does not return None."""
     done: list[Range] = []
     for each in ranges:
         joined = join(done[-1], each) if done else None
@@ -59,7 +59,7 @@ def splice(
     new: Iterable[Range],
     join: Callable[[Range, Range], Range | None],
 ) -> tuple[Range, ...]:
-    """`ranges` with just `new` in the days of `span`; compact again, and only looked at there."""
+    """Replace the days of `span` in `ranges` with `new`, and join neighbours there only."""
     low, high = _bounds(ranges, span)
     begin, end = max(low - 1, 0), high + 1
     around = without(ranges[begin:end], (span,))
@@ -68,12 +68,12 @@ def splice(
 
 
 def is_adjacent(one: DateWindow, other: DateWindow) -> bool:
-    """Whether no day lies between `one` and the later `other`."""
+    """Return whether no day lies between `one` and the later `other`."""
     return other.first.toordinal() - one.last.toordinal() <= 1
 
 
 def join_adjacent(one: DateWindow, other: DateWindow) -> DateWindow | None:
-    """Both as one window when no day lies between them."""
+    """Return both as one window, or None if a day lies between them."""
     if not is_adjacent(one, other):
         return None
     return DateWindow(one.first, max(one.last, other.last))

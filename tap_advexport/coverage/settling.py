@@ -1,7 +1,7 @@
-"""When a day is settled, and how a state reads under that rule.
+"""Decides which days are settled, and applies that rule to a state.
 
 A day is settled when it was exported at least `lookback_days` whole days after it ended: its
-figures do not move any more.
+figures do not change any more.
 """
 
 from __future__ import annotations
@@ -21,19 +21,20 @@ if TYPE_CHECKING:
 
     from tap_advexport.reports import Interval
 
-# Machines that run the tap in turn may differ by this much without a task being demanded twice.
+# The clocks of machines that run the tap in turn may differ by this much. If they differ by more,
+# a window may be submitted twice.
 MAX_CLOCK_SKEW: Final = timedelta(minutes=5)
-# A lookback under which nothing settles by being read: days are settled as the state says.
+# With this lookback, only the days that a state lists as settled are settled when it is read.
 AS_WRITTEN: Final = date.max.toordinal()
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What decides whether a day is settled.
+    """The values that decide whether a day is settled.
 
     Attributes:
-        now: the start of the run, aware.
-        zone: the account's time zone; only its dates count, never hours between moments.
+        now: the start of the run, with a time zone.
+        zone: the account's time zone; only its dates count, never the hours between two times.
     """
 
     interval: Interval
@@ -47,20 +48,20 @@ class Rules:
         return local_date(self.now, self.zone)
 
     def settled_by(self, exported_at: datetime) -> tuple[DateWindow, ...]:
-        """All days, as one window or none, that an export demanded then settles."""
-        # An ordinal, as lookback_days has no upper limit and dates begin in the year 1.
+        """Return all days that an export submitted at that time settles, as one window or none."""
+        # Use ordinals, as lookback_days has no upper limit and dates begin in the year 1.
         last = local_date(exported_at, self.zone).toordinal() - 1 - self.lookback_days
         return (DateWindow(date.min, date.fromordinal(last)),) if last >= 1 else ()
 
 
 def settle(coverage: Coverage, rules: Rules) -> Coverage:
-    """The state as it reads under `rules`: what is loaded is brought up to date by this."""
+    """Apply `rules` to a coverage; this brings a loaded state up to date."""
     today = rules.today
     unsettled = [
         replace(each, exported_at=min(each.exported_at, rules.now))
         for each in within(coverage.unsettled, DateWindow(date.min, today))
     ]
-    # A day that is not over cannot be settled: the clock that said so ran ahead.
+    # A day that is not over cannot be settled: the clock of the run that wrote it was ahead.
     settled = list(within(coverage.settled, DateWindow(date.min, today - DAY)))
     settled += [each for item in unsettled for each in settled_part(item, item.exported_at, rules)]
     still = [each for item in unsettled for each in unsettled_part(item, item.exported_at, rules)]
@@ -76,19 +77,19 @@ def settle(coverage: Coverage, rules: Rules) -> Coverage:
 
 
 def settled_part(window: DateWindow, exported_at: datetime, rules: Rules) -> tuple[DateWindow, ...]:
-    """The days of `window` that its export settles."""
+    """Return the days of `window` that its export settles."""
     plain = (DateWindow(window.first, window.last),)
     return tuple(each for past in rules.settled_by(exported_at) for each in within(plain, past))
 
 
 def unsettled_part(window: DateWindow, exported_at: datetime, rules: Rules) -> tuple[Exported, ...]:
-    """The days of `window` that its export covers and does not settle."""
+    """Return the days of `window` that its export covers but does not settle."""
     whole = Exported(window.first, window.last, whole_second(exported_at))
     return without((whole,), rules.settled_by(exported_at))
 
 
 def join_in(rules: Rules) -> Callable[[Exported, Exported], Exported | None]:
-    """How neighbours become one: when they were exported on the same local date."""
+    """Return a function that joins neighbours exported on the same local date."""
 
     def join(one: Exported, other: Exported) -> Exported | None:
         dates = {local_date(each.exported_at, rules.zone) for each in (one, other)}
@@ -100,7 +101,7 @@ def join_in(rules: Rules) -> Callable[[Exported, Exported], Exported | None]:
 
 
 def counting(coverage: Coverage, rules: Rules) -> Coverage:
-    """Without what was sent of periods that are uncovered or settled."""
+    """Forget what was sent of periods that are uncovered or settled."""
     return replace(
         coverage,
         sent={

@@ -1,4 +1,4 @@
-"""A state in the shapes in which people have it: bare, in a STATE message, Meltano's, dlt's."""
+"""Reads a state in all its usual forms: bare, in a STATE message, from Meltano or from dlt."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ STREAM_NAMES: Final = (*(report.stream for report in REPORTS), PERIODS_STREAM)
 _STREAM_OF_LABEL: Final = {report.label: report.stream for report in REPORTS}
 # The name of the dlt source, under which dlt keeps its bookmarks.
 _DLT_SOURCE: Final = "advexport"
-# Meltano's state stores keep what a run that did not end well brought beside the last good state.
+# Meltano's state stores keep the state of a failed run next to the last good state.
 _OF_MELTANO: Final = ("completed", "partial")
 
 
 def parse_singer_state(text: str, where: str, *, account: str | None = None) -> dict[str, object]:
-    """The Singer state that `text` holds, freed of what is wrapped around it.
+    """Parse the Singer state in `text`, and remove what is wrapped around it.
 
-    Of several lines of JSON, as a target writes them, the last one counts.
+    If there are several lines of JSON, as a target writes them, the last one counts.
 
     Args:
-        where: names the text in messages.
-        account: whose bookmarks to take from a dlt pipeline that loads several.
+        where: names the text in error messages.
+        account: the account whose bookmarks to take if a dlt pipeline loads several.
 
     Raises:
-        StateError: it is not a state.
+        StateError: `text` is not a state.
     """
     last = text.rstrip().rpartition("\n")[2]
     value: dict[str, object] = {}
@@ -48,10 +48,11 @@ def parse_singer_state(text: str, where: str, *, account: str | None = None) -> 
 
 
 def parse_state_object(text: str, where: str) -> dict[str, object]:
-    """The JSON object that `text` holds, whatever it is.
+    """Parse the JSON object in `text`, without checking its content.
 
     Raises:
-        StateError: it holds none; of an empty text, with what happened and what to do.
+        StateError: `text` is not a JSON object; if it is empty, the message says what happened
+            and what to do.
     """
     if not text.strip():
         raise StateError(
@@ -65,21 +66,22 @@ def parse_state_object(text: str, where: str) -> dict[str, object]:
 
 
 def bookmarks_of(state: Mapping[str, object], where: str) -> dict[str, Mapping[str, object]]:
-    """The bookmarks by stream, without the empty ones that the SDK leaves.
+    """Return the bookmarks by stream, without the empty ones that the SDK leaves.
 
     Raises:
-        StateError: they are not JSON objects, or one is of a misspelt stream.
+        StateError: they are not JSON objects, or the name of a stream is misspelt.
     """
     found = _mapping(state.get("bookmarks", {}), f"{where}: bookmarks")
     kept = {
         stream: _mapping(bookmark, f"{where}: bookmarks.{excerpt(stream)}")
         for stream, bookmark in found.items()
-        # Others may have nothing here; of ours that would be all days again, in silence.
+        # Null may stand here for other streams. For ours it is an error, as it would silently
+        # export all days again.
         if not (bookmark == {} or (bookmark is None and stream not in STREAM_NAMES))
     }
     for name, similar in unknown_names(kept, STREAM_NAMES):
         nearest = _STREAM_OF_LABEL.get(name, similar)
-        # Others may keep their bookmarks here, but a slip would export everything again.
+        # Other taps may keep bookmarks here, but a misspelt name would export everything again.
         if nearest and nearest not in kept:
             raise StateError(
                 f"{where}: bookmarks.{excerpt(name)} is not of a stream; did you mean {nearest}?"
@@ -88,7 +90,7 @@ def bookmarks_of(state: Mapping[str, object], where: str) -> dict[str, Mapping[s
 
 
 def others_alone(bookmarks: Mapping[str, object]) -> str:
-    """The streams that the bookmarks are of, where none is of this tap; empty: one is, or none."""
+    """Name the streams of the bookmarks if none is of this tap; otherwise return an empty text."""
     if bookmarks.keys() & set(STREAM_NAMES):
         return ""
     return ", ".join(map(excerpt, bookmarks))
@@ -97,16 +99,16 @@ def others_alone(bookmarks: Mapping[str, object]) -> str:
 def coverage_of(
     bookmark: Mapping[str, object], report: Report, rules: Rules, *, start_date: date | None
 ) -> Coverage:
-    """The coverage that a report's bookmark holds.
+    """Return the coverage that a report's bookmark holds.
 
     Args:
-        start_date: of the tap, where it is known.
+        start_date: the tap's `start_date`, if known.
 
     Raises:
-        StateError: it is not a bookmark, or is one that says nothing without `start_date`.
+        StateError: `bookmark` is not valid, or says nothing without `start_date`.
     """
     path = f"state: bookmarks.{report.stream}"
-    # From the last day that there is on, a bookmark without ranges counts for nothing.
+    # With date.max as its start, a bookmark without ranges covers nothing.
     coverage = parse_bookmark(bookmark, start_date=start_date or date.max, rules=rules, path=path)
     is_known = start_date or coverage.covered() or bookmark.get("replication_key_value") is None
     if not is_known:
@@ -133,7 +135,7 @@ def _unwrapped(value: object, where: str) -> dict[str, object]:
 
 
 def _of_meltano(stored: Mapping[str, object], where: str) -> dict[str, object]:
-    """The completed state, with the bookmarks of the partial one in place of its own."""
+    """Return the completed state, updated with the bookmarks of the partial one."""
     parts = [_unwrapped(stored[key], f"{where}: {key}") for key in _OF_MELTANO if stored.get(key)]
     state: dict[str, object] = {}
     for part in parts:
@@ -144,7 +146,7 @@ def _of_meltano(stored: Mapping[str, object], where: str) -> dict[str, object]:
 
 
 def _of_dlt(pipeline: Mapping[str, object], where: str, account: str | None) -> dict[str, object]:
-    """The bookmarks of the dlt source, as a Singer state."""
+    """Return the bookmarks of the dlt source as a Singer state."""
     at = f"{where}: sources.{_DLT_SOURCE}"
     source = _mapping(_mapping(pipeline["sources"], f"{where}: sources").get(_DLT_SOURCE, {}), at)
     labelled = _mapping(source.get("accounts", {}), f"{at}.accounts")

@@ -15,22 +15,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Exported(DateWindow):
-    """Days that are covered and not settled, and when their export was demanded (UTC)."""
+    """Days that are covered but not settled, and when their export was submitted (UTC)."""
 
     exported_at: datetime
 
     @property
     def window(self) -> DateWindow:
-        """Its days."""
+        """The days alone, without the time."""
         return DateWindow(self.first, self.last)
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The figures that the target holds of a period, and the export that brought them.
+    """The figures that the target holds of a period, and the export that they came from.
 
     Attributes:
-        version: identity of the figures, whoever exports them (`period_version`).
+        version: the identity of the figures, whichever export they come from (`period_version`).
     """
 
     export_id: str
@@ -44,10 +44,10 @@ class Coverage:
 
     Attributes:
         settled: sorted, disjoint, maximal; disjoint from `unsettled`.
-        unsettled: sorted, disjoint; neighbours exported on the same local date are one.
-        sent: by first day of the period; only of periods that have an unsettled day.
-        pending: tasks whose rows are not out yet, in the order of their submission.
-        shape: what shaped the output that `sent` tells of; empty where that is not known.
+        unsettled: sorted, disjoint; neighbours exported on the same local date are joined.
+        sent: by the first day of the period; only for periods that have an unsettled day.
+        pending: tasks whose rows are not emitted yet, in the order of their submission.
+        shape: a digest of how the rows that `sent` describes were written; empty if not known.
     """
 
     settled: tuple[DateWindow, ...] = ()
@@ -57,10 +57,10 @@ class Coverage:
     shape: str = ""
 
     def covered(self) -> tuple[DateWindow, ...]:
-        """Every day that was exported: sorted, disjoint, maximal."""
+        """Return every day that was exported: sorted, disjoint, maximal."""
         return union((*self.settled, *self.unsettled))
 
     def last_gap_free(self) -> date | None:
-        """The last day before the first gap: the bookmark that people and tools read."""
+        """Return the last day before the first gap: the bookmark that people and tools read."""
         covered = self.covered()
         return covered[0].last if covered else None

@@ -1,7 +1,7 @@
-"""What each event makes of the state: submissions, emitted exports, and days edited by hand.
+"""The transitions of the state: submissions, emitted exports, and days edited by hand.
 
 A day is *covered* when it was exported at all; `settling.py` says when it is *settled*. Each
-function takes one state and returns the next.
+transition takes one state and returns the next.
 """
 
 from __future__ import annotations
@@ -40,25 +40,27 @@ if TYPE_CHECKING:
 
 
 def submitted(coverage: Coverage, task: Task) -> Coverage:
-    """Note a task that was submitted."""
+    """Add a task that was submitted to the pending ones."""
     task = replace(task, submitted_at=whole_second(task.submitted_at))
     return replace(coverage, pending=(*dropped(coverage, task.task_id).pending, task))
 
 
 def dropped(coverage: Coverage, task_id: str) -> Coverage:
-    """Forget a task that failed, or was given up."""
+    """Remove a task from the pending ones, for example one that failed or was given up."""
     pending = tuple(each for each in coverage.pending if each.task_id != task_id)
     return replace(coverage, pending=pending)
 
 
 def emitted(coverage: Coverage, task: Task, sent: Mapping[date, Sent], rules: Rules) -> Coverage:
-    """Cover the days of a task whose rows went out, as figured when it was submitted or later.
+    """Cover the days of a task whose rows were emitted.
+
+    The figures are those of its submission or later, so `submitted_at` counts as their time.
 
     Args:
-        sent: what the target now holds of its periods; those that this export settles are let go.
+        sent: what the target now holds of its periods; those that this export settles are dropped.
     """
     window = task.window
-    # A month that is cut off has partial figures now, so that the rest of it is no longer covered.
+    # A month that is cut off has partial figures now, so the rest of it is no longer covered.
     span = whole_periods(window, interval=rules.interval)
     settled = settled_part(window, task.submitted_at, rules)
     unsettled = unsettled_part(window, task.submitted_at, rules)
@@ -78,11 +80,11 @@ def emitted(coverage: Coverage, task: Task, sent: Mapping[date, Sent], rules: Ru
 
 
 def overwriting(coverage: Coverage, periods: Collection[date], rules: Rules) -> Coverage:
-    """Doubt all that is known of `periods`, whose rows may be overwritten from now on.
+    """Reopen `periods`, whose rows may be overwritten from now on, and forget what was sent.
 
-    A run that dies then leaves periods that have to come once more, whatever the settings are by
-    that time: what was sent of them is no longer known, and none of their days may be settled by
-    its earlier export (as it is, or will be once `lookback_days` is lowered).
+    If the run dies after this, the periods must be exported again, whatever the settings are by
+    then. So what was sent of them is no longer known, and none of their days may count as settled
+    by an earlier export, neither now nor after `lookback_days` is lowered.
     """
     windows = union(period_of(day, interval=rules.interval) for day in periods)
     return reopened(forget_sent(coverage, periods), windows, rules)
@@ -96,19 +98,19 @@ def forget_sent(coverage: Coverage, periods: Collection[date]) -> Coverage:
 
 
 def shaped(coverage: Coverage, shape: str) -> Coverage:
-    """Forget all that was sent in another shape: it has to go out again, in this one."""
+    """Forget what was sent in another shape: it must be sent again in this one."""
     if coverage.shape == shape:
         return coverage
     return replace(coverage, sent={}, shape=shape)
 
 
 def refreshed(coverage: Coverage, window: DateWindow, rules: Rules) -> Coverage:
-    """Have the covered days of `window` exported again, by whatever task comes from now on."""
+    """Have the covered days of `window` exported again by a new task, not by a pending one."""
     return _without_traces(reopened(coverage, (window,), rules), window, rules)
 
 
 def reopened(coverage: Coverage, windows: Sequence[DateWindow], rules: Rules) -> Coverage:
-    """Count the covered days of `windows` as exported when they began; they stay covered.
+    """Treat the covered days of `windows` as exported when each day began; keep them covered.
 
     Args:
         windows: sorted and disjoint.
@@ -128,7 +130,7 @@ def reopened(coverage: Coverage, windows: Sequence[DateWindow], rules: Rules) ->
 
 
 def forgotten(coverage: Coverage, window: DateWindow, rules: Rules) -> Coverage:
-    """Take the days of `window` out of coverage, as somebody did by hand."""
+    """Uncover the days of `window`, because someone edited the bookmark by hand."""
     coverage = replace(
         coverage,
         settled=without(coverage.settled, (window,)),
@@ -138,9 +140,9 @@ def forgotten(coverage: Coverage, window: DateWindow, rules: Rules) -> Coverage:
 
 
 def claimed(coverage: Coverage, window: DateWindow, rules: Rules) -> Coverage:
-    """Cover `window` as exported on the day after it: whoever set the bookmark says so.
+    """Cover `window` because the bookmark was edited; count it as exported the day after.
 
-    What that export settles is up to `settle`, as with everything that is loaded.
+    `settle` decides which days that export settles, as for every state that is loaded.
     """
     exported_at = min(local_midnight(window.last + DAY, rules.zone), rules.now)
     new = without((Exported(window.first, window.last, exported_at),), coverage.covered())
@@ -149,25 +151,28 @@ def claimed(coverage: Coverage, window: DateWindow, rules: Rules) -> Coverage:
 
 
 def is_settled(period: date, exported_at: datetime, window: DateWindow, rules: Rules) -> bool:
-    """Whether the export of `window` has all of the period, and settles it."""
+    """Return whether the export of `window` has all of the period, and settles it."""
     whole = period_of(period, interval=rules.interval)
     return window.covers(whole) and not unsettled_part(whole, exported_at, rules)
 
 
 def is_final(period: date, exported_at: datetime, window: DateWindow, rules: Rules) -> bool:
-    """Whether the export of `window` settles all that it has of the period: it is sent whole."""
+    """Return whether the export of `window` settles every day that it has of the period.
+
+    The rows of such a period are sent even if they are unchanged.
+    """
     part = period_of(period, interval=rules.interval).intersect(window)
     return part is not None and not unsettled_part(part, exported_at, rules)
 
 
 def _beginning(day: date, rules: Rules) -> datetime:
     midnight = local_midnight(day, rules.zone)
-    # A whole date that the zone skipped (Apia, 2011-12-30) has no midnight of its own.
+    # A date that the zone skipped entirely (Apia, 2011-12-30) has no midnight of its own.
     return midnight if local_date(midnight, rules.zone) <= day else midnight - timedelta(seconds=1)
 
 
 def _without_traces(coverage: Coverage, window: DateWindow, rules: Rules) -> Coverage:
-    """Drop what was sent and is pending of days that are due by hand."""
+    """Forget what was sent of the periods of `window`, and drop pending tasks that touch them."""
     span = whole_periods(window, interval=rules.interval)
     return replace(
         coverage,
