@@ -1,1 +1,1 @@
-"""Exports in flight: what comes next for each, and what follows when something goes wrong."""
+"""Exports in flight: submit, poll, download, convert, and what to do after an error."""

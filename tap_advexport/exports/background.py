@@ -1,4 +1,4 @@
-"""Lets exports go on in a thread of their own while what they brought is emitted."""
+"""Runs exports in a separate thread while their results are emitted."""
 
 from __future__ import annotations
 
@@ -17,14 +17,17 @@ _Item = TypeVar("_Item")
 
 
 class Background(Generic[_Item]):
-    """Lets an iterator run ahead in a daemon thread, and hands over what it has, all at a time."""
+    """Runs an iterator in a daemon thread, and hands over its items in batches."""
 
     def __init__(self, items: Iterable[_Item]) -> None:
         self._items = items
         self._queue: SimpleQueue[tuple[_Item] | BaseException | None] = SimpleQueue()
 
     def batches(self, on_idle: Callable[[], None]) -> Iterator[list[_Item]]:
-        """Give the items as they come. `on_idle` is called about every second that none does.
+        """Yield the items as they come, all that are there in one batch.
+
+        Args:
+            on_idle: called about once a second while no item comes.
 
         Raises:
             whatever the iterator raises, after all items before it.

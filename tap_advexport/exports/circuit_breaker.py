@@ -1,26 +1,26 @@
-"""Whether a run goes on submitting, as its exports have gone so far, over all its reports."""
+"""Decides from the exports of a run so far, over all its reports, whether to go on submitting."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
 
-# With the usual three attempts, three dozen submissions in vain.
+# With the usual three attempts: three dozen failed tasks, plus one for each that may be in flight.
 SETBACKS_PER_ATTEMPT: Final = 12
 
 
 @dataclass(slots=True)
 class CircuitBreaker:
-    """How the exports of a whole run went, over all its reports: whether to go on asking.
+    """Counts the successes and failures of a run, to decide whether to go on submitting.
 
     Attributes:
-        succeeded: exports that came whole and valid.
-        failed: exports that failed for good, and not because the API refuses their days.
-        setbacks: tasks that came to nothing, whatever followed.
+        succeeded: exports whose file was whole and valid.
+        failed: exports that failed for good, but not because the API refuses their days.
+        setbacks: tasks that failed, so that their window was to be submitted again or split.
         is_doubtful: a window was split because its exports failed.
         is_given_up: the run ended because the API does not work.
-        is_refusing: the API refused days in a row, so that older ones were not asked for.
-        answered_at: when a request was last answered with anything but 429.
+        is_refusing: the API refused several windows in a row, so older ones were not submitted.
+        answered_at: when a request last got an answer other than 429.
     """
 
     succeeded: int = 0
@@ -32,20 +32,20 @@ class CircuitBreaker:
     answered_at: float = float("-inf")
 
     def is_broken(self, limit: int) -> bool:
-        """As many exports as may be in flight failed for good, and none worked."""
+        """Return whether none succeeded, and as many failed for good as may be in flight."""
         return self.succeeded == 0 and self.failed >= limit
 
     def is_probing(self, limit: int) -> bool:
-        """Nothing worked yet and much did not, so that one task at a time is enough to see."""
+        """Return whether to try one task at a time: none succeeded so far, and many failed."""
         return self.succeeded == 0 and (
             self.is_doubtful or self.setbacks >= min(limit, SETBACKS_PER_ATTEMPT)
         )
 
     def is_hopeless(self, attempts: int, limit: int) -> bool:
-        """A few dozen tasks came to nothing, and none worked.
+        """Return whether a few dozen tasks failed, and none succeeded.
 
         Args:
             attempts: how often each export may be submitted.
-            limit: how many may be in flight: each may meet the same misfortune once.
+            limit: how many exports may be in flight: each may meet the same fault once.
         """
         return self.succeeded == 0 and self.setbacks >= SETBACKS_PER_ATTEMPT * attempts + limit

@@ -1,4 +1,4 @@
-"""Turns a downloaded file into a spool of record lines: a large one in a process of its own."""
+"""Converts a downloaded file to a spool of record lines; a large file in a separate process."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# A little more than is converted while a process starts (benchmarks/break_even.py).
+# A little more than can be converted while a process starts (benchmarks/break_even.py).
 PROCESS_BYTES: Final = 3_000_000
-# A packed file is taken to hold so many times its bytes.
+# A gzip file is assumed to hold this many times its own size.
 PACKED_FACTOR: Final = 8
 
 
 class Conversions:
-    """Converts files, small ones in the thread that asks, large ones in processes."""
+    """Converts small files in the calling thread, and large ones in separate processes."""
 
     def __init__(
         self, process_bytes: int = PROCESS_BYTES, processes: ConversionProcesses | None = None
@@ -45,12 +45,12 @@ class Conversions:
     def convert(
         self, source: BinaryIO, lines: BinaryIO, conversion: Conversion, byte_count: int
     ) -> Converted:
-        """Convert a file of so many bytes.
+        """Convert a file of `byte_count` bytes.
 
         Raises:
-            FileError, InvalidFileError: the file is not what it should be.
+            FileError, InvalidFileError: the file is cut or not valid.
             OSError: the lines cannot be written.
-            OutputError: a process was killed, and so was its successor.
+            OutputError: a process was killed, and so was the one that replaced it.
         """
         source, lines = without_buffer(source), without_buffer(lines)
         if self._has_processes and self._is_large(source, byte_count):
@@ -83,7 +83,7 @@ def converter(
     columns: tuple[str, ...],
     spool_format: SpoolFormat,
 ) -> Callable[[BinaryIO, Task, Downloaded], tuple[BinaryIO, Converted]]:
-    """Give what converts one report's files; `columns` are those that are written."""
+    """Return a function that converts one report's files; only `columns` are written."""
 
     def convert_file(
         source: BinaryIO, task: Task, downloaded: Downloaded

@@ -1,4 +1,4 @@
-"""An export in flight: what is known of it, what it is at, and the events that come of it."""
+"""An export in flight: what is known of it, its phase, and the events that it produces."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """The API accepted a window."""
+    """The API accepted the submission of a window."""
 
     task: Task
 
 
 @dataclass(frozen=True, slots=True)
 class Abandoned:
-    """A task is given up; nobody will adopt it."""
+    """A task was given up; no later run will adopt it."""
 
     task: Task
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The days of a window fail in this run. `advice`: what a person can do; may be empty."""
+    """The days of a window fail in this run. `advice` says what to do about it; may be empty."""
 
     window: DateWindow
     reason: str
@@ -45,7 +45,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """An export whose file is whole and valid. Call `release` when its rows are out."""
+    """An export whose file is whole and valid. Call `release` when its rows are emitted."""
 
     task: Task
     lines: BinaryIO
@@ -55,7 +55,7 @@ class Ready:
 
     @property
     def window(self) -> DateWindow:
-        """Its days."""
+        """The days of the export."""
         return self.task.window
 
 
@@ -81,21 +81,21 @@ class Client(Protocol):
     """The three calls of the API."""
 
     def submit(self, window: DateWindow, *, interval: Interval, sorting: str) -> str:
-        """Submit a window; returns the task's id."""
+        """Submit a window, and return the id of the task."""
         ...
 
     def poll(self, task_id: str) -> Unfinished | Finished:
-        """Ask for a task's state."""
+        """Poll a task for its state."""
         ...
 
     def download(
         self, url: str, spool: BinaryIO, *, is_cancelled: Callable[[], bool]
     ) -> Downloaded:
-        """Bring a file into a spool."""
+        """Download a file into a spool."""
         ...
 
     def cleared(self, error: ExportError) -> ExportError:
-        """An error about what a file holds, without the token."""
+        """Return an error about a file's content with the token removed from it."""
         ...
 
 
@@ -104,7 +104,7 @@ Convert = Callable[[BinaryIO, Task, Downloaded], tuple[BinaryIO, Converted]]
 
 
 class Phase(Enum):
-    """Where an export in flight is."""
+    """The phases of an export in flight."""
 
     SUBMIT = auto()
     POLL = auto()
@@ -118,15 +118,15 @@ AT_THE_API: Final = frozenset({Phase.SUBMIT, Phase.POLL, Phase.DOWNLOAD})
 
 @dataclass(slots=True)
 class ExportJob:
-    """An export in flight: what it is at, and when that is to go on.
+    """An export in flight: its phase, and when it is due to go on.
 
     Attributes:
-        began_at: when its task was submitted, by the monotonic clock.
+        began_at: when its task was submitted, on the monotonic clock.
         waits_since: when this run began to wait for the task.
-        unfinished_age: how old the task was when it was last found unfinished.
+        unfinished_age: how old the task was when it was last found unfinished, in seconds.
         finished_at: when the task was first found finished.
-        asks: how often the request under way was sent; `asking_since`: when for the first time.
-        work: the number of the piece of work that is under way for it, if any.
+        asks: how often the current request was sent; `asking_since` is when it was first sent.
+        work: the number of the work in progress for this export, if any.
     """
 
     export: Export
@@ -149,7 +149,7 @@ class ExportJob:
 
     @property
     def is_open(self) -> bool:
-        """Whether the API has, or may have, an unfinished task of it."""
+        """Whether the API has, or may have, an unfinished task of this export."""
         if self.phase is Phase.SUBMIT:
             return self.work is not None
         return self.phase is Phase.POLL and self.finished_at is None
@@ -159,7 +159,7 @@ class ExportJob:
 
 
 def task_of(job: ExportJob) -> Task:
-    """The task that the API has accepted for an export."""
+    """Return the task that the API has accepted for an export."""
     if job.export.task is None:
         msg = f"{job} has no task"
         raise AssertionError(msg)

@@ -1,14 +1,14 @@
-"""What bounds the exports of a run: as it was set, and as the refusals of the API teach."""
+"""Limits on the exports of a run: as configured, and as learned from refusals of the API."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
 
-# When a 429 may have been one of so many submissions a minute, one more is tried after this.
+# A 429 may be due to a limit on submissions per minute, so one more is tried after this time.
 FIRST_PROBE_SECONDS: Final = 65.0
 PROBE_GROWTH: Final = 4.0
-# A learned span between submissions shrinks by this with each that is accepted at once.
+# A learned span between submissions is multiplied by this after each one accepted without a 429.
 SPAN_SHRINKS_TO: Final = 0.9
 MIN_SPAN_SECONDS: Final = 1.0
 MAX_SPAN_SECONDS: Final = 600.0
@@ -16,7 +16,7 @@ MAX_SPAN_SECONDS: Final = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What bounds a run; times in seconds."""
+    """The configured limits of a run; times in seconds."""
 
     max_concurrent_exports: int
     conversions_at_once: int
@@ -27,7 +27,7 @@ class Limits:
 
 @dataclass(slots=True)
 class TaskLimit:
-    """How many tasks may be open at the API at once: as many as it took, and one more to try."""
+    """How many tasks may be open at the API at once: learned from refusals, raised one by one."""
 
     configured: int
     _learned: int | None = None
@@ -36,30 +36,34 @@ class TaskLimit:
 
     @property
     def is_learned(self) -> bool:
-        """Whether the API has refused one more."""
+        """Whether a limit below the configured one was learned from a refusal."""
         return self._learned is not None
 
     @property
     def probe_at(self) -> float:
-        """When one more is to be tried although no task of ours has ended."""
+        """When to try one more task although none of ours has ended."""
         return self._probe_at
 
     def at(self, now: float) -> int:
-        """How many tasks may be open at this moment."""
+        """Return how many tasks may be open now; raise the limit by one if a probe is due."""
         if now >= self._probe_at:
             self._probe_at = float("inf")
             self._raise()
         return min(self._learned or self.configured, self.configured)
 
     def refused(self, open_tasks: int, now: float, *, may_be_rate: bool) -> None:
-        """A submission was refused while so many other tasks were open."""
+        """Note that a submission was refused while `open_tasks` other tasks were open.
+
+        Args:
+            may_be_rate: the refusal may be about submissions per minute instead of open tasks.
+        """
         self._learned = max(1, open_tasks)
         if may_be_rate:
             self._probe_at = now + self._probe_seconds
             self._probe_seconds *= PROBE_GROWTH
 
     def succeeded(self) -> None:
-        """A task of ours has finished."""
+        """Note that a task of ours has finished, and raise a learned limit by one."""
         self._raise()
 
     def _raise(self) -> None:
@@ -71,7 +75,7 @@ class TaskLimit:
 
 @dataclass(slots=True)
 class SubmissionPace:
-    """How far apart the API takes submissions: learned from one that it took after many 429s."""
+    """How far apart submissions must be: learned from one that was accepted after 429s."""
 
     _span_seconds: float = 0.0
     _accepted_at: float = float("-inf")
@@ -83,11 +87,11 @@ class SubmissionPace:
         return self._accepted_at + self._span_seconds
 
     def refused(self) -> None:
-        """A submission was answered with 429 while nothing of ours was open."""
+        """Note that a submission was answered with 429 while no other task of ours was open."""
         self._was_refused = True
 
     def accepted(self, now: float) -> None:
-        """A submission was accepted."""
+        """Note that a submission was accepted."""
         if self._was_refused and now - self._accepted_at <= MAX_SPAN_SECONDS:
             self._span_seconds = now - self._accepted_at
         elif self._span_seconds * SPAN_SHRINKS_TO >= MIN_SPAN_SECONDS:

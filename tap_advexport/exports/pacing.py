@@ -1,4 +1,4 @@
-"""How long to wait: between tries of a request, between looks at a task, and after a 429."""
+"""How long to wait: between tries of a request, between polls of a task, and after a 429."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ MAX_RETRY_SECONDS: Final = 30.0
 MAX_RETRY_AFTER_SECONDS: Final = 600.0
 MIN_POLL_PAUSE_SECONDS: Final = 0.25
 POLL_PAUSE_SHARE_OF_AGE: Final = 5
-# What is learned makes for no looks that are closer to each other than this...
+# The least pause before a poll at a learned time: these seconds plus this share of the usual age.
 MIN_LEARNED_SECONDS: Final = 0.01
 MIN_LEARNED_SHARE: Final = 0.02
-# ...nor, where tasks do not agree, than this share of their age.
+# If the finishes do not agree, polls are at least this share of the task's age apart.
 LEARNED_STEP: Final = 0.05
 FINISHES_REMEMBERED: Final = 16
-# Tasks that take no more than so many times as long as others are of one kind with them.
+# Only tasks whose ages differ by at most this factor from the median are compared.
 NEAR_FACTOR: Final = 1.5
 
-# A fraction between 0 and 1, as random.random gives it.
+# Returns a fraction between 0 and 1, as random.random does.
 Random = Callable[[], float]
 
 
 def retry_pause(tries: int, *, random: Random, retry_after_seconds: float | None = None) -> float:
-    """Seconds to wait before a request is sent again: exponential with full jitter.
+    """Return the seconds to wait before a retry: exponential backoff with full jitter.
 
     Args:
-        tries: how often it was sent so far, 1 or more.
+        tries: how often the request was sent so far, 1 or more.
         random: gives the jitter.
-        retry_after_seconds: what the server asked for; honoured up to ten minutes.
+        retry_after_seconds: the pause that the server asked for; honoured up to ten minutes.
     """
     pause = random() * _exponential(tries)
     if retry_after_seconds is None:
@@ -44,23 +44,25 @@ def retry_pause(tries: int, *, random: Random, retry_after_seconds: float | None
 
 
 def poll_again_pause(times: int) -> float:
-    """Seconds until what is not visible yet is asked for the next time: each twice as long.
+    """Return the seconds until a task or file that is not visible yet is polled again.
+
+    Each pause is twice as long as the one before.
 
     Args:
-        times: how often that was in vain so far, 1 or more.
+        times: how many polls found nothing so far, 1 or more.
     """
     return min(MIN_POLL_PAUSE_SECONDS * 2.0 ** (min(times, 64) - 1), MAX_RETRY_SECONDS)
 
 
 def _exponential(tries: int) -> float:
     waits = backoff.expo(base=2, factor=FIRST_RETRY_SECONDS, max_value=MAX_RETRY_SECONDS)
-    next(waits)  # what a `send` starts the generator with, no pause
+    next(waits)  # the first value is no pause: `send` needs it to start the generator
     return next(islice(waits, min(tries, 64) - 1, None))
 
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """A task was unfinished at one age and found finished at the other (in seconds)."""
+    """The ages, in seconds, at which a task was last seen unfinished and first seen finished."""
 
     unfinished_age: float
     finished_age: float
@@ -68,26 +70,27 @@ class Finish:
 
 @dataclass(slots=True)
 class PollSchedule:
-    """When to look at a task again, with what the finished tasks of this run have taught.
+    """When to poll a task again; learns from the finished tasks of this run.
 
-    A task is looked at after a fifth of its age, at least 0.25 s and at most
-    `poll_interval_seconds` later. Tasks of one run tend to take equally long, but for some that
-    take many times as long. So the latest finishes are remembered, and those near their median
-    tell when to look besides: where they agree on a span of ages, in its middle and at its end, so
-    that every finish narrows it; where they do not, in small steps from the earliest to the latest.
+    A task is polled again after a fifth of its age, but at least 0.25 s and at most
+    `poll_interval_seconds` later. Tasks of one run tend to take equally long, except for some that
+    take many times as long. So the latest finishes are remembered, and those near their median add
+    further polls. If they agree on a span of ages, these polls are in its middle and at its end, so
+    that every finish narrows the span. If not, they go in small steps from the earliest finish to
+    the latest.
     """
 
     poll_interval_seconds: float
     _finishes: deque[Finish] = field(default_factory=lambda: deque(maxlen=FINISHES_REMEMBERED))
 
     def pause(self, age_seconds: float) -> float:
-        """Seconds until the next poll of a task that was submitted `age_seconds` ago."""
+        """Return the seconds until the next poll of a task that was submitted `age_seconds` ago."""
         ladder = max(MIN_POLL_PAUSE_SECONDS, age_seconds / POLL_PAUSE_SHARE_OF_AGE)
         ladder = min(ladder, self.poll_interval_seconds)
         return min([ladder, *self._learned_pauses(age_seconds, ladder)])
 
     def learn(self, unfinished_age: float, finished_age: float) -> None:
-        """A task was unfinished at the one age and found finished at the other (in seconds)."""
+        """Note the ages, in seconds, at which a task was last unfinished and first finished."""
         self._finishes.append(Finish(unfinished_age, finished_age))
 
     def _learned_pauses(self, age: float, ladder: float) -> Iterator[float]:
@@ -115,10 +118,10 @@ def _is_near(age: float, other: float) -> bool:
 
 @dataclass(slots=True)
 class Throttle:
-    """Slows all requests of the tap after a 429, as one: no matter how many were in flight.
+    """Slows all requests of the tap after a 429; several 429s at the same time count as one.
 
-    Until the pause is over nothing is sent. Then requests go out one at a time; every answer that
-    is no 429 doubles how many may be under way at once, until all may.
+    Nothing is sent until the pause is over. Then requests are sent one at a time. Every answer
+    other than 429 doubles how many may be in flight at once, up to the full number.
     """
 
     unlimited: int
@@ -130,31 +133,31 @@ class Throttle:
         self._at_once = self.unlimited
 
     def seconds_until_open(self, now: float) -> float:
-        """How long nothing may be sent, from the monotonic time `now` on."""
+        """Return the seconds from the monotonic time `now` until requests may be sent."""
         return max(0.0, self._open_at - now)
 
     @property
     def at_once(self) -> int:
-        """How many requests may be under way at the same time."""
+        """How many requests may be in flight at the same time."""
         return self._at_once
 
     def refused(
         self, now: float, *, sent_at: float, retry_after_seconds: float | None, random: Random
     ) -> None:
-        """A request that was sent at `sent_at` was answered with 429."""
+        """Note that a request that was sent at `sent_at` was answered with 429."""
         is_news = sent_at >= self._open_at
         if is_news:
             self._rounds += 1
             self._at_once = 1
         if is_news or retry_after_seconds is not None:
-            # Old news may come when all has recovered: then it is of the first round.
+            # A late 429 can arrive after full recovery; count it as a new first round.
             pause = retry_pause(
                 max(self._rounds, 1), random=random, retry_after_seconds=retry_after_seconds
             )
             self._open_at = max(self._open_at, now + pause)
 
     def answered(self) -> None:
-        """A request got another answer than 429."""
+        """Note that a request got an answer other than 429."""
         if self._at_once < self.unlimited:
             self._at_once = min(self.unlimited, self._at_once * 2)
         else:

@@ -1,4 +1,4 @@
-"""What to do after each thing that can go wrong with an export."""
+"""Decides what to do after each kind of error of an export."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from tap_advexport.reports import Interval
     from tap_advexport.windows import DateWindow, Task
 
-# A URL is asked for so often when what lies at the one before is no whole CSV file.
+# How often a task is polled for another URL after the last file was not a whole CSV.
 FRESH_URLS_PER_TASK: Final = 2
 # How long a task may be unknown after its submission, or its URL and file missing after SUCCESS.
 VISIBLE_WITHIN_SECONDS: Final = 120.0
-# A proxy or a certificate store that never worked is not waited for.
+# If no request worked before, a faulty proxy or certificate store ends the run after these tries.
 SETUP_TRIES: Final = 2
 ERROR_RESULT: Final = "ERROR"
 _FORBIDDEN: Final = 403
@@ -37,17 +37,17 @@ _FORBIDDEN: Final = 403
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """One window on its way through the API, and what it has been through.
+    """The export of one window, and what has happened to it so far.
 
     Attributes:
         window: its days.
-        task: the task that is under way, if any.
-        is_adopted: that task is one of an earlier run.
-        submissions: how often it was submitted in this run.
-        tries: how often the request under way was sent, as far as that counts.
+        task: the current task, if any.
+        is_adopted: the task was submitted by an earlier run.
+        submissions: how often the window was submitted in this run.
+        tries: how often the current request was sent, without the tries that do not count.
         polls_again: how often in a row the task or its file was not visible.
-        fresh_urls: how often this task was asked for a URL because a file was wrong.
-        had_invalid_file: a whole and invalid file was seen before, so the next one is final.
+        fresh_urls: how often the task was polled for another URL because a file was wrong.
+        had_invalid_file: a whole but invalid file was seen before, so the next one is final.
     """
 
     window: DateWindow
@@ -60,40 +60,40 @@ class Export:
     had_invalid_file: bool = False
 
     def with_task(self, task: Task) -> Export:
-        """Go on with a task that the API has just accepted."""
+        """Return the export with a task that the API has just accepted."""
         return replace(self, task=task, is_adopted=False, tries=0, polls_again=0, fresh_urls=0)
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often things are tried."""
+    """How often requests and exports are tried."""
 
     request_attempts: int
     export_attempts: int
     interval: Interval
 
     def attempts(self, error: RequestError) -> int:
-        """How often a request is sent: less often when each time may make a task more."""
+        """Return how often to send a request: less often if each try may create another task."""
         if error.is_accepted:
-            # Once more in any case: an answer may be cut on its way.
+            # Retry once in any case: the answer may have been cut on its way.
             return min(self.request_attempts, max(2, self.export_attempts))
         return self.request_attempts
 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What is known beside the export when something goes wrong with it.
+    """What is known besides the export itself when an error occurs.
 
     Attributes:
-        is_crowded: other tasks of ours are unfinished, or submissions under way.
-        is_limited: the API is known to run fewer tasks at once than it was given.
+        is_crowded: other tasks of ours are unfinished, or other submissions are in flight.
+        is_limited: the API is known to accept fewer tasks at once than are configured.
         has_answered: the API, or a host of files, has answered a request of this run.
         is_taught: the next newer days were refused in the same way, in all of their parts.
-        seconds_submitted: how long ago its task was accepted.
-        seconds_finished: how long ago its task was first found finished.
-        asks: how often the request under way was sent, whether that counts or not.
-        seconds_asking: since when that goes on.
-        export_timeout_seconds: how long that may go on.
+        seconds_submitted: how long ago the export's task was accepted.
+        seconds_finished: how long ago the export's task was first found finished.
+        asks: how often the current request was sent, including tries that do not count.
+        seconds_asking: how long ago the current request was first sent.
+        export_timeout_seconds: how long a throttled request is sent again at most.
     """
 
     is_crowded: bool = False
@@ -109,21 +109,21 @@ class Situation:
 
 @dataclass(frozen=True)
 class _GoOn:
-    """Go on with an export, which knows of what has happened."""
+    """Go on with an export, in which the error is already noted."""
 
     export: Export
 
 
 class RetryRequest(_GoOn):
-    """Send the same request once more, after a pause."""
+    """Send the same request again, after a pause."""
 
 
 class PollAgain(_GoOn):
-    """Poll the task once more, after a pause, until it or its file is visible."""
+    """Poll the task again, after a pause, until it or its file is visible."""
 
 
 class SubmitLater(_GoOn):
-    """Submit the window when a task of ours has ended: the API takes no more of them now."""
+    """Submit the window when a task of ours has ended: the API accepts no more tasks now."""
 
 
 class SubmitAgain(_GoOn):
@@ -139,19 +139,19 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """The window's days fail in this run, because the API refuses them in its own words."""
+    """The window's days fail in this run, because the API refuses them."""
 
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """The window's days fail in this run. `keeps_task`: the next run may adopt its task."""
+    """The window's days fail in this run. If `keeps_task`, the next run may adopt its task."""
 
     keeps_task: bool
 
 
 @dataclass(frozen=True, slots=True)
 class EndRun:
-    """Nothing else can work either: end the run with this error."""
+    """End the run with this error, because nothing else can work either."""
 
     error: TapAdvexportError
 
@@ -164,7 +164,7 @@ Step: TypeAlias = (
 def after_failure(  # noqa: PLR0911 - one for each kind of error
     export: Export, error: TapAdvexportError, retry_policy: RetryPolicy, situation: Situation
 ) -> Step:
-    """Decide what follows from an error of an export."""
+    """Decide the next step after an error of an export."""
     match error:
         case RequestError():
             return _after_request(export, error, retry_policy, situation)
@@ -192,7 +192,7 @@ def _may_become_visible(export: Export, error: ExportError, situation: Situation
     if isinstance(error, NoUrlYetError):
         return situation.seconds_finished < VISIBLE_WITHIN_SECONDS
     if isinstance(error, FileNotFoundYetError):
-        # A URL that has expired meanwhile gets one successor in any case.
+        # Poll for another URL once in any case: this one may have expired meanwhile.
         return export.polls_again == 0 or situation.seconds_finished < VISIBLE_WITHIN_SECONDS
     return False
 
@@ -201,7 +201,7 @@ def _after_refused_token(export: Export, error: AuthorizationError, situation: S
     if error.status == _FORBIDDEN and export.is_adopted:
         return _submit_again(export)
     if error.status == _FORBIDDEN and situation.is_crowded:
-        # Until another submission is answered, this may as well be a limit on tasks.
+        # While other tasks are open, this may be a limit on tasks instead of a refused token.
         return _submit_later(export)
     return EndRun(error)
 
@@ -213,7 +213,8 @@ def _after_request(
     if error.is_setup and not situation.has_answered and export.tries >= SETUP_TRIES:
         return EndRun(ConfigError(error.with_advice()))
     if error.is_throttled and is_submission and situation.is_crowded:
-        # Once is a moment's overload; twice, or where a limit is known, it is a limit on tasks.
+        # One 429 may be a brief overload. A second one without Retry-After means a limit on tasks,
+        # and so does the first one if such a limit is known.
         has_asked_twice = situation.asks > 1 and error.retry_after_seconds is None
         if situation.is_limited or has_asked_twice:
             return _submit_later(export)

@@ -1,4 +1,4 @@
-"""Does what the policy decides when something goes wrong: pauses, queue, events and log lines."""
+"""Carries out what the policy decides after an error: pauses, queue, events and log lines."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# An API that answered anything but 429 so short a time ago is slow, and not down.
+# An API that gave an answer other than 429 within this time is slow, but not down.
 SLOW_IS_NOT_DOWN_SECONDS: Final = 600.0
 
 
 class Recovery:
-    """What follows from errors of exports in flight."""
+    """Handles the errors of exports in flight."""
 
     def __init__(  # noqa: PLR0913 - all that errors change
         self,
@@ -66,7 +66,7 @@ class Recovery:
         self._random = random
 
     def take(self, job: ExportJob, error: TapAdvexportError, now: float) -> None:
-        """Go on after an error of a job."""
+        """Handle an error of a job."""
         situation = self._situation(job, error, now)
         if isinstance(error, RequestError):
             if error.is_throttled:
@@ -130,7 +130,7 @@ class Recovery:
 
     def _follow(self, job: ExportJob, step: Step, error: TapAdvexportError, now: float) -> None:
         task, window = job.export.task, job.export.window
-        # An answer to a submission says how the API is; a task that comes to nothing does not.
+        # A refused submission is no setback: the API has answered it. A failed task is one.
         is_setback = task is not None or not _is_refusal(error)
         if isinstance(step, SubmitAgain | Split) and is_setback:
             self._breaker.setbacks += 1
@@ -165,7 +165,7 @@ class Recovery:
         error: TapAdvexportError,
         now: float,
     ) -> None:
-        """Go on without a job."""
+        """Carry out a step after which the job is no longer in flight."""
         window = job.export.window
         match step:
             case SubmitLater(export):
@@ -177,7 +177,7 @@ class Recovery:
             case Refuse():
                 self._refuse(window, error)
             case GiveUp():
-                # No error yet: the run ends with one line for all that failed.
+                # Not logged as an error: the run ends with one line for all days that failed.
                 named = self._named(window, error)
                 logger.debug("%s; these days fail in this run", named)
                 advice = error.advice if isinstance(error, ExportError) else ""
@@ -185,7 +185,7 @@ class Recovery:
                 self._breaker.failed += 1
                 self._events.append(Failed(window, str(error), advice))
             case EndRun(last):
-                # Raised when all that is known beside it has been told.
+                # Raised by the runner, after the events that are still to be yielded.
                 self.ended_by = self.ended_by or last
             case _:
                 assert_never(step)
@@ -228,7 +228,7 @@ class Recovery:
             self.refusals.add_unasked(older)
 
     def _named(self, window: DateWindow, error: TapAdvexportError) -> str:
-        """An error with the report and the days that it is about, which it may name itself."""
+        """Return the error's text with its report and days, unless it names them already."""
         days = f"{self._retry_policy.interval} {window}"
         return str(error) if days in str(error) else f"{days}: {error}"
 

@@ -1,7 +1,8 @@
-"""The days that the API refuses in its own words, and when older ones are not asked for any more.
+"""The days that the API refuses, and when to stop submitting older ones.
 
-Windows are submitted newest first. What an API does not keep any more is refused from some day on
-backwards, so refusals in a row teach; and one refused day among good ones costs that day alone.
+Windows are submitted newest first. An API that does not keep old data refuses all days before some
+date. So after several refusals in a row, older windows are not submitted. A single refused day
+among good ones costs only that day.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
 
     from tap_advexport.errors import ExportError
 
-# So many refusals in a row, each of a window that nothing was split for, end the asking.
+# After this many refusals in a row, of windows that were not split, older ones are not submitted.
 HANDFUL: Final = 5
-# These may be a quota, which later days have used up, and no matter of age.
+# These may come from a quota that newer days have used up, not from the age of the days.
 QUOTAS: Final = frozenset({"HTTP 402", "HTTP 403", "HTTP 429"})
-# How the API says that a task came to nothing: it did not refuse it.
+# The state of a task that failed; the API did not refuse it.
 FAILURE: Final = "FAILURE"
 FAILS: Final = "the API cannot make this report"
 REFUSES: Final = "the API refuses these days"
@@ -29,7 +30,7 @@ REFUSES: Final = "the API refuses these days"
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Days that the API refuses, and its words."""
+    """Days that the API refuses, and what it said."""
 
     window: DateWindow
     kind: str
@@ -39,10 +40,10 @@ class Refused:
 
 @dataclass(slots=True)
 class Refusals:
-    """What the refusals of one report's windows teach.
+    """Collects the refusals of one report's windows, and learns from them.
 
     Attributes:
-        _is_taught: refusals are in a row, be it in this report or in one before it, which had
+        _is_taught: there were refusals in a row, in this report or in an earlier one that had
             nothing else.
     """
 
@@ -55,7 +56,7 @@ class Refusals:
 
     @property
     def has_ended(self) -> bool:
-        """Whether days older than those that were refused last are not to be asked for."""
+        """Whether to stop submitting days that are older than those refused last."""
         return self._since_taught >= HANDFUL
 
     @property
@@ -64,13 +65,13 @@ class Refusals:
         return min((each.window for each in self._refused), default=None)
 
     def is_taught(self, window: DateWindow, kind: str) -> bool:
-        """Whether a window is one more of a row of refusals, so that splitting it is in vain."""
+        """Return whether a refused window continues a row of refusals: splitting it is useless."""
         last = self._refused[-1] if self._refused else None
         is_next = last is None or (last.kind == kind and window < last.window)
         return self._is_taught and is_next
 
     def add(self, window: DateWindow, error: ExportError) -> None:
-        """Note that the API refuses a window, in all of its parts."""
+        """Note that the API refuses a window that is not split any further."""
         last = self._refused[-1] if self._refused else None
         self._refused.append(Refused(window, error.refusal, error.said, error.advice))
         if last is not None and last.kind != error.refusal:
@@ -82,19 +83,19 @@ class Refusals:
             self._is_taught = True
 
     def add_unasked(self, windows: Iterable[DateWindow]) -> None:
-        """Count older windows, which are not asked for, to those that were refused last."""
+        """Add older windows that are not submitted, with the reason of the last refusal."""
         last = self._refused[-1]
         self._refused += [Refused(window, last.kind, last.said, last.advice) for window in windows]
 
     def succeeded(self, window: DateWindow) -> None:
-        """Note that a window came. An older one than those refused shows that age was no reason."""
+        """Note that a window succeeded. If it is older than the refused ones, age is no reason."""
         self._oldest_success = min(self._oldest_success or window.first, window.first)
         self._newest_success = max(self._newest_success or window.last, window.last)
         if not self._refused or window < self._refused[-1].window:
             self._forget()
 
     def ranges(self) -> Iterator[tuple[DateWindow, str, str]]:
-        """Give each range of refused days, oldest first, with reason and advice; forget them."""
+        """Yield each range of refused days, oldest first, with reason and advice; forget them."""
         found: list[Refused] = []
         for each in sorted(self._refused, key=lambda refused: refused.window):
             if found and found[-1].kind == each.kind and _touch(found[-1].window, each.window):

@@ -1,9 +1,9 @@
 """Schedules exports in flight: what to send next, for which export, and when to stop.
 
-One loop holds all that is known of the exports under way. Requests and conversions are done by
-workers, and everything waits in one place; so a slow export, a slow host or a pause after a fault
-holds nobody else up. Time, chance and workers are parameters: with virtual ones the loop replays
-exactly.
+One loop holds all that is known of the exports in flight. Workers do the requests and conversions,
+and all waiting is done in one place. So a slow export, a slow host or a pause after an error does
+not delay the others. Time, randomness and workers are parameters: with virtual ones, a run can be
+replayed exactly.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# How long a run that is to end waits for the task ids of submissions that it has just sent.
+# How long a run that ends waits for the task ids of submissions that are still in flight.
 LAST_ANSWERS_SECONDS: Final = 1.0
 
 
 class Runner:
-    """Brings windows from the API, several at once, and tells what happens as events."""
+    """Exports windows, several at once, and yields what happens as events."""
 
     def __init__(  # noqa: PLR0913 - everything that is not the core comes from outside
         self,
@@ -104,21 +104,21 @@ class Runner:
 
     @property
     def jobs(self) -> tuple[ExportJob, ...]:
-        """The exports in flight, for whoever shows progress."""
+        """The exports in flight, for the progress display."""
         return tuple(self._schedule.jobs)
 
     @property
     def queued(self) -> int:
-        """How many windows wait for their turn."""
+        """How many windows wait in the queue."""
         return len(self._schedule.queue)
 
     def stop(self) -> None:
-        """Begin nothing new and end the events soon; safe from any thread or signal handler."""
+        """Start nothing new, and end the events soon; safe from any thread or signal handler."""
         self._is_stopped = True
         self._workers.wake()
 
     def abandon(self) -> None:
-        """Stop, and let go of what was brought and not emitted: nobody will release it."""
+        """Stop, and close the spools of exports that were not emitted: no one will release them."""
         self._is_abandoned = True
         self.stop()
         for job in self._schedule.jobs:
@@ -126,12 +126,12 @@ class Runner:
                 close_spool(job.spool)
 
     def events(self, exports: Iterable[Export]) -> Iterator[Event]:
-        """Bring the exports, newest first: those with a task are polled, the others submitted.
+        """Run the exports, newest first: poll those with a task, and submit the others.
 
         Raises:
             AuthorizationError, ConfigError, OutputError: nothing else would work either.
             InvalidHeaderError: the files are not what the API's documentation says.
-            IncompleteError: the API does not work; it is not asked a thousand times.
+            IncompleteError: the API does not work, so nothing more is submitted.
         """
         self._schedule.queue.extend(exports)
         try:
@@ -163,11 +163,11 @@ class Runner:
                 self._take(self._workers.wait(schedule.seconds_until_next(self._clock.monotonic())))
             while self._events:
                 yield self._events.popleft()
-            # Whoever took them may have been slow: what came meanwhile goes before what is new.
+            # The caller may have been slow. Handle outcomes that came meanwhile before new work.
             self._take(self._workers.wait(0.0))
 
     def _last_submissions(self) -> Iterator[Event]:
-        """What the submissions that were under way at the end came to, if they are quick."""
+        """Yield the events of submissions that were in flight at the end, if answered in time."""
         ends_at = self._clock.monotonic() + LAST_ANSWERS_SECONDS
         while self._submissions_under_way() and (left := ends_at - self._clock.monotonic()) > 0:
             for outcome in self._workers.wait(left):
@@ -212,7 +212,7 @@ class Runner:
             )
         self._workers.start(job.work, self._work.of(job))
 
-    # What came of it.
+    # Outcomes.
 
     def _take(self, outcomes: list[Outcome]) -> None:
         for outcome in outcomes:
@@ -330,8 +330,8 @@ class Runner:
 
     def _close_spools(self) -> None:
         for job in self._schedule.jobs:
-            # A file that is being converted is closed by who reads it: once it was closed, the next
-            # file that is opened would have its number, and two would move its position.
+            # A file that is being converted is closed by its reader. If it were closed here, the
+            # next file to be opened would get its descriptor, and two would move one position.
             is_free = job.work is None and (job.phase is not Phase.READY or self._is_abandoned)
             if job.spool and is_free:
                 close_spool(job.spool)

@@ -1,4 +1,4 @@
-"""Which export may do what at a moment: the queue, the jobs in flight, and all that limits them."""
+"""Decides which export may go on, and when: the queue, the jobs in flight, and their limits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NEVER = float("inf")
 
 
 class Schedule:
-    """Holds the exports that wait and those in flight, and says what may begin when."""
+    """Holds the queued exports and the jobs in flight, and decides what may start when."""
 
     def __init__(self, limits: Limits, breaker: CircuitBreaker, export_attempts: int) -> None:
         self.queue: deque[Export] = deque()
@@ -38,7 +38,7 @@ class Schedule:
     # The queue.
 
     def put_back(self, exports: Iterable[Export]) -> None:
-        """Put exports at the head of the queue, the newest first."""
+        """Put exports back at the head of the queue, but behind newer ones."""
         for export in exports:
             place = 0
             while place < len(self.queue) and self.queue[place].window > export.window:
@@ -46,13 +46,13 @@ class Schedule:
             self.queue.insert(place, export)
 
     def drop_older(self, window: DateWindow) -> list[DateWindow]:
-        """Take windows that are older out of the queue, but for those with a task."""
+        """Remove older windows from the queue, except those with a task, and return them."""
         older = [each for each in self.queue if not each.task and each.window < window]
         self.queue = deque(each for each in self.queue if each.task or each.window > window)
         return [each.window for each in older]
 
     def begin(self, now: float, moment: datetime) -> Iterator[ExportJob]:
-        """Let exports of the queue begin as long as there is room."""
+        """Start exports from the queue while there is room, and yield their jobs."""
         while self.queue and self._has_room(now):
             export = self.queue.popleft()
             phase = Phase.POLL if export.task else Phase.SUBMIT
@@ -69,34 +69,34 @@ class Schedule:
             if self._breaker.is_broken(most) or self.is_hopeless():
                 return False
             most = self._most(now)
-        # Files that wait to be converted or emitted bound the disk: no more than those in flight,
-        # and none before one was seen to be right.
+        # Files that wait to be converted or emitted take disk space. Allow as many more jobs for
+        # them as may be at the API, but only after a first file was valid.
         bound = self._limits.max_concurrent_exports * (2 if self._breaker.succeeded else 1)
         return len(self._at_the_api()) < most and len(self.jobs) < bound
 
     def _most(self, now: float) -> int:
-        """How many tasks may be open at the API."""
+        """Return how many tasks may be open at the API."""
         is_probing = self._breaker.is_probing(self._limits.max_concurrent_exports)
         return 1 if is_probing else self.tasks.at(now)
 
     def is_hopeless(self) -> bool:
-        """Whether so many tasks came to nothing that no more are to be submitted."""
+        """Return whether so many tasks failed that no more are submitted."""
         return self._breaker.is_hopeless(self._export_attempts, self._limits.max_concurrent_exports)
 
     # The jobs.
 
     def release(self) -> None:
-        """Forget the jobs whose lines are out."""
-        # `release` is called from another thread, which must not change the list itself.
+        """Forget the jobs whose rows were emitted."""
+        # `Ready.release` is called from another thread, which must not change the list itself.
         if any(job.is_released for job in self.jobs):
             self.jobs = [job for job in self.jobs if not job.is_released]
 
     def of(self, work: int) -> ExportJob | None:
-        """The job that a piece of work was begun for, if it still waits for that."""
+        """Return the job that the work was started for, if the job still waits for it."""
         return next((job for job in self.jobs if job.work == work), None)
 
     def due(self, now: float) -> Iterator[ExportJob]:
-        """The jobs that may go on at this moment; whoever takes one begins its work."""
+        """Yield the jobs that may go on now; the caller must start the work of each at once."""
         is_open = self.throttle.seconds_until_open(now) <= 0
         conversions = sum(job.work is not None for job in self.jobs if job.phase is Phase.CONVERT)
         for job in self.jobs:
@@ -110,7 +110,7 @@ class Schedule:
                 yield job
 
     def seconds_until_next(self, now: float) -> float | None:
-        """Seconds until something is due, or None when only an outcome can go on."""
+        """Return the seconds until something is due, or None if only an outcome can come next."""
         moments = [
             self.deadline(job) if job.work is not None else self._next_move(job, now)
             for job in self.jobs
@@ -121,7 +121,7 @@ class Schedule:
         return max(0.0, min(moments) - now) if moments else None
 
     def deadline(self, job: ExportJob) -> float:
-        """When work is given up that no time-out of the HTTP library ends."""
+        """Return when to give up work that no timeout of the HTTP library ends."""
         if job.phase is Phase.CONVERT:
             return NEVER
         silence = job.work_alive_at + 2 * self._limits.request_timeout_seconds + 1
@@ -131,13 +131,13 @@ class Schedule:
         return silence
 
     def open_beside(self, job: ExportJob) -> int:
-        """How many other tasks the API has of ours, or may have."""
+        """Return how many other unfinished tasks of ours the API has, or may have."""
         return sum(other.is_open for other in self.jobs if other is not job)
 
     def crowd_of(self, job: ExportJob) -> int:
-        """How many other tasks the refusal of its submission may be due to.
+        """Return how many other tasks may be the reason that a job's submission was refused.
 
-        The last of them may have ended while the refusal was on its way.
+        If none is unfinished, one that ended since the submission was sent counts as the reason.
         """
         return self.open_beside(job) or int(self.task_ended_at > job.work_began_at)
 
@@ -160,10 +160,9 @@ class Schedule:
         return self.pace.opens_at <= now and self._has_place(job, now)
 
     def _has_place(self, job: ExportJob, now: float) -> bool:
-        """Whether one more task may be open at the API.
+        """Return whether one more task, that of this job, may be open at the API.
 
-        An export whose file turned out to be wrong comes back to be submitted again, when another
-        may have taken its place there.
+        A job whose file was wrong is submitted again, and another job may have taken its place.
         """
         at_the_api = [other for other in self._at_the_api() if other is not job]
         is_taken = (other.export.task is not None or other.work is not None for other in at_the_api)

@@ -1,4 +1,4 @@
-"""Files for what is on its way: nameless from the start, so that not even kill -9 leaves one."""
+"""Temporary files without a name from the start, so that not even kill -9 leaves one behind."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from tap_advexport.errors import OutputError
 
 
 def open_spool() -> BinaryIO:
-    """A new empty file in the temporary folder (TMPDIR), unlinked, and ours alone to read.
+    """Open a new empty file in the temporary folder (TMPDIR), unlinked and readable only by us.
 
     Raises:
-        OutputError: no file can be made there.
+        OutputError: no file can be created there.
     """
     try:
         return cast("BinaryIO", tempfile.TemporaryFile(prefix="tap-advexport-"))
@@ -22,16 +22,16 @@ def open_spool() -> BinaryIO:
 
 
 def without_buffer(spool: BinaryIO) -> BinaryIO:
-    """Give the same open file without a buffer, which must stay open itself.
+    """Return the same open file without a buffer; `spool` itself must stay open.
 
-    The position of a file is shared by all processes that have it, and a buffer would not know that
-    another one moved it: to seek to the first byte would then go there in the buffer alone.
+    All processes that have a file open share its position, and a buffer does not notice when
+    another process moves it. A seek to the first byte would then only move within the buffer.
     """
     return cast("BinaryIO", open(spool.fileno(), "r+b", buffering=0, closefd=False))
 
 
 def spool_error(error: OSError) -> OutputError:
-    """The one line about a spool that cannot be written."""
+    """Return the error, in one line, for a spool that cannot be written."""
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return OutputError(
             f"spool: {error.strerror}; allow for more (ulimit -n), or lower max_concurrent_exports"

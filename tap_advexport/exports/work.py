@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class WorkFactory:
-    """Makes the work that workers do.
+    """Creates the work that the workers do.
 
     Attributes:
-        is_stopped: whether the run is to end, so that a download is not worth going on with.
+        is_stopped: returns whether the run is to end; a download is then cancelled.
     """
 
     client: Client
@@ -36,7 +36,7 @@ class WorkFactory:
     is_stopped: Callable[[], bool]
 
     def of(self, job: ExportJob) -> Callable[[], object]:
-        """The work that brings an export in flight on; a submission counts from now."""
+        """Return the work for the phase of a job. A submission is dated now."""
         match job.phase:
             case Phase.SUBMIT:
                 job.submitting_at = self.clock.now()
@@ -99,13 +99,13 @@ class WorkFactory:
 
 
 def discard(outcome: Outcome) -> None:
-    """Close what an abandoned job opened after all."""
+    """Close the file of an outcome that no job waits for any more."""
     if isinstance(outcome.value, DownloadedFile | ConvertedFile):
         close_spool(outcome.value.spool)
 
 
 def close_spool(spool: BinaryIO) -> None:
-    """Let a spool go."""
-    # A full disk fails the flush of what nobody will read again.
+    """Close a spool, and ignore errors."""
+    # On a full disk, closing fails to flush data that will not be read again.
     with suppress(OSError):
         spool.close()

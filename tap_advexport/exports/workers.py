@@ -1,4 +1,4 @@
-"""Where blocking work is done: threads that can be left alone when they take too long."""
+"""Workers for blocking work: threads that can be left behind when they take too long."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 _Item = TypeVar("_Item")
 
-# threading's waits overflow far above this; whoever waits longer is woken for nothing once a day.
+# The waits of `threading` overflow far above this. A longer wait wakes up once a day for nothing.
 MAX_WAIT_SECONDS = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a piece of work: its value, or the error that it raised."""
+    """The result of a piece of work: its value, or the error that it raised."""
 
     token: int
     value: object = None
@@ -27,14 +27,14 @@ class Outcome:
 
 
 class Workers(Protocol):
-    """Does work side by side and hands the outcomes back one after the other."""
+    """Does work concurrently, and hands back its outcomes."""
 
     def start(self, token: int, work: Callable[[], object]) -> None:
-        """Begin `work`; its outcome will carry `token`."""
+        """Start `work`; its outcome carries `token`."""
         ...
 
     def wait(self, timeout_seconds: float | None) -> list[Outcome]:
-        """Block until something is done, the time is over, or `wake` was called."""
+        """Block until work is done, the timeout is over, or `wake` was called."""
         ...
 
     def wake(self) -> None:
@@ -42,12 +42,12 @@ class Workers(Protocol):
         ...
 
     def close(self, discard: Callable[[Outcome], None]) -> None:
-        """Begin nothing any more; what is under way may end when it likes, and is discarded."""
+        """Start no more work. Work in progress may still end, and its outcome is discarded."""
         ...
 
 
 class ThreadWorkers:
-    """Daemon threads, so that none can hold up the end of the run; an idle one works again."""
+    """Works in daemon threads, which cannot delay the end of the run; idle ones are reused."""
 
     def __init__(self) -> None:
         self._outcomes: SimpleQueue[Outcome | None] = SimpleQueue()
@@ -57,14 +57,14 @@ class ThreadWorkers:
         self._discard: Callable[[Outcome], None] | None = None
 
     def start(self, token: int, work: Callable[[], object]) -> None:
-        """Begin `work` in an idle thread, or in a new one."""
+        """Start `work` in an idle thread, or in a new one."""
         self._work.put((token, work))
         if not self._idle.acquire(blocking=False):
             self._thread_count += 1
             threading.Thread(target=self._serve, name=f"advexport-{token}", daemon=True).start()
 
     def wait(self, timeout_seconds: float | None) -> list[Outcome]:
-        """Block until something is done, the time is over, or `wake` was called."""
+        """Block until work is done, the timeout is over, or `wake` was called."""
         found = drained(self._outcomes, _bounded(timeout_seconds))
         return [outcome for outcome in found if outcome is not None]
 
@@ -73,7 +73,7 @@ class ThreadWorkers:
         self._outcomes.put(None)
 
     def close(self, discard: Callable[[Outcome], None]) -> None:
-        """Let the threads go, each when it is idle: the process may live on without the run."""
+        """End each thread as soon as it is idle, because the process may outlive the run."""
         self._discard = discard
         self._drop_outcomes()
         for _ in range(self._thread_count):
@@ -86,15 +86,15 @@ class ThreadWorkers:
                 outcome = Outcome(token, value=work())
             except BaseException as error:  # noqa: BLE001 - handed over whole, and raised there
                 outcome = Outcome(token, error=error)
-            # Idle before its outcome is taken, so that what follows from that finds it so.
+            # Mark the thread idle before its outcome can be taken, so that new work can reuse it.
             self._idle.release()
             self._outcomes.put(outcome)
-            # Nothing of the work may live on in a thread that waits.
+            # An idle thread must not keep references to the work or its outcome.
             del item, work, outcome
             self._drop_outcomes()
 
     def _drop_outcomes(self) -> None:
-        """Discard what nobody takes; `close` and work that ends each see what the other left."""
+        """Discard outcomes after `close`; work that ends later calls this too, to miss none."""
         if self._discard is not None:
             for outcome in drained(self._outcomes, 0.0):
                 if outcome is not None:
@@ -102,7 +102,7 @@ class ThreadWorkers:
 
 
 def drained(queue: SimpleQueue[_Item], timeout_seconds: float) -> list[_Item]:
-    """Give all that lies in a queue; wait for the first of it, but no longer than this."""
+    """Return all items of a queue; wait for the first one, at most `timeout_seconds`."""
     found: list[_Item] = []
     with suppress(Empty):
         found.append(queue.get(timeout=timeout_seconds))
