@@ -1,6 +1,6 @@
-"""The dlt source: reports straight into a warehouse, each day replaced whole (docs/dlt.md).
+"""The dlt source: loads reports into a warehouse, and replaces each day whole (docs/dlt.md).
 
-Needs the extra `dlt`; nothing else of the package imports this one.
+Needs the extra `dlt`; no other part of tap_advexport imports this package.
 """
 
 from __future__ import annotations

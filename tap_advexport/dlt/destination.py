@@ -1,4 +1,4 @@
-"""What the engine writes to in a dlt pipeline: tables for dlt, the bookmark into its state."""
+"""The engine's destination in a dlt pipeline: tables for dlt, and the bookmark in its state."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class PipelineDestination:
-    """Gives tables to dlt. What is committed lies in a load package with the rows that it covers.
+    """Yields tables to dlt. A bookmark is in the same load package as the rows that it covers.
 
     Attributes:
         has_submitted: the API has accepted a task.
@@ -42,7 +42,7 @@ class PipelineDestination:
         self.has_submitted = False
 
     def write_rows(self, ready: Ready, periods: Sequence[Period]) -> Iterator[Any]:
-        """Give the rows of some periods."""
+        """Yield the rows of some periods."""
         if self._is_replaced:
             periods = [period for period in periods if period.row_count]
         for table in self._tables.tables(ready, periods):
@@ -50,15 +50,15 @@ class PipelineDestination:
             self._run.progress.sent(table.num_rows)
 
     def write_periods(self, rows: Sequence[PeriodRow]) -> Iterator[Any]:
-        """Give rows of `report_periods`."""
+        """Yield rows of `report_periods`."""
         if rows:
             table = period_table(rows, self._run.settings.account)
             yield dlt.mark.with_table_name(table, PERIODS_STREAM)
 
     def commit(self, bookmark: dict[str, object]) -> None:
-        """Note what the tables given so far cover; dlt keeps it when it keeps them."""
+        """Note what the tables yielded so far cover; dlt stores it together with them."""
         self._bookmarks[self._stream] = bookmark
         self.has_submitted = self.has_submitted or bool(bookmark.get("pending"))
 
     def check(self) -> None:
-        """Go on: dlt takes whatever comes."""
+        """Do nothing: dlt always takes what is written."""

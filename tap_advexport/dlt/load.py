@@ -1,4 +1,4 @@
-"""Running a pipeline: the fast file format, what was left behind, and days that failed."""
+"""Runs a pipeline: the fast file format, leftovers of an earlier run, and days that failed."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FAST_FORMAT: Final = "parquet"
-# PostgreSQL's job reads all of its file, some twenty times as large there, before it sends a row:
-# small files bound the memory of any load, and two at a time read while they send.
+# A PostgreSQL job reads its whole file before it sends a row, and takes about twenty times the
+# file's size in memory. Small files bound the memory of a load. With two jobs at a time, one can
+# read while the other sends.
 JOB_LIMITS: Final = {"recommended_file_size": 8 << 20, "max_parallel_load_jobs": 2}
 
 
 class FailedDaysError(IncompleteError):
-    """Days failed; everything else was loaded, and the next run tries them again.
+    """Days failed. Everything else was loaded, and the next run tries the failed days again.
 
     Attributes:
-        failures: the days, and why.
+        failures: the days, and why they failed.
         load_info: what was loaded.
     """
 
@@ -44,11 +45,11 @@ class FailedDaysError(IncompleteError):
 
 @dataclass
 class Load:
-    """What resources tell to whoever runs their pipeline.
+    """What the resources report to the code that runs their pipeline.
 
     Attributes:
-        done: by resource and account, the days that were brought or failed.
-        days_left: days that are due and were left for a later load.
+        done: the days that were exported or failed, by resource and account.
+        days_left: the number of due days that were left for a later load.
     """
 
     failures: list[FailedDays] = field(default_factory=list)
@@ -60,7 +61,7 @@ _current: ContextVar[Load | None] = ContextVar("advexport_load", default=None)
 
 
 def current_load() -> Load:
-    """Give the load under way; under a plain `pipeline.run` one that nobody looks at."""
+    """Return the current load; in a plain `pipeline.run`, one that is not read."""
     return _current.get() or Load()
 
 
@@ -72,14 +73,14 @@ def load(
 ) -> LoadInfo:
     """Run a pipeline with the file format that is fast at its destination.
 
-    What an earlier run extracted and did not load is loaded before, or exported again.
+    What an earlier run extracted but did not load is loaded first, or exported again.
 
     Args:
-        until_complete: with `max_days_per_load`, go on load by load until every day that is due
-            was brought, or failed; otherwise one load.
+        until_complete: with `max_days_per_load`, run one load after another until every due day
+            was exported or failed; otherwise run one load.
 
     Returns:
-        what dlt tells of the last load.
+        what dlt reports about the last load.
 
     Raises:
         FailedDaysError: days failed; all others were loaded.
@@ -106,7 +107,7 @@ def load(
         if cause is None:
             raise
         logger.debug("%s", cause, exc_info=error)
-        # A person who reads the traceback needs none of what lies between.
+        # The frames of dlt in between do not help a person who reads the traceback.
         raise cause.with_traceback(None) from None
     finally:
         _current.reset(token)
@@ -116,13 +117,13 @@ def load(
 
 
 def _load_leftovers(pipeline: dlt.Pipeline, *, is_stale: bool) -> None:
-    """Load what an earlier run extracted, or have it extracted again where that is not safe.
+    """Load what an earlier run extracted, or drop it to be extracted again if that is not safe.
 
-    dlt empties the staging tables at the start of a load and not when it goes on. So rows come
-    twice where a load was killed between a job's commit and dlt's note of it, or where another
-    machine has loaded since; other jobs fail every time then (PostgreSQL: the pipeline's state is
-    there already). A bookmark counts at the destination only once all of its package is loaded, so
-    the days come again without the package.
+    dlt empties the staging tables when a load starts, but not when it continues. So rows are
+    duplicated if a load was killed between a job's commit and dlt's record of it, or if another
+    machine has loaded since. Other jobs fail every time in this case (PostgreSQL: the pipeline's
+    state exists already). A bookmark counts at the destination only when its whole package is
+    loaded, so if the package is dropped, its days are exported again.
     """
     if not is_stale:
         try:
@@ -138,7 +139,7 @@ def _load_leftovers(pipeline: dlt.Pipeline, *, is_stale: bool) -> None:
 
 
 def _was_loading(pipeline: dlt.Pipeline) -> bool:
-    """Whether a load ended with jobs under way, as only those do that are killed."""
+    """Return whether a load ended with jobs in progress, as only a killed load does."""
     packages = map(pipeline.get_load_package_info, pipeline.list_normalized_load_packages())
     return any(package.jobs["started_jobs"] for package in packages)
 
@@ -150,7 +151,7 @@ def _run(pipeline: dlt.Pipeline, source: Any) -> LoadInfo:  # noqa: ANN401 - sam
 
 
 def _cause(error: BaseException | None) -> BaseException | None:
-    """What a person has to know, without what dlt puts around it: an error of ours, or Ctrl-C."""
+    """Return the error of ours, or Ctrl-C, that dlt has wrapped; None if there is none."""
     while error is not None and not isinstance(error, TapAdvexportError | KeyboardInterrupt):
         error = error.__cause__
     return error

@@ -1,4 +1,4 @@
-"""The source `advexport`: its settings, its resources, and what they share while dlt extracts."""
+"""The source `advexport`: its settings, its resources, and what these share during extraction."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ DEFAULT_REPORTS: Final = tuple(report.label for report in REPORTS if report.sele
 LABELS: Final = tuple(report.label for report in REPORTS)
 
 
-# The settings by their names; what is not given is looked up in dlt's configuration, and then has
-# the default of docs/reference/settings.md.
+# The arguments are the settings, by name. One that is not given is looked up in dlt's
+# configuration, and otherwise has the default in docs/reference/settings.md.
 @dlt.source(name=SOURCE, section=SOURCE)
 def advexport(  # noqa: PLR0913 - one for each setting
     start_date: Any = dlt.config.value,  # noqa: ANN401 - a date, or a text of one
@@ -72,13 +72,13 @@ def advexport(  # noqa: PLR0913 - one for each setting
     api_url: str | None = None,
     user_agent: str | None = None,
 ) -> Iterator[DltResource]:
-    """Advertiser reports over an asynchronous export API, exact in every table.
+    """Load advertiser reports from an asynchronous export API, exact in every table.
 
     Args:
-        reports: of `daily`, `hourly` and `monthly`; `daily` alone unless given.
-        max_days_per_load: at most so many days of each report in one load, newest first.
-        skip_unchanged: leave out days whose figures are those that this pipeline loaded last; only
-            where no other pipeline writes to the dataset.
+        reports: any of `daily`, `hourly` and `monthly`; only `daily` by default.
+        max_days_per_load: the most days of each report in one load, newest first.
+        skip_unchanged: leave out days whose figures are those that this pipeline loaded last. Use
+            it only if no other pipeline writes to the dataset.
     """
     config = dict(locals())
     del config["reports"], config["max_days_per_load"]
@@ -96,7 +96,7 @@ def resources(
     max_days_per_load: int | None = None,
     machine: Machine | None = None,
 ) -> Iterator[DltResource]:
-    """Make a resource for each report.
+    """Yield a resource for each report.
 
     Raises:
         ConfigError: a setting is wrong.
@@ -129,17 +129,17 @@ def _resource(extraction: Extraction, report: Report) -> DltResource:
         yield from extraction.bring(report, tables)
 
     resource: DltResource = dlt.resource(bring, name=report.stream)
-    # A table's hints begin as those that the resource has by then: none.
+    # The table's hints start as a copy of the resource's, so set them while those are empty.
     resource.apply_hints(**period_hints(settings.account), create_table_variant=True)
     resource.apply_hints(**report_hints(tables.schema, settings.account))
     return resource
 
 
 class Extraction:
-    """What the resources share while dlt extracts them: one run, and whose turn it is.
+    """What the resources share while dlt extracts them: one run, and which of them may export.
 
-    dlt asks all resources in turn for a next item. They bring their reports one after the other,
-    so that no more exports are in flight than the settings say.
+    dlt asks all resources in turn for their next item. They export their reports one after the
+    other, so that no more exports are in flight than the settings allow.
     """
 
     def __init__(self, settings: Settings, machine: Machine, max_days_per_load: int | None) -> None:
@@ -151,7 +151,7 @@ class Extraction:
         self._is_taken = False
 
     def bring(self, report: Report, tables: ReportTables) -> Iterator[Any]:
-        """Bring a report's days when its turn has come; nothing, again and again, until then."""
+        """Export a report's days when its turn has come; yield None until then."""
         self._begun += 1
         try:
             while self._is_taken:
@@ -205,12 +205,12 @@ class Extraction:
 
 
 def _check_destination() -> None:
-    """Refuse a destination where rows would pile up.
+    """Check that the destination can replace days; otherwise rows would accumulate.
 
     Raises:
         ConfigError: it cannot replace days.
     """
-    # None where a pipeline only extracts.
+    # None if a pipeline only extracts.
     destination: Any = dlt.current.pipeline().destination
     if destination is None:
         return

@@ -1,4 +1,4 @@
-"""Where the bookmarks lie in the source's state, and how a Singer state moves there and back."""
+"""The bookmarks in the source's state, and the import and export of a Singer state."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SOURCE: Final = "advexport"
 
 
 def kept_bookmarks(state: MutableMapping[str, Any], account: str | None) -> dict[str, Any]:
-    """Give the bookmarks by stream, to be changed in place; those of each account lie apart."""
+    """Return the bookmarks by stream, to be changed in place; each account has its own."""
     if account:
         state = state.setdefault("accounts", {}).setdefault(account, {})
     bookmarks: dict[str, Any] = state.setdefault("bookmarks", {})
@@ -31,18 +31,18 @@ def kept_bookmarks(state: MutableMapping[str, Any], account: str | None) -> dict
 
 
 def forget(state: MutableMapping[str, Any], stream: str) -> None:
-    """Drop a stream's bookmarks, of all accounts: its table is emptied."""
+    """Drop a stream's bookmarks for all accounts, because its table is emptied."""
     for holder in (state, *state.get("accounts", {}).values()):
         holder.get("bookmarks", {}).pop(stream, None)
 
 
 def is_replaced(resource: str) -> bool:
-    """Whether this load replaces a resource's table as a whole, as a run can ask for."""
+    """Return whether this load replaces a resource's whole table, as a run can request."""
     return bool(dlt.current.source().resources[resource].write_disposition == "replace")
 
 
 def is_refreshed() -> bool:
-    """Whether this load drops or empties the tables first, as a run can ask for."""
+    """Return whether this load drops or empties the tables first, as a run can request."""
     package: Any = dlt.current.load_package_state()
     return "refresh" in package["state"]
 
@@ -50,16 +50,16 @@ def is_refreshed() -> bool:
 def import_state(
     pipeline: dlt.Pipeline, state: Mapping[str, Any], *, account: str | None = None
 ) -> LoadInfo | None:
-    """Have a pipeline go on from a Singer state: the days that it covers count as loaded.
+    """Make a pipeline continue from a Singer state: the days that it covers count as loaded.
 
-    The bookmarks of the streams in it are replaced, at the destination too. Rows are not moved.
+    The bookmarks of its streams are replaced, at the destination too. Rows are not moved.
 
     Args:
-        state: a Singer state, alone or as Meltano keeps it.
-        account: whose it is, where the source is given one.
+        state: a Singer state, bare or as Meltano stores it.
+        account: the account of the state, if the source is given one.
 
     Raises:
-        StateError: it is no state of this tap.
+        StateError: `state` is not a state of this tap.
     """
     bookmarks = checked_bookmarks(parse_singer_state(json.dumps(state), "state"), "state")
     known = {report.stream: report for report in REPORTS}
@@ -73,7 +73,7 @@ def import_state(
 
 
 def export_state(pipeline: dlt.Pipeline, *, account: str | None = None) -> dict[str, Any]:
-    """Give what a pipeline has loaded as a Singer state, for the tap and for its commands."""
+    """Return what a pipeline has loaded as a Singer state, for the tap and its commands."""
     pipeline.sync_destination()
     found: Any = pipeline.state.get("sources", {}).get(SOURCE, {})
     return {"bookmarks": dict(kept_bookmarks(json.loads(json.dumps(found)), account))}

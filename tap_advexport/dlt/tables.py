@@ -1,4 +1,4 @@
-"""Arrow tables of reports and periods, and what dlt is told of their columns."""
+"""Arrow tables of reports and periods, and the hints that dlt gets for them."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from tap_advexport.sync.destination import PeriodRow
 
 REPORT_COLUMNS: Final = (*COLUMN_NAMES, *ADDED_COLUMNS)
-# Marks the one row that empties a day. dlt stores none such: in the table it is always null.
+# Marks the row that empties a day. dlt does not store that row, so the column is always null.
 DELETED: Final = "is_deleted"
 MERGE_STRATEGY: Final = "delete-insert"
-# Rows in a table: what dlt takes at a time.
+# How many rows are collected before a table is yielded to dlt.
 TABLE_ROWS: Final = 1 << 17
 
 _MOMENT: Final = pa.timestamp("us", "UTC")
@@ -54,7 +54,7 @@ _PERIOD_TYPES: Final = (
 
 
 class ReportTables:
-    """Makes tables of a report's rows."""
+    """Makes Arrow tables of a report's rows."""
 
     def __init__(self, timezone: ZoneInfo, account: str | None) -> None:
         self._timezone = timezone
@@ -64,7 +64,7 @@ class ReportTables:
         self.schema = pa.schema([field.with_nullable(field.name in _NULLABLE) for field in fields])
 
     def tables(self, ready: Ready, periods: Iterable[Period]) -> Iterator[pa.Table]:
-        """Give the rows of some periods; for one without rows, the row that empties it."""
+        """Yield the rows of some periods; for a period without rows, the row that empties it."""
         pending: list[pa.Table] = []
         row_count = 0
         for period in periods:
@@ -87,7 +87,7 @@ class ReportTables:
             yield pa.Table.from_arrays([*table.columns, nulls], schema=self.schema)
 
     def _emptying(self, period: Period, constants: ExportConstants) -> pa.Table:
-        """The row of an empty period: it deletes, and is not stored, so that any values do."""
+        """Return the row of an empty period. It deletes and is not stored, so any values do."""
         values: dict[str, Any] = {
             **constants.of(period),
             "exported_at": constants.exported_at,
@@ -105,7 +105,7 @@ class ReportTables:
 
 
 def period_schema(account: str | None) -> pa.Schema:
-    """The columns of `report_periods`."""
+    """Return the columns of `report_periods`."""
     label = [("account", pa.string())] if account else []
     return pa.schema(
         [pa.field(name, kind, nullable=False) for name, kind in (*_PERIOD_TYPES, *label)]
@@ -113,7 +113,7 @@ def period_schema(account: str | None) -> pa.Schema:
 
 
 def period_table(rows: Iterable[PeriodRow], account: str | None) -> pa.Table:
-    """Give one table of rows of `report_periods`; their totals fit, as all of Arrow's do."""
+    """Return rows of `report_periods` as a table. Totals fit: the conversion has checked them."""
     values = [
         {
             "report": row.report,
@@ -135,12 +135,12 @@ def period_table(rows: Iterable[PeriodRow], account: str | None) -> pa.Table:
 
 
 def _total(text: str) -> Decimal:
-    # pyarrow makes 0 of a number with thousands of zeros at its end.
+    # pyarrow turns a number with thousands of trailing zeros into 0.
     return Decimal(text.rstrip("0") if "." in text else text)
 
 
 def report_hints(schema: pa.Schema, account: str | None) -> dict[str, Any]:
-    """What dlt is told of a report's table: days are replaced whole."""
+    """Return the hints for a report's table: days are replaced whole."""
     columns = _column_hints(schema)
     columns[DELETED]["hard_delete"] = True
     return {
@@ -151,7 +151,7 @@ def report_hints(schema: pa.Schema, account: str | None) -> dict[str, Any]:
 
 
 def period_hints(account: str | None) -> dict[str, Any]:
-    """What dlt is told of `report_periods`: one row for each of its key."""
+    """Return the hints for `report_periods`: one row per primary key."""
     return {
         "table_name": PERIODS_STREAM,
         "write_disposition": {"disposition": "merge", "strategy": MERGE_STRATEGY},
@@ -161,5 +161,5 @@ def period_hints(account: str | None) -> dict[str, Any]:
 
 
 def _column_hints(schema: pa.Schema) -> dict[str, dict[str, Any]]:
-    """Whether a column can be null: dlt warns where a table of Arrow says otherwise."""
+    """Return which columns can be null; dlt warns if an Arrow table says otherwise."""
     return {field.name: {"name": field.name, "nullable": field.nullable} for field in schema}
