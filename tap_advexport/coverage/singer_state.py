@@ -81,7 +81,7 @@ def bookmarks_of(state: Mapping[str, object], where: str) -> dict[str, Mapping[s
     }
     for name, similar in unknown_names(kept, STREAM_NAMES):
         nearest = _STREAM_OF_LABEL.get(name, similar)
-        # Other taps may keep bookmarks here, but a misspelt name would export everything again.
+        # Other taps may keep bookmarks here, but a misspelt stream would be exported in full again.
         if nearest and nearest not in kept:
             raise StateError(
                 f"{where}: bookmarks.{excerpt(name)} is not of a stream; did you mean {nearest}?"
