@@ -1,1 +1,1 @@
-"""CSV file -> verified, typed rows with their keys, totals and versions."""
+"""Converts CSV files to verified, typed rows with their keys, totals and versions."""

@@ -1,12 +1,12 @@
-"""Verified rows as Arrow: encoded into a spool, and read back as tables.
+"""Encodes verified rows as Arrow into a spool, and reads them back as tables.
 
     Conversion(..., spool_format=SpoolFormat.ARROW)  ->  convert  ->  arrow_tables
 
-`arrow_tables(spool, periods, constants, timezone)` gives the rows of some periods as
-`pyarrow.Table`s of `arrow_schema(columns, timezone)`, some ten thousand rows each, with the columns
-in canonical order and the constants of export and period in them. Every digit is kept: costs and
-rates are decimals, and a file with a number that does not fit is not converted. Only BATCH Parquet
-and dlt import this module; it needs pyarrow.
+`arrow_tables(spool, periods, constants, timezone)` yields the rows of the given periods as
+`pyarrow.Table`s with the schema `arrow_schema(columns, timezone)`, about ten thousand rows each.
+The columns are in canonical order and include the constants of the export and the period. Every
+digit is kept: costs and rates are decimals, and a file with a number that does not fit is
+rejected. Only BATCH Parquet and dlt import this module. It needs pyarrow.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
     from tap_advexport.records.convert import Period
     from tap_advexport.records.lines import ExportConstants
 
-# The widest decimals that warehouses read exactly, with as many decimal places as the digits of a
-# binary float may have: costs below 10^16, rates below 10^8.
+# The widest decimals that warehouses read exactly. Their scales hold all decimal places that a
+# binary float may show, which leaves room for costs below 10^16 and rates below 10^8.
 DECIMALS: Final = {"cost_aggr": pa.decimal128(38, 22), "cr": pa.decimal128(38, 30)}
 
-# The numbers that columns hold, decimals without their point.
+# The integers that columns can hold; a decimal is stored as an integer, without its point.
 _INTEGERS: Final = range(-(2**63), 2**63)
 _DECIMALS: Final = range(1 - 10**38, 10**38)
 
@@ -56,7 +56,7 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def arrow_schema(columns: Collection[str], timezone: str) -> pa.Schema:
-    """Give the types of some columns, in canonical order (docs/batch.md)."""
+    """Return the Arrow types of the given columns, in canonical order (docs/batch.md)."""
     types = {name: _type(name, timezone) for name in COLUMN_NAMES} | _ADDED
     return pa.schema([(name, kind) for name, kind in types.items() if name in columns])
 
@@ -64,13 +64,13 @@ def arrow_schema(columns: Collection[str], timezone: str) -> pa.Schema:
 def arrow_tables(
     spool: BinaryIO, periods: Iterable[Period], constants: ExportConstants, timezone: str
 ) -> Iterator[pa.Table]:
-    """Give the rows of some periods, a part of one period at a time.
+    """Yield the rows of the given periods. Each table holds rows of one period only.
 
     Args:
-        spool: what `convert` wrote; it must be open until the last table is taken.
-        periods: those whose rows are wanted.
-        constants: of the export, with the columns that are wanted.
-        timezone: of `time`.
+        spool: the file that `convert` wrote; keep it open until the last table is read.
+        periods: the periods to read.
+        constants: the constants of the export, with the columns to read.
+        timezone: the IANA name of the zone of `time`.
     """
     schema = arrow_schema(constants.columns, timezone)
     stored = _stored_schema(constants.columns, timezone)
@@ -93,10 +93,10 @@ def arrow_tables(
 
 
 class ArrowMessages:
-    """Makes Arrow messages of the selected columns, without what all rows of a period share.
+    """Encodes the selected columns as Arrow messages, without the constants of the period.
 
     Attributes:
-        block_bytes: bytes of the file to encode at a time; each block costs some calls a column.
+        block_bytes: bytes of the file to encode at a time; each block costs a few calls per column.
     """
 
     block_bytes = 1 << 16
@@ -110,31 +110,31 @@ class ArrowMessages:
     def encode(
         self, columns: Mapping[str, Sequence[str]], row_keys: Sequence[bytes]
     ) -> pa.RecordBatch:
-        """Give a block of rows.
+        """Encode a block of rows.
 
         Raises:
-            InvalidRowError: a number does not fit into its column.
+            InvalidRowError: a number does not fit in its column.
         """
         arrays = [make(columns[name]) for name, make in self._arrays.items()]
         arrays.append(_keys(row_keys))
         return pa.record_batch(arrays, schema=self._schema)
 
     def refuse_totals(self, period: date, totals: Mapping[str, int | Decimal]) -> None:
-        """Refuse sums that no column of their type holds.
+        """Reject sums that are too large for the type of their column.
 
         Raises:
-            InvalidRowError: one is too large.
+            InvalidRowError: a sum is too large.
         """
         for field in self._schema:
             if field.name in totals:
                 _stored(field, totals[field.name], f"the total of {period}")
 
     def part(self, rows: pa.RecordBatch, start: int, stop: int) -> pa.RecordBatch:
-        """Give some rows of a block."""
+        """Return the rows of a block from `start` to `stop`, which is not included."""
         return rows.slice(start, stop - start)
 
     def joined(self, parts: Sequence[pa.RecordBatch]) -> pa.Buffer:
-        """Give parts as one message."""
+        """Return the parts as one Arrow message."""
         [batch] = pa.Table.from_batches(parts).combine_chunks().to_batches()
         return batch.serialize()
 
@@ -156,7 +156,7 @@ def _type(name: str, timezone: str) -> pa.DataType:
 
 
 def _arrays(field: pa.Field, grid: TimeGrid) -> Callable[[Sequence[str]], pa.Array]:
-    """Give what makes arrays of a column's cells."""
+    """Return the function that builds arrays from a column's cells."""
     match _KINDS[field.name]:
         case Kind.TEXT:
             return lambda cells: pa.array(cells, pa.string())
@@ -172,14 +172,14 @@ def _arrays(field: pa.Field, grid: TimeGrid) -> Callable[[Sequence[str]], pa.Arr
 
 
 def _moments(cells: Sequence[str], moments: Cache[int], kind: pa.DataType) -> pa.Array:
-    # Files come sorted by time, so a block of rows has one, as a rule.
+    # Files come sorted by time, so most blocks have a single time.
     if cells.count(cells[0]) == len(cells):
         return pa.repeat(pa.scalar(moments.read(cells[:1])[0], kind), len(cells))
     return pa.array(moments.read(cells), kind)
 
 
 def _keys(row_keys: Sequence[bytes]) -> pa.Array:
-    """Give texts of equal length, without looking at each."""
+    """Build a string array from keys of equal length, without a Python loop over their texts."""
     length = len(row_keys[0])
     offsets = array("i", range(0, length * len(row_keys) + 1, length))
     joined = pa.py_buffer(b"".join(row_keys))
@@ -193,17 +193,17 @@ def _numbers(cells: Sequence[str], values: Cache[bytes], kind: pa.DataType) -> p
 
 
 def _decimals(cells: Sequence[str], values: Cache[bytes], kind: pa.DataType) -> pa.Array:
-    """Have Arrow read the texts, all at once: decimals have many values, caches few hits."""
+    """Let Arrow parse all texts at once: decimals have many values, so a cache has few hits."""
     texts = [cell or None for cell in cells] if "" in cells else cells
     try:
         return pa.array(texts, pa.string()).cast(kind)
     except pa.ArrowInvalid:
-        # A number does not fit, or is a zero whose exponent is too much for Arrow.
+        # A number does not fit, or is a zero with an exponent that Arrow cannot read.
         return _numbers(cells, values, kind)
 
 
 def _stored(field: pa.Field, value: int | Decimal, shown: str) -> bytes:
-    """Give a number as it lies in its column. An empty cell, which counts as 0, is null there."""
+    """Return the bytes of a number in its column; 0 for an empty cell, which is null there."""
     if isinstance(value, int):
         stored, allowed, is_exact = value, _INTEGERS, True
     else:

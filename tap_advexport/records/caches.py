@@ -1,4 +1,4 @@
-"""Turns the cells of a column to values, each distinct cell once, and remembers them."""
+"""Cache of cell values, so that each distinct cell of a column is converted only once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CHARACTERS: Final = 1 << 20
 
 
 class Cache(Generic[V]):
-    """From cells to values; so many are remembered that memory stays flat whatever comes."""
+    """Maps cells to values. The number of values kept is bounded, so memory stays flat."""
 
     def __init__(self, make: Callable[[str], V]) -> None:
         self._make = make
@@ -23,7 +23,7 @@ class Cache(Generic[V]):
         self._characters = 0
 
     def read(self, cells: Sequence[str]) -> list[V]:
-        """Give each cell's value; raises what making one raises."""
+        """Return the value of each cell; errors of `make` pass through."""
         try:
             return list(map(self._get, cells))
         except KeyError:
@@ -31,7 +31,7 @@ class Cache(Generic[V]):
             return list(map(self._get, cells))
 
     def _learn(self, cells: Iterable[str]) -> None:
-        # Only here: while a block is read, all of its cells must be known at once.
+        # Clear only here: while a block is read, the cache must hold all of its cells.
         if len(self._values) > _CELLS or self._characters > _CHARACTERS:
             self._values.clear()
             self._characters = 0

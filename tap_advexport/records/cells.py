@@ -1,4 +1,4 @@
-"""The grammar of cells: what a cell may hold, and what goes out for it."""
+"""Grammar of cells: what a cell may hold, and which value it stands for."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
 
-# Digits without end; what cannot be exact raises.
+# Unlimited digits; an operation whose result would not be exact raises.
 EXACT: Final = decimal.Context(
     prec=decimal.MAX_PREC,
     Emax=decimal.MAX_EMAX,
@@ -26,7 +26,7 @@ EXACT: Final = decimal.Context(
 
 _INTEGER: Final = re.compile(r"(-?)0*([0-9]{1,4300})(?:\.0)?")
 _INTEGER_DIGITS: Final = 4300
-# JSON's grammar, with exponents up to 4,300: beyond that an exact total would fill the memory.
+# JSON's grammar, with exponents up to 4,300: with larger ones, an exact total would fill memory.
 _NUMBER: Final = re.compile(
     r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?"
     r"(?:[eE][+-]?0*(?:[0-9]{1,3}|[0-3][0-9]{3}|4[0-2][0-9]{2}|4300))?"
@@ -35,14 +35,14 @@ _TIME: Final = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2}) ([0-9]{2}):([0-9]{2
 
 
 class InvalidCellError(Exception):
-    """A cell breaks its column's grammar; the text says how, without the cell itself."""
+    """A cell breaks its column's grammar; the message says how, without quoting the cell."""
 
 
 def integer_text(cell: str) -> str:
-    """Give an integer in plain decimal (`007` is 7, `5.0` is 5), the empty text for an empty cell.
+    """Return an integer in plain decimal (`007` is 7, `5.0` is 5), '' for an empty cell.
 
     Raises:
-        InvalidCellError: it is not an integer.
+        InvalidCellError: the cell is not an integer of at most 4,300 digits.
     """
     if not cell:
         return ""
@@ -54,20 +54,20 @@ def integer_text(cell: str) -> str:
 
 
 def integer_value(cell: str) -> int:
-    """Give an integer's value for totals, 0 for an empty cell.
+    """Return the value of an integer for totals, 0 for an empty cell.
 
     Raises:
-        InvalidCellError: it is not an integer.
+        InvalidCellError: the cell is not an integer of at most 4,300 digits.
     """
-    # By way of Decimal: int() of a text refuses what PYTHONINTMAXSTRDIGITS happens to say.
+    # Through Decimal: int() of a text fails on more digits than PYTHONINTMAXSTRDIGITS allows.
     return int(Decimal(integer_text(cell) or "0"))
 
 
 def number_text(cell: str) -> str:
-    """Give a number's own digits, the empty text for an empty cell.
+    """Return a number with the digits of its cell, '' for an empty cell.
 
     Raises:
-        InvalidCellError: it is not a number of JSON's grammar.
+        InvalidCellError: the cell is not a number in JSON's grammar.
     """
     if cell and _NUMBER.fullmatch(cell) is None:
         raise InvalidCellError("is not a number (JSON's grammar, exponent up to 4,300)")
@@ -75,17 +75,17 @@ def number_text(cell: str) -> str:
 
 
 def number_value(cell: str) -> Decimal:
-    """Give a number's exact value for totals, 0 for an empty cell.
+    """Return the exact value of a number for totals, 0 for an empty cell.
 
     Raises:
-        InvalidCellError: it is not a number of JSON's grammar.
+        InvalidCellError: the cell is not a number in JSON's grammar.
     """
     return Decimal(number_text(cell) or "0")
 
 
 @dataclass(frozen=True, slots=True)
 class TimeGrid:
-    """What a `time` may be in one export, both ends of its window included, and what it means."""
+    """Checks and reads the `time` cells of one export. Its window includes `first` and `last`."""
 
     interval: Interval
     first: date
@@ -93,27 +93,27 @@ class TimeGrid:
     zone: ZoneInfo
 
     def periods(self) -> tuple[date, ...]:
-        """Give the first day of every period of the window, in order."""
+        """Return the first day of every period of the window, in order."""
         days = range(self.first.toordinal(), self.last.toordinal() + 1)
         return tuple(dict.fromkeys(self._period(date.fromordinal(day)) for day in days))
 
     def period(self, cell: str) -> date:
-        """Give the first day of the period that a `time` belongs to.
+        """Return the first day of the period that a `time` belongs to.
 
         Raises:
-            InvalidCellError: it is not a time of this window and its interval.
+            InvalidCellError: the cell is not a time of this window and interval.
         """
         return self._period(self._parse(cell).date())
 
     def zoned(self, cell: str) -> datetime:
-        """Give a `time` with the zone's offset in whole minutes; a repeated hour has its first.
+        """Return a `time` with its UTC offset in whole minutes: of a repeated hour, the first one.
 
         Raises:
-            InvalidCellError: it is not a time of this window and its interval.
+            InvalidCellError: the cell is not a time of this window and interval.
         """
         moment = self._parse(cell)
         offset = moment.replace(tzinfo=self.zone).utcoffset() or timedelta(0)
-        # RFC 3339 has no seconds in an offset, and only zones before about 1970 do.
+        # Offsets in RFC 3339 have no seconds; only zones before about 1970 have them.
         minutes = timedelta(minutes=offset // timedelta(minutes=1))
         return moment.replace(tzinfo=timezone(minutes))
 

@@ -1,8 +1,8 @@
-"""CSV file -> verified, typed rows in a spool, with the totals and version of each period.
+"""Converts a CSV file to verified rows in a spool, with the totals and version of each period.
 
-All of a file is converted before anything of it may be used: `convert` gives the file's whole truth
-or raises. A file is taken to be in order of time; one that turns out not to be is converted once
-more, so that this costs memory and time only where it happens.
+A file is converted completely before any of it may be used: `convert` returns the whole result or
+raises. Files are assumed to be in time order. A file that is not is converted once more, so only
+such files cost the extra memory and time.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
     from tap_advexport.records.encoder import RowFormat
     from tap_advexport.records.totals import PeriodTally
 
-# More rows at a time where a block is sorted by period, so that a period's rows in it are not few.
+# A block that is sorted by period is larger, so that it holds more than a few rows of each period.
 _UNORDERED_BLOCK_BYTES: Final = 1 << 18
 
 
 class SpoolFormat(StrEnum):
-    """How rows lie in a spool."""
+    """The format of the rows in a spool."""
 
     LINES = "lines"
     """As lines of JSON: `records.lines` reads them back."""
@@ -50,14 +50,14 @@ class SpoolFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """All that a conversion needs to know.
+    """The parameters of a conversion.
 
     Attributes:
         first: the first day of the export's window.
         last: its last day, included.
-        timezone: IANA name of the zone of `time`.
-        columns: the columns to emit; `row_key` always is, and the order is the canonical one.
-        is_end_proven: the transport proved that the file's last byte is its last.
+        timezone: the IANA name of the zone of `time`.
+        columns: the columns to emit; `row_key` is always emitted. The order is the canonical one.
+        is_end_proven: whether the transport proved that the last byte is the end of the file.
     """
 
     interval: Interval
@@ -71,12 +71,12 @@ class Conversion:
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """One day, or month, of the window, whether it has rows or not.
+    """One day or month of the window, with or without rows.
 
     Attributes:
         cost_aggr: the exact total, as digits without an exponent.
         version: the `period_version` of its rows.
-        spans: where the period's rows are, as ranges of bytes: start included, stop not.
+        spans: byte ranges of the period's rows in the spool; start included, stop not.
     """
 
     first: date
@@ -90,7 +90,7 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """What a file held."""
+    """The result of a conversion."""
 
     periods: tuple[Period, ...]
     row_count: int
@@ -102,15 +102,15 @@ def convert(source: BinaryIO, out: BinaryIO, conversion: Conversion) -> Converte
     """Verify a downloaded file and write its rows to `out`.
 
     Args:
-        source: the file as it came, seekable.
-        out: seekable; what it held is lost.
-        conversion: what the file must be and what is to become of it.
+        source: the file as downloaded, seekable.
+        out: the spool, seekable; its previous content is lost.
+        conversion: what the file must hold, and how to write it.
 
     Raises:
         FileError: the file is not CSV, or it is damaged.
-        CutFileError: the file ends before its end.
-        InvalidHeaderError: a column is missing or there twice.
-        InvalidRowError: a row is invalid, or a number, or a total, does not fit into Arrow.
+        CutFileError: the file is cut.
+        InvalidHeaderError: a column is missing or appears twice.
+        InvalidRowError: a row is invalid, or a number or a total does not fit in its Arrow type.
     """
     with decimal.localcontext(EXACT), _memory_errors():
         is_time_ordered = True
@@ -141,7 +141,7 @@ def _convert_once(
     is_time_ordered: bool,
     repetitions: Repetitions,
 ) -> Converted:
-    """Convert the file under an assumption about its order, as far as that holds."""
+    """Convert the file once, and raise NotTimeOrderedError if it is not in the assumed order."""
     _start_over(source, out)
     zone = ZoneInfo(conversion.timezone)
     grid = TimeGrid(conversion.interval, conversion.first, conversion.last, zone)
@@ -174,7 +174,7 @@ def _row_format(conversion: Conversion, grid: TimeGrid) -> RowFormat[Any, Any]:
         case SpoolFormat.LINES:
             return JsonLines(grid, conversion.columns)
         case SpoolFormat.ARROW:
-            # An extra, and not small: imported where it is used.
+            # pyarrow is an optional extra and large, so it is imported only where it is used.
             from tap_advexport.records.arrow import ArrowMessages  # noqa: PLC0415
 
             return ArrowMessages(grid, conversion.columns)

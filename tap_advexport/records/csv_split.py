@@ -1,4 +1,4 @@
-"""Takes lines of CSV apart by `str.split`, which is much quicker than `csv.reader`."""
+"""Splits CSV lines into columns with `str.split`, which is much faster than `csv.reader`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 
 
 def split_columns(text: str, width: int) -> Sequence[Sequence[str]] | None:
-    """Take whole lines apart into columns.
+    """Split whole lines into columns.
 
-    Gives None where that could differ from what `csv.reader` gives: a carriage return other than
-    before every line feed, a line feed within quotes, a blank line, a row of another width. Whoever
-    calls reads those lines with `csv.reader`.
+    Return None if the result could differ from that of `csv.reader`: a carriage return outside
+    CR LF line ends, a mix of LF and CR LF, a line feed within quotes, a blank line, or a row of
+    another width. The caller then reads the lines with `csv.reader`.
     """
     if "\r" in text:
         if not text.count("\r") == text.count("\n") == text.count("\r\n"):
@@ -33,15 +33,15 @@ def split_columns(text: str, width: int) -> Sequence[Sequence[str]] | None:
         columns = list(zip(*rows, strict=True))
     except ValueError:
         return None
-    # A blank line looks like one empty cell.
+    # A blank line looks like a row with one empty cell.
     return columns if len(columns) == width and not (width == 1 and "" in columns[0]) else None
 
 
 def _read_each(lines: Sequence[str]) -> list[list[str]] | None:
-    """Read lines with quotes; None unless each is a row of its own."""
+    """Read lines with quotes; return None unless each line is one row."""
     try:
         rows = list(csv.reader(lines, strict=True))
     except csv.Error:
         return None
-    # A quote that is open at a line's end makes one row of two lines.
+    # A quote left open at the end of a line joins two lines into one row.
     return rows if len(rows) == len(lines) else None

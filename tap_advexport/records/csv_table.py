@@ -1,4 +1,4 @@
-"""Reads a CSV file as a header and blocks of rows; raises what is wrong with it as our errors."""
+"""Reads a CSV file as a header and blocks of rows, and raises its faults as the tap's errors."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import BinaryIO
 
-# What `csv` and the UTF-8 decoder say at an end that comes too early.
+# Messages of `csv` and of the UTF-8 decoder when the data end too early.
 _OPEN_QUOTE: Final = "unexpected end of data"
 _CUT_CHARACTER: Final = "unexpected end of data"
 
 
 class OddRowsError(Exception):
-    """Rows have not as many cells as the header, or begin with a byte order mark."""
+    """A row has more or fewer cells than the header, or begins with a byte order mark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,9 @@ class Block:
     """Consecutive rows of the file.
 
     Attributes:
-        first_line: the file's line on which the first row starts, counted from 1.
-        listed: the rows as `csv.reader` gave them, blank lines as rows without cells...
-        columns: ...or the columns of them all, none of which is blank or has a line feed in it.
+        first_line: the line of the file on which the first row starts, counted from 1.
+        listed: the rows from `csv.reader`, blank lines as rows without cells; else `columns`.
+        columns: the columns of all rows, only if no row is blank or contains a line feed.
     """
 
     first_line: int
@@ -51,11 +51,11 @@ class Block:
 
     @property
     def rows(self) -> Sequence[Sequence[str]]:
-        """The rows; blank lines are rows without cells."""
+        """The rows; a blank line is a row without cells."""
         return self.listed or list(zip(*self.columns, strict=True))
 
     def line(self, index: int) -> int:
-        """Give the file's line on which a row starts."""
+        """Return the line of the file on which a row starts."""
         before = self.rows[:index]
         return self.first_line + sum(1 + sum(cell.count("\n") for cell in row) for row in before)
 
@@ -65,11 +65,11 @@ class Table:
 
     Attributes:
         header: the names of all columns, in the file's order.
-        unknown_columns: of those, the columns that the report does not have.
+        unknown_columns: the columns in `header` that the report does not have.
     """
 
     def __init__(self, source: BinaryIO, *, is_end_proven: bool) -> None:
-        # The limit is the process's own; the feed bounds what a row can be.
+        # This limit is global to the process; the feed limits the length of a row.
         csv.field_size_limit(max(csv.field_size_limit(), 2 * MAX_ROW_BYTES))
         self._feed = open_feed(source)
         self._is_end_proven = is_end_proven or self._feed.is_packed
@@ -83,11 +83,11 @@ class Table:
         )
 
     def blocks(self, size: int) -> Iterator[Block]:
-        """Give all rows, in blocks of about `size` bytes.
+        """Yield all rows in blocks of about `size` bytes.
 
         Raises:
             FileError: the file is cut or damaged.
-            InvalidRowError: the bytes are not UTF-8, the quotes are not CSV, or a row has no end.
+            InvalidRowError: the bytes are not UTF-8, the quoting is not CSV, or a row is too long.
         """
         while block := self._read_block(size):
             yield block
@@ -95,14 +95,15 @@ class Table:
     def columns(
         self, block: Block, *, sort_key: Callable[[str], str] | None = None
     ) -> Mapping[str, Sequence[str]]:
-        """Give a block's columns by their names; none if all rows are blank lines.
+        """Return the columns of a block by name; empty if all rows are blank lines.
 
         Args:
-            block: one of this table's.
-            sort_key: of `time`, to sort the rows by; those that are equal keep their order.
+            block: a block of this table.
+            sort_key: a function of `time` to sort the rows by; rows with equal keys keep their
+                order.
 
         Raises:
-            OddRowsError: a row has more cells than the header, or fewer, or it begins with a byte
+            OddRowsError: a row has more or fewer cells than the header, or begins with a byte
                 order mark.
         """
         columns = block.columns or _transposed(block.listed, len(self.header))
@@ -115,17 +116,17 @@ class Table:
         return {name: columns[at] for name, at in self._positions.items() if columns}
 
     def is_exhausted(self) -> bool:
-        """Whether no row is left (blank lines are none); what is left is used up."""
+        """Return whether no row is left, not counting blank lines; this uses the table up."""
         return not any(map(any, (block.rows for block in self.blocks(CHUNK_BYTES))))
 
     @property
     def read_bytes(self) -> int:
-        """How many bytes of the file were read, some of them ahead."""
+        """The number of bytes read from the file, including those read ahead."""
         return self._feed.read_bytes
 
     @property
     def is_line_open(self) -> bool:
-        """Whether the file is over and its last line has no line end."""
+        """Whether the end of the file was reached and its last line has no line end."""
         return self._feed.is_line_open
 
     def _read_block(self, size: int) -> Block | None:
@@ -142,8 +143,8 @@ class Table:
         return block
 
     def _read_rows(self, text: str, first_line: int) -> list[list[str]]:
-        """Let `csv.reader` read whole lines, and as many more as end its last row."""
-        # Lines end with "\n" here, so a "\r" in a cell is no line end, quoted or not.
+        """Read whole lines with `csv.reader`, and as many more lines as complete the last row."""
+        # Lines end with "\n" here, so a "\r" in a cell is not a line end, quoted or not.
         more = iter(self._lines.read_line, "")
         reader = csv.reader(chain(io.StringIO(text, newline="\n"), more), strict=True)
         rows = []
@@ -153,7 +154,7 @@ class Table:
                 if first_line + reader.line_num > self._lines.line_count:
                     break
         except csv.Error as error:
-            # Behind a byte order mark a quote is no quote, so the lines may be torn apart wrongly.
+            # After a byte order mark a quote opens nothing, so lines may be split wrongly.
             if not any(begins_with_mark(row[0]) for row in rows if row):
                 raise _csv_error(str(error), first_line + reader.line_num - 1) from None
         return rows
@@ -206,19 +207,19 @@ def _csv_error(text: str, line: int) -> FileError | InvalidRowError:
 
 
 def _invalid(line: int, text: str) -> FileError | InvalidRowError:
-    """Give the error for a line, the first of which tells whether the file is CSV at all."""
+    """Return the error for a line; a fault in line 1 means that the file is not CSV."""
     if line <= 1:
         return FileError(f"the file is not CSV: line 1: {text}")
     return InvalidRowError(f"line {line}: {text}")
 
 
 def begins_with_mark(cell: str) -> bool:
-    """Whether a byte order mark stands before a cell, as where parts of files were joined."""
+    """Return whether a cell begins with a byte order mark, as where files were joined."""
     return cell.startswith(BYTE_ORDER_MARK)
 
 
 def _transposed(rows: Sequence[Sequence[str]], width: int) -> Sequence[Sequence[str]]:
-    """Turn rows to columns, leaving out blank lines."""
+    """Turn rows into columns, leaving out blank lines."""
     try:
         columns = tuple(zip(*rows, strict=True))
     except ValueError:
@@ -232,7 +233,7 @@ def _transposed(rows: Sequence[Sequence[str]], width: int) -> Sequence[Sequence[
 
 
 def _refuse_other_text(header: Sequence[str]) -> None:
-    """Tell a message or a page from a header that is wrong."""
+    """Raise FileError if the first line looks like a message or a page, not like a wrong header."""
     if len(header) < len(COLUMN_NAMES) and not any(name in COLUMN_NAMES for name in header):
         shown = quoted(",".join(header))
         raise FileError(f"the file is not the report's CSV: its first line is {shown}")

@@ -1,4 +1,4 @@
-"""What is wrong with a block of rows that did not convert: the slow way, with line and cell."""
+"""Finds the fault in a block of rows that failed to convert: slow, but names line and cell."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def row_error(table: Table, block: Block, grid: TimeGrid) -> FileError | InvalidRowError:
-    """Give the error of the first invalid row of a block that has one."""
+    """Return the error for the first invalid row of a block, which must have one."""
     for index, row in enumerate(block.rows):
         line = block.line(index)
         if row and begins_with_mark(row[0]):
@@ -44,7 +44,7 @@ def _width_error(
     if "" in {last, table.header[-1]}:
         text += f" (column {max(len(row), width)} has no name)"
     if is_last and len(row) < width:
-        # However well the transport proves the end: the file may be cut before it.
+        # Even if the transport proved the end: the file may have been cut before it was sent.
         return CutFileError(f"the file is cut in its last row, {text}")
     return InvalidRowError(text)
 

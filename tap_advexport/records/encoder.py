@@ -1,7 +1,7 @@
-"""Verifies rows, a block at a time and column by column, and has them encoded.
+"""Verifies and encodes rows, a block at a time and column by column.
 
-Cells are checked as they enter a cache. Identity, totals and version do not depend on what is
-written of the rows, nor on its form: that is the last step, a `RowFormat`.
+Cells are checked when they enter a cache. Row keys, totals and versions do not depend on the
+columns that are written, nor on their format: a `RowFormat` encodes the rows as the last step.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Part = TypeVar("Part")
 
 
 class RowFormat(Protocol[_Rows, Part]):
-    """How rows lie in the spool.
+    """The format of the rows in a spool.
 
     Attributes:
         block_bytes: bytes of the file to encode at a time.
@@ -40,19 +40,19 @@ class RowFormat(Protocol[_Rows, Part]):
     block_bytes: int
 
     def encode(self, columns: Mapping[str, Sequence[str]], row_keys: Sequence[bytes]) -> _Rows:
-        """Encode a block of rows, whose cells are valid."""
+        """Encode a block of rows whose cells are valid."""
         ...
 
     def refuse_totals(self, period: date, totals: Mapping[str, int | Decimal]) -> None:
-        """Raise an InvalidRowError where the sums of a period's columns are too large."""
+        """Raise InvalidRowError if the sums of a period's columns are too large."""
         ...
 
     def part(self, rows: _Rows, start: int, stop: int) -> Part:
-        """Give some rows of a block."""
+        """Return the rows of a block from `start` to `stop`, which is not included."""
         ...
 
     def joined(self, parts: Sequence[Part]) -> Buffer:
-        """Give parts as they lie in the spool, one after the other."""
+        """Return the parts, in order, as bytes for the spool."""
         ...
 
 
@@ -88,7 +88,7 @@ class Encoder(Generic[_Rows, Part]):
     def runs(
         self, columns: Mapping[str, Sequence[str]], repetitions: Repetitions
     ) -> Iterator[EncodedRun[Part]]:
-        """Convert a block of rows, given as its columns, and give its runs of equal periods.
+        """Encode a block of rows, given as columns, and yield each run of rows of one period.
 
         Raises:
             InvalidCellError: a cell breaks its column's grammar.
@@ -122,7 +122,7 @@ def _numbered_keys(
     runs: Iterable[tuple[date, int, int]],
     repetitions: Repetitions,
 ) -> list[bytes]:
-    """Give the digits of each row's key, with the number of a repetition in it."""
+    """Return the digits of each row's key; the key of a repetition includes its number."""
     keys = row_keys(hashes)
     for period, start, stop in runs:
         part = hashes[start * HASH_BYTES : stop * HASH_BYTES]
@@ -132,7 +132,7 @@ def _numbered_keys(
 
 
 def _runs(periods: Sequence[date]) -> Iterator[tuple[date, int, int]]:
-    """Give each run of equal periods with its start and, not included, its stop."""
+    """Yield each run of equal periods with its start and its stop, which is not included."""
     if periods.count(periods[0]) == len(periods):
         yield periods[0], 0, len(periods)
         return

@@ -1,7 +1,7 @@
-"""Verified rows as lines of JSON, as `records.lines` reads them back.
+"""Encodes verified rows as JSON lines, which `records.lines` reads back.
 
-A block's columns go through caches with `map`, and its rows through `zip` and `join`: so little is
-done for each row in Python itself.
+The columns of a block go through caches with `map`, and its rows through `zip` and `join`, so that
+little Python code runs for each row.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
     from tap_advexport.records.cells import TimeGrid
 
-# The first column has about as many values as there are rows: no cache.
+# The first column has nearly as many distinct values as rows, so it is not cached.
 _UNCACHED: Final = COLUMN_NAMES[0]
-# The end of every line, behind the last digit of `row_key`.
+# The end of every line, after the last digit of `row_key`.
 _TAIL: Final = b'"\n'
 _KINDS: Final = {column.name: column.kind for column in COLUMNS}
 
 
 class JsonLines:
-    """Makes lines of the selected columns.
+    """Encodes the selected columns as JSON lines.
 
     Attributes:
-        block_bytes: bytes of the file to encode at a time: some hundred rows, few enough for a
-            processor's cache, many enough for the cost of a block.
+        block_bytes: bytes of the file to encode at a time: a few hundred rows, few enough for the
+            processor's cache and enough to make the fixed cost of a block small.
     """
 
     block_bytes = 1 << 14
@@ -41,8 +41,8 @@ class JsonLines:
         """Build the caches.
 
         Args:
-            grid: what `time` means.
-            columns: those that are written; `row_key` always is.
+            grid: reads the cells of `time`.
+            columns: the columns to write; `row_key` is always written.
         """
         selected = [name for name in COLUMN_NAMES if name in columns]
         self._fragments = {
@@ -61,7 +61,7 @@ class JsonLines:
     def encode(
         self, columns: Mapping[str, Sequence[str]], row_keys: Sequence[bytes]
     ) -> list[bytes]:
-        """Give each line from behind `self._head` to the last digit of its key."""
+        """Return the line of each row, without `self._head` before it and `_TAIL` after it."""
         uncached = [_text_fragments(columns[_UNCACHED])] if self._is_uncached_out else []
         fragments = [fragment(columns[name]) for name, fragment in self._fragments.items()]
         to_row_key = self._to_row_key.read(columns["time"])
@@ -69,14 +69,14 @@ class JsonLines:
         return list(map(b"".join, pieces))
 
     def refuse_totals(self, period: date, totals: Mapping[str, int | Decimal]) -> None:
-        """Refuse none: JSON has numbers of any size."""
+        """Accept all totals: JSON has numbers of any size."""
 
     def part(self, rows: list[bytes], start: int, stop: int) -> bytes:
-        """Give some rows as whole lines."""
+        """Return the rows from `start` to `stop`, which is not included, as whole lines."""
         return b"".join((self._head, self._between.join(rows[start:stop]), _TAIL))
 
     def joined(self, parts: Iterable[bytes]) -> bytes:
-        """Give parts as they lie in the spool."""
+        """Return the parts joined."""
         return b"".join(parts)
 
 
@@ -87,7 +87,7 @@ def _prefix(name: str, *, is_first: bool) -> str:
 def _fragments(
     name: str, grid: TimeGrid, *, is_first: bool
 ) -> Callable[[Sequence[str]], Sequence[bytes]]:
-    """Give what makes the parts of lines for the cells of a column."""
+    """Return the function that turns a column's cells into their parts of the lines."""
     prefix = _prefix(name, is_first=is_first)
     match _KINDS[name]:
         case Kind.TEXT:
@@ -101,21 +101,21 @@ def _fragments(
 
 
 def _text_fragments(cells: Sequence[str]) -> list[bytes]:
-    """Give each cell as JSON; there is no line feed in JSON's texts, so all are encoded at once."""
+    """Encode all cells as JSON at once, separated by line feeds, which JSON strings never hold."""
     return "\n".join(map(encode_basestring, cells)).encode().split(b"\n")
 
 
 def _number_fragments(prefix: str, cells: Sequence[str]) -> list[bytes]:
-    """Put the prefix before each number, all at once: numbers have many values, caches few hits.
+    """Put the prefix before all numbers at once: they have many values, so a cache has few hits.
 
-    The cells are numbers: no line feed is in them.
+    The cells are valid numbers, so they contain no line feed.
     """
     texts = [cell or "null" for cell in cells] if "" in cells else cells
     return f"\n{prefix}".join(("", *texts)).encode().split(b"\n")[1:]
 
 
 def _to_row_key(grid: TimeGrid, *, is_first: bool, is_dated: bool) -> Callable[[str], bytes]:
-    """Give what makes the part of a line from `report_date` to before `row_key`'s digits."""
+    """Return the function that makes the part from `report_date` up to the digits of `row_key`."""
     to_digits = _prefix("row_key", is_first=is_first and not is_dated) + '"'
     if not is_dated:
         return lambda _: to_digits.encode()

@@ -1,7 +1,7 @@
-"""Reads record lines back from a spool and ends each with what its period has in common.
+"""Reads record lines from a spool and appends to each the constants of its export and period.
 
-A line of the spool has what is known when a file is converted and ends before the closing brace;
-`row_key` is always in it, so the rest begins with a comma.
+A line in the spool holds what is known when the file is converted, and ends before the closing
+brace. It always contains `row_key`, so the appended part begins with a comma.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ COPY_BYTES: Final = 1 << 18
 
 @dataclass(frozen=True, slots=True)
 class ExportConstants:
-    """What all rows of an export have in common.
+    """The values that all rows of an export share.
 
     Attributes:
-        columns: those that are written.
+        columns: the columns to write.
         exported_at: when the export was submitted.
-        account: the label of the account, if there is one.
+        account: the label of the account, if it has one.
     """
 
     columns: Sequence[str]
@@ -38,7 +38,7 @@ class ExportConstants:
     account: str | None = None
 
     def of(self, period: Period) -> dict[str, str]:
-        """Give what all rows of a period have in common: column and text, in canonical order."""
+        """Return the values that all rows of a period share, by column, in canonical order."""
         found = {
             "export_id": self.export_id,
             "period_version": period.version,
@@ -50,20 +50,20 @@ class ExportConstants:
 
 @dataclass(frozen=True, slots=True)
 class LineFrame:
-    """The same text around each line."""
+    """Text to put before and after each line."""
 
     head: bytes
     tail: bytes
 
     def wrap(self, lines: bytes) -> bytes:
-        """Put it around whole lines."""
-        # A raw newline stands only at a line's end: JSON escapes it within texts.
+        """Put the frame around each of some whole lines."""
+        # A raw newline occurs only at the end of a line: JSON escapes it in strings.
         between = self.tail + b"\n" + self.head
         return self.head + lines[:-1].replace(b"\n", between) + self.tail + b"\n"
 
 
 def constants_tail(constants: Mapping[str, str]) -> bytes:
-    """Give the end of a record of JSON, behind `row_key`."""
+    """Return the end of a JSON record, after `row_key`."""
     return "".join(
         [*(f',"{name}":{json.dumps(constants[name])}' for name in constants), "}"]
     ).encode()
@@ -75,13 +75,13 @@ def record_lines(
     constants: ExportConstants,
     around: LineFrame = LineFrame(b"", b""),
 ) -> Iterator[bytes]:
-    """Give the records of some periods, a line each, in pieces of many whole lines.
+    """Yield the records of the given periods, one per line, in chunks of many whole lines.
 
     Args:
-        spool: what `convert` wrote.
-        periods: those whose rows are wanted.
-        constants: of the export.
-        around: what is put around each record.
+        spool: the file that `convert` wrote.
+        periods: the periods to read.
+        constants: the constants of the export.
+        around: text to put around each record.
     """
     pending: list[bytes] = []
     size = 0
@@ -101,12 +101,12 @@ def record_lines(
 def copy_spans(
     spool: BinaryIO, spans: Iterable[tuple[int, int]], chunk_bytes: int = COPY_BYTES
 ) -> Iterator[bytes]:
-    """Give the lines in some byte ranges of a spool, in pieces that end at a line's end.
+    """Yield the lines in some byte ranges of a spool, in chunks that end at the end of a line.
 
     Args:
         spool: a file of lines.
-        spans: ranges [start, stop) that begin and end at a line's end.
-        chunk_bytes: about how large a piece may be; a longer line comes whole.
+        spans: ranges [start, stop) that begin and end between lines.
+        chunk_bytes: the approximate size of a chunk; a longer line is yielded whole.
     """
     for start, stop in spans:
         spool.seek(start)

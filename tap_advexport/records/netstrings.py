@@ -1,14 +1,14 @@
-"""Netstrings (`<bytes>:<text>,`): texts in a row that can be read in one way only."""
+"""Netstrings (`<bytes>:<text>,`): a sequence of texts that can be read in only one way."""
 
 from __future__ import annotations
 
 
 def netstring(text: str) -> bytes:
-    """Give one netstring; the length is that of the text's UTF-8."""
+    """Return one netstring; its length counts the bytes of the text in UTF-8."""
     data = text.encode()
     return b"%d:%b," % (len(data), data)
 
 
 def netstrings(*texts: str) -> bytes:
-    """Give netstrings one after another."""
+    """Return the netstrings of some texts, one after another."""
     return b"".join(map(netstring, texts))

@@ -1,7 +1,7 @@
-"""The identity of a period's figures: `period_version`, over the cells of its rows.
+"""`period_version`, the identity of a period's figures: a hash over the cells of its rows.
 
-The rule, with vectors and a program that recomputes it, stands in docs/period-version.md. Changing
-it is a breaking change.
+docs/period-version.md has the rule, test vectors and a program that recomputes it. Changing the
+rule is a breaking change.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from hashlib import _Hash
 
 _RULE_VERSION: Final = "1"
-# The cells that the image of a row's key does not hold as the API wrote them. None but the last can
-# have a comma in it.
+# The cells that the image of a row's key does not hold as the API wrote them, followed by the
+# label. Only the label can contain a comma, and it comes last.
 _NUMBERS: Final = (
     "clicks_aggr",
     "campaign_id",
@@ -37,11 +37,11 @@ _VERSION_DIGITS: Final = 32
 
 
 def row_hashes(key_hashers: Sequence[_Hash], columns: Mapping[str, Sequence[str]]) -> list[bytes]:
-    """Give the hash of all cells of each row; uses up the hashers.
+    """Return the hash of all cells of each row. The hashers cannot be used again.
 
     Args:
-        key_hashers: that have read the image of each row's key.
-        columns: the cells, each valid.
+        key_hashers: one hasher per row, already fed with the image of the row's key.
+        columns: the cells, all of them valid.
     """
     cells = zip(*(columns[name] for name in (*_NUMBERS, _LABEL)), strict=True)
     rests = map(str.encode, map(",".join, cells))
@@ -50,11 +50,11 @@ def row_hashes(key_hashers: Sequence[_Hash], columns: Mapping[str, Sequence[str]
 
 
 def hash_sum(hashes: Iterable[bytes]) -> int:
-    """Add up the hashes of rows; the sums of a period's rows may be added up in turn."""
+    """Return the sum of row hashes; sums of parts of a period add up to that of the period."""
     return sum(map(int.from_bytes, hashes))
 
 
 def period_version(row_count: int, total: int) -> str:
-    """Give the version of a period with so many rows, whose hashes have this sum."""
+    """Return the version of a period with `row_count` rows, whose hashes add up to `total`."""
     image = netstrings(_RULE_VERSION, str(row_count), f"{total % _MODULUS:064x}")
     return hashlib.sha256(image).hexdigest()[:_VERSION_DIGITS]

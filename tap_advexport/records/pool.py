@@ -1,4 +1,4 @@
-"""Processes that convert large files side by side, which threads of Python cannot."""
+"""Processes that convert large files in parallel, which Python threads cannot do."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
 
 _Answer = TypeVar("_Answer", Converted, Fault)
 
-# -P: what lies in the working folder is not imported.
+# -P: modules in the working folder are not imported.
 CHILD_COMMAND: Final = (sys.executable, "-P", "-m", "tap_advexport.records.worker")
-# A process that was killed (for lack of memory, as a rule) gets one successor for the same file.
+# If a process is killed (usually for lack of memory), a second one converts the same file.
 ATTEMPTS: Final = 2
 
 
 class NoProcessError(Exception):
-    """Processes cannot be started here, or end before they have an answer."""
+    """Processes cannot be started here, or end before they answer."""
 
 
 def usable_cores() -> int:
-    """How many processors this process may use."""
+    """Return the number of processors that this process may use."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS
@@ -45,7 +45,7 @@ def usable_cores() -> int:
 
 
 class ConversionProcesses:
-    """Starts one process for each file, and ends what is left of them at `close`."""
+    """Starts one process for each file; `close` kills those that are still running."""
 
     def __init__(self, command: Sequence[str] = CHILD_COMMAND) -> None:
         self._command = command
@@ -55,30 +55,30 @@ class ConversionProcesses:
 
     @property
     def process_ids(self) -> tuple[int, ...]:
-        """The processes that are converting."""
+        """The ids of the processes that are converting."""
         return tuple(process.pid for process in self._running)
 
     def convert(self, source: BinaryIO, lines: BinaryIO, conversion: Conversion) -> Converted:
-        """Convert a file in a process of its own; blocks until it is done.
+        """Convert a file in a process of its own, and block until it is done.
 
-        The process reads and writes the open files themselves, so their positions move, whatever
-        becomes of it, and no buffer of this process knows.
+        The process reads and writes the open files themselves. So their positions move, even if
+        the conversion fails, and the buffers of this process do not notice.
 
         Args:
-            source: the file as it came, flushed.
-            lines: what it held is lost.
-            conversion: what is to become of it.
+            source: the file as downloaded, flushed.
+            lines: the spool to write to; its previous content is lost.
+            conversion: what the file must hold, and how to write it.
 
         Raises:
             FileError, InvalidFileError: as `records.convert` raises them.
             OSError: the lines cannot be written.
-            OutputError: the process was killed, and so was its successor.
+            OutputError: the process and the second one were killed, or the run is over.
             NoProcessError: processes do not work here; both files may have been touched.
         """
         code = 0
         for _ in range(ATTEMPTS):
             code, said = self._run(source, lines, conversion)
-            # Warnings of Python may stand before the last line.
+            # Python warnings may precede the last line.
             said = said.strip().rpartition(b"\n")[2]
             if code == 0:
                 return _read(said, Converted)
@@ -93,20 +93,20 @@ class ConversionProcesses:
         )
 
     def close(self) -> None:
-        """End all processes, whatever they are doing."""
+        """Kill all processes, whatever they are doing."""
         with self._lock:
             self._is_closed = True
             for process in self._running:
                 process.kill()
 
     def _run(self, source: BinaryIO, lines: BinaryIO, conversion: Conversion) -> tuple[int, bytes]:
-        """Give a process's exit code and all that it wrote to stderr."""
+        """Run a process, and return its exit code and all that it wrote to stderr."""
         order = msgspec.json.encode(conversion).decode()
         with self._lock:
             if self._is_closed:
                 raise OutputError("conversion: the run is over")
             try:
-                # A group of its own, so that a terminal's Ctrl-C is the parent's to answer.
+                # A process group of its own, so that Ctrl-C on a terminal reaches only the parent.
                 process = subprocess.Popen(  # noqa: S603 - this very program
                     [*self._command, order],
                     stdin=source,
@@ -127,7 +127,7 @@ class ConversionProcesses:
 
 
 def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables that a conversion process gets: none of the tap's, the token above all."""
+    """Return the variables for a conversion process: none of the tap's, so not the token either."""
     return {
         name: text for name, text in environment.items() if not name.startswith("TAP_ADVEXPORT_")
     }
@@ -135,7 +135,7 @@ def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 def _read(said: bytes, kind: type[_Answer]) -> _Answer:
     try:
-        # By way of Decimal, for totals of any length.
+        # Through Decimal, so that totals can have any length.
         return msgspec.convert(json.loads(said, parse_int=lambda text: int(Decimal(text))), kind)
     except (ValueError, msgspec.MsgspecError) as error:
         raise NoProcessError(f"an unreadable answer, {error}") from None

@@ -1,8 +1,8 @@
-"""Which rows repeat the dimensions of an earlier row of their period.
+"""Finds rows that repeat the dimensions of an earlier row of their period.
 
-The keys of short periods are kept as objects, and repetitions are numbered as they stream by. Of a
-period that outgrows this, only the bytes of the keys are kept, 16 a row, and searched when the
-period is over: a file that has repetitions there is converted once more, with their numbers known.
+The keys of short periods are kept as objects, and repetitions are numbered as the rows stream by.
+For larger periods only 16 bytes per key are kept, and searched when the period is over. If
+repetitions are found there, the file is converted once more, with their numbers known.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import date
 
-# Keys that are kept as objects, of all periods together: some 70 bytes each, or 200.
+# The maximum number of keys kept as objects, over all periods: about 70 or 200 bytes each.
 _OBJECTS: Final = 1 << 16
 
 _WORD: Final = "Q"
@@ -26,7 +26,7 @@ _PART_ROWS: Final = 1 << 15
 
 
 class KeyList:
-    """The keys of a period's rows in the order of the file, as two arrays of words.
+    """The keys of a period's rows in the order of the file, as two arrays of 64-bit words.
 
     Attributes:
         heads: the first half of each key.
@@ -37,17 +37,17 @@ class KeyList:
         self._tails = array(_WORD)
 
     def __len__(self) -> int:
-        """How many rows there are."""
+        """Return the number of rows."""
         return len(self.heads)
 
     def add(self, hashes: bytes) -> None:
-        """Take the hashes of the next rows, one after another."""
+        """Add the hashes of the next rows, given as joined bytes."""
         with memoryview(hashes) as view, view.cast(_WORD) as words:
             self.heads.frombytes(words[0::_WORDS].tobytes())
             self._tails.frombytes(words[1::_WORDS].tobytes())
 
     def keys(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
-        """Give the keys of some rows."""
+        """Return the keys of the rows from `start` to `stop`, which is not included."""
         return zip(self.heads[start:stop], self._tails[start:stop], strict=True)
 
     def repetition_numbers(self) -> array[int] | None:
@@ -64,7 +64,7 @@ class KeyList:
         return numbers
 
     def _suspicious_rows(self) -> Iterator[Sequence[int]]:
-        """Give the rows, in order, of each part of the keys that has some head twice."""
+        """Yield the rows, in order, of each part of the keys in which a head occurs twice."""
         part_count = len(self) // _PART_ROWS + 1
         suspicious = _parts_with_repetitions(self.heads, part_count)
         rows = {part: array(_WORD) for part in suspicious}
@@ -75,7 +75,7 @@ class KeyList:
 
 
 def _parts_with_repetitions(heads: array[int], part_count: int) -> set[int]:
-    """Search in parts, so that no more than one part at a time is a set of objects."""
+    """Return the parts with a repeated head. Only one part at a time becomes a set of objects."""
     parts = [array(_WORD) for _ in range(part_count)]
     appends = [part.append for part in parts]
     for head in heads:
@@ -85,13 +85,13 @@ def _parts_with_repetitions(heads: array[int], part_count: int) -> set[int]:
 
 @dataclass(slots=True)
 class _PeriodKeys:
-    """The keys of a period so far, and what it takes to number the next rows.
+    """The keys of a period so far, and the state to number the next rows.
 
     Attributes:
         heads: the head of each key, as long as they are all different.
-        latest: from then on, how often each key was repeated.
-        numbered_rows: so many rows from the first on have their number.
-        is_late: there are too many keys; the next rows go without numbers.
+        latest: after that, the latest repetition number of each key.
+        numbered_rows: how many rows, from the first one on, have their number.
+        is_late: whether there are too many keys; the next rows are then not numbered yet.
     """
 
     listed: KeyList = field(default_factory=KeyList)
@@ -102,11 +102,11 @@ class _PeriodKeys:
 
     @property
     def object_count(self) -> int:
-        """How many keys are kept as objects."""
+        """The number of keys kept as objects."""
         return len(self.heads) + len(self.latest)
 
     def number(self, hashes: bytes) -> Iterable[tuple[int, int]]:
-        """Take the next rows and give offset and number of each repetition among them."""
+        """Add the next rows, and return the offset and number of each repetition among them."""
         start = len(self.listed)
         self.listed.add(hashes)
         if self.is_late:
@@ -121,11 +121,11 @@ class _PeriodKeys:
         return list(_numbered(self.listed.keys(start, self.numbered_rows), self.latest))
 
     def give_up(self) -> None:
-        """Keep no more objects."""
+        """Stop keeping keys as objects."""
         self.heads, self.latest, self.is_late = set(), {}, True
 
     def late_numbers(self) -> array[int] | None:
-        """Give the rows' numbers if there are repetitions among those that went without."""
+        """Return the numbers of all rows if there are repetitions among those not numbered yet."""
         if not self.is_late:
             return None
         numbers = self.listed.repetition_numbers()
@@ -142,13 +142,13 @@ def _numbered(
 
 
 class Repetitions:
-    """Numbers the rows of one file that repeat an earlier one."""
+    """Numbers the rows of one file that repeat an earlier row of their period."""
 
     def __init__(self, known: Mapping[date, array[int]], *, is_time_ordered: bool) -> None:
         """Start at the first row of the file.
 
         Args:
-            known: the numbers of all rows of some periods, from an earlier reading of the file.
+            known: the numbers of all rows of some periods, from an earlier pass over the file.
             is_time_ordered: whether a period is over when another one begins.
         """
         self._known = known
@@ -159,11 +159,11 @@ class Repetitions:
         self._late: dict[date, array[int]] = {}
 
     def of_run(self, period: date, hashes: bytes) -> Iterable[tuple[int, int]]:
-        """Give offset and number of each repetition among the next rows, all of one period.
+        """Return the offset and number of each repetition among the next rows, all of one period.
 
         Args:
-            period: of the rows.
-            hashes: SHA-256 of each row's dimensions, one after another.
+            period: the period of the rows.
+            hashes: the SHA-256 of each row's dimensions, one after another.
         """
         if period in self._known:
             return self._look_up(period, len(hashes) // HASH_BYTES)
@@ -181,7 +181,7 @@ class Repetitions:
         return numbers
 
     def late(self) -> Mapping[date, array[int]]:
-        """Give, at the end of the file, the numbers of periods whose rows went without them."""
+        """Return, at the end of a file, the row numbers of periods with unnumbered repetitions."""
         self._end_periods()
         return self._late
 

@@ -1,6 +1,6 @@
-"""The identity of a row: `row_key`, over the dimensions that the API groups by.
+"""`row_key`, the identity of a row: a hash over the dimensions that the API groups by.
 
-The rule, with vectors and with SQL that recomputes it, stands in docs/row-key.md. Changing it is a
+docs/row-key.md has the rule, test vectors and SQL that recomputes it. Changing the rule is a
 breaking change.
 """
 
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
     from tap_advexport.reports import Interval
 
-# What the API groups by, in the order in which it enters `row_key`: `time` first, and then the one
-# that is not cached. `campaign` is a label that can be renamed, and metrics are no identity.
+# The dimensions that the API groups by, in the order in which they enter `row_key`: `time`, then
+# the one that is not cached, then the others. `campaign` is left out because it is a label that can
+# be renamed; metrics do not identify a row.
 KEY_DIMENSIONS: Final = (
     "time",
     "aff_sub_id",
@@ -38,17 +39,17 @@ KEY_DIMENSIONS: Final = (
 ROW_KEY_VERSION: Final = "1"
 
 HASH_BYTES: Final = hashlib.sha256().digest_size
-# The part of a hash that is the key; it goes out as two digits a byte.
+# The bytes of a hash that form the key, which is written with two hexadecimal digits per byte.
 KEY_BYTES: Final = 16
 _KEY_DIGITS: Final = 2 * KEY_BYTES
 
-# The second dimension has about as many values as there are rows: no cache.
+# The second dimension has nearly as many distinct values as rows, so it is not cached.
 _TIME, _UNCACHED, *_CACHED = KEY_DIMENSIONS
 _LENGTHS: Final = tuple(b"%d:" % length for length in range(1024))
 
 
 class KeyImages:
-    """Gives the bytes that a row's key is the hash of."""
+    """Builds the bytes whose hash is a row's key."""
 
     def __init__(self, interval: Interval) -> None:
         head = netstrings(ROW_KEY_VERSION, interval)
@@ -57,7 +58,7 @@ class KeyImages:
         self._parts = {name: Cache(makers[name]) for name in _CACHED}
 
     def read(self, columns: Mapping[str, Sequence[str]]) -> list[bytes]:
-        """Give the image of each row's dimensions, before repetitions are counted.
+        """Return the image of each row's dimensions, without the number of a repetition.
 
         Raises:
             InvalidCellError: a cell breaks its column's grammar.
@@ -70,14 +71,14 @@ class KeyImages:
 
 
 def row_keys(joined_hashes: bytes) -> list[bytes]:
-    """Give the digits of each row's key, from the hashes of all rows one after another."""
+    """Return the digits of each row's key, from the joined hashes of all rows."""
     count = len(joined_hashes) // HASH_BYTES
     rest = 2 * HASH_BYTES - _KEY_DIGITS
     return list(struct.unpack(f"{_KEY_DIGITS}s{rest}x" * count, joined_hashes.hex().encode()))
 
 
 def repeated_row_key(image: bytes, number: int) -> bytes:
-    """Give the digits of the key of a row's n-th repetition."""
+    """Return the digits of the key of a row's n-th repetition."""
     return hashlib.sha256(image + netstring(str(number))).hexdigest()[:_KEY_DIGITS].encode()
 
 

@@ -1,7 +1,7 @@
-"""Reads a download as the text of one CSV file: unpacked, recognised, bounded, its end known.
+"""Reads a download as the text of one CSV file, and checks its format, row length and end.
 
-What came over the wire may be packed with gzip, once or twice over: a `Content-Encoding` and a
-`.csv.gz` look the same from here. Every gzip member is verified to its end.
+The download may be packed with gzip once or twice: a `Content-Encoding` and a `.csv.gz` file look
+the same here. Every gzip member is verified to its end.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 CHUNK_BYTES: Final = 1 << 16
 BYTE_ORDER_MARK: Final = "\ufeff"
 
-# A row may have this many bytes. Blocks of rows are much smaller, unless one row has no end.
+# The maximum length of a row. Blocks of rows are much smaller, unless a row does not end.
 MAX_ROW_BYTES: Final = 1 << 24
 _MAX_BLOCK_BYTES: Final = MAX_ROW_BYTES + (1 << 20)
 
@@ -52,16 +52,16 @@ _SNIFFED_BYTES: Final = 1024
 
 
 class RowTooLongError(Exception):
-    """One row is longer than any row may be; whoever reads the rows says which."""
+    """A row is longer than any row may be; the reader of the rows reports which one."""
 
 
 class Feed(io.RawIOBase):
-    """The bytes of the CSV file, as a raw stream that knows how it ended.
+    """A raw stream of the bytes of the CSV file, which records how the file ended.
 
     Attributes:
-        is_at_end: everything was read.
-        is_packed: the file was packed, so its last byte is proven to be its last.
-        read_bytes: so many bytes were read.
+        is_at_end: whether everything was read.
+        is_packed: whether the file was packed with gzip, which proves where it ends.
+        read_bytes: the number of bytes read.
     """
 
     def __init__(self, chunks: Iterator[bytes], *, is_packed: bool) -> None:
@@ -76,19 +76,19 @@ class Feed(io.RawIOBase):
 
     @property
     def is_line_open(self) -> bool:
-        """Whether the file is over and its last line has no line end."""
+        """Whether the end of the file was reached and its last line has no line end."""
         return self.is_at_end and self._last_byte != b"\n"
 
     def start_block(self) -> None:
-        """Count the bytes of a block of rows from here on."""
+        """Start to count the bytes of a block of rows."""
         self._block_start = self.read_bytes
 
     def readable(self) -> bool:
-        """Tell `io` that it can be read."""
+        """Return True: the stream can be read."""
         return True
 
     def readinto(self, buffer: Buffer) -> int:
-        """Fill the buffer with the next bytes, none at the end."""
+        """Fill the buffer with the next bytes and return how many there are, 0 at the end."""
         if not self._rest:
             self._rest = memoryview(next(self._chunks, b""))
         view = memoryview(buffer)
@@ -109,11 +109,11 @@ class Feed(io.RawIOBase):
 
 
 class TextLines:
-    """The text of a feed, whole lines at a time. Lines end with a line feed only.
+    """The text of a feed, in whole lines. Only a line feed ends a line.
 
     Attributes:
         line_count: how many lines were read.
-        has_mark: a byte order mark was among them.
+        has_mark: whether the lines contained a byte order mark.
     """
 
     def __init__(self, feed: Feed) -> None:
@@ -122,18 +122,18 @@ class TextLines:
         self._file = io.BufferedReader(feed, CHUNK_BYTES)
 
     def read(self, size: int) -> str:
-        """Read the next lines, of about `size` bytes or one longer line; nothing at the end.
+        """Read the next lines, about `size` bytes or one longer line; return '' at the end.
 
         Raises:
-            UnicodeDecodeError: `line_count` is as it was before these lines.
+            UnicodeDecodeError: the bytes are not UTF-8; `line_count` has not counted these lines.
         """
         return self._decoded(self._file.read(size) + self._file.readline())
 
     def read_line(self) -> str:
-        """Read the next line; nothing at the end.
+        """Read the next line; return '' at the end.
 
         Raises:
-            UnicodeDecodeError: `line_count` is as it was before this line.
+            UnicodeDecodeError: the bytes are not UTF-8; `line_count` has not counted this line.
         """
         return self._decoded(self._file.readline())
 
@@ -145,12 +145,12 @@ class TextLines:
 
 
 def count_lines(text: str) -> int:
-    """Count the lines of a text, the last of which may have no end."""
+    """Count the lines of a text; the last one may have no line end."""
     return text.count("\n") + (text[-1:] not in {"", "\n"})
 
 
 def is_packed(source: BinaryIO) -> bool:
-    """Whether a file is packed with gzip; it is left at its start."""
+    """Return whether a file is packed with gzip, and go back to its start."""
     source.seek(0)
     start = source.read(len(_GZIP_MAGIC))
     source.seek(0)
@@ -158,11 +158,11 @@ def is_packed(source: BinaryIO) -> bool:
 
 
 def open_feed(source: BinaryIO) -> Feed:
-    """Open what was downloaded as the bytes of one CSV file.
+    """Open a download as the bytes of one CSV file.
 
     Raises:
-        CutFileError: it is empty (and, while it is read, when a gzip stream has no end).
-        FileError: it looks like anything but a CSV (and, while it is read, when it is damaged).
+        CutFileError: the file is empty, or, while it is read, a gzip stream has no end.
+        FileError: the file looks like another format, or, while it is read, is damaged.
     """
     chunks = _read(source)
     is_packed = False
@@ -214,19 +214,19 @@ def _chained(start: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _without_mark(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Leave out a byte order mark at the start, which the first chunk has whole."""
+    """Leave out a byte order mark at the start. The first chunk contains all of it."""
     first = next(chunks, b"").removeprefix(BYTE_ORDER_MARK.encode())
     return _chained(first, chunks)
 
 
 def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Unpack every member, a bounded piece at a time, and prove the end of the last."""
+    """Unpack every member in chunks of bounded size, and verify that the last one ends."""
     member = zlib.decompressobj(_GZIP_WBITS)
     for chunk in chunks:
         data = chunk
         while data:
             if member.eof:
-                # Padding with zeros is allowed behind a member, and another member.
+                # A member may be followed by zero padding and by another member.
                 data = data.lstrip(b"\x00")
                 if not data:
                     break

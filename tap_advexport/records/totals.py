@@ -1,4 +1,4 @@
-"""What is known of each period of an export while its rows stream by, and where they went."""
+"""Totals of each period of an export as its rows stream by, and the spans of its rows."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
     from tap_advexport.records.encoder import EncodedRun, RowFormat
 
-# Rows wait until so many bytes of the file were read, so that a file in no order of time leaves few
-# spans behind.
+# Rows are held back until this many bytes of the file were read, so that a file that is not in time
+# order has few spans.
 _PENDING_BYTES: Final = 1 << 20
 
 
 class NotTimeOrderedError(Exception):
-    """A period came back after another one had begun."""
+    """A period came back after another period had begun."""
 
 
 @dataclass(slots=True)
 class PeriodTally(Generic[Part]):
-    """One period so far."""
+    """The totals and the rows of one period so far."""
 
     row_count: int = 0
     clicks: int = 0
@@ -40,7 +40,7 @@ class PeriodTally(Generic[Part]):
 
     @property
     def totals(self) -> dict[str, int | Decimal]:
-        """The sums of columns, by their names."""
+        """The sums of columns, by column name."""
         return {
             "clicks_aggr": self.clicks,
             "conversions_aggr": self.conversions,
@@ -48,7 +48,7 @@ class PeriodTally(Generic[Part]):
         }
 
     def add(self, run: EncodedRun[Part]) -> None:
-        """Count a run's rows."""
+        """Add the rows of a run."""
         self.row_count += run.row_count
         self.clicks += run.clicks
         self.conversions += run.conversions
@@ -57,14 +57,14 @@ class PeriodTally(Generic[Part]):
         self.pending.append(run.rows)
 
     def add_span(self, start: int, stop: int) -> None:
-        """Note where rows went; ranges that touch become one."""
+        """Record the byte range of written rows; merge it with the one that it follows directly."""
         if self.spans and self.spans[-1][1] == start:
             start, _ = self.spans.pop()
         self.spans.append((start, stop))
 
 
 class Ledger(Generic[Part]):
-    """The periods of one export, and the spool that their rows go to."""
+    """The periods of one export, and the spool that their rows are written to."""
 
     def __init__(
         self,
@@ -83,23 +83,23 @@ class Ledger(Generic[Part]):
         self._written_bytes = 0
 
     def add(self, run: EncodedRun[Part]) -> None:
-        """Take the next rows of the file.
+        """Add the next rows of the file.
 
         Raises:
-            NotTimeOrderedError: the period was over, and the file was taken to be in order.
+            NotTimeOrderedError: the period was over, and the file was assumed to be in time order.
         """
         if self._is_time_ordered and run.period != self._current:
             self._turn_to(run.period)
         self.tallies[run.period].add(run)
 
     def flush_if_due(self, read_bytes: int) -> None:
-        """Write the rows that wait if there are many: so many bytes of the file were read."""
+        """Write the pending rows if enough bytes of the file were read since this was last done."""
         if read_bytes - self._flushed_at > _PENDING_BYTES:
             self._flushed_at = read_bytes
             self.flush()
 
     def flush(self) -> None:
-        """Write the rows that wait."""
+        """Write the pending rows."""
         for tally in self.tallies.values():
             if tally.pending:
                 start = self._written_bytes
@@ -115,7 +115,7 @@ class Ledger(Generic[Part]):
     def _write_whole(self, rows: Buffer) -> None:
         view = memoryview(rows)
         while view:
-            # A raw file writes what it likes.
+            # A raw file may write only a part of the rows.
             written = self._out.write(view)
             view = view[written:]
             self._written_bytes += written

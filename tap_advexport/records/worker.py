@@ -1,8 +1,8 @@
 """The process that converts one file: `python -m tap_advexport.records.worker ORDER`.
 
-Its stdin is the file and its stdout takes the lines. The last line of its stderr says what the file
-held, or what its fault is, as JSON like the order. It imports the core and the standard library
-only: what a process takes to start is paid for every large file.
+It reads the file from stdin and writes the rows to stdout. ORDER, the parameters, is JSON. So is
+the last line of stderr, which holds the result or the fault. The process imports only the core and
+the standard library, because every large file pays for its start.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tap_advexport.errors import TapAdvexportError
 from tap_advexport.records.convert import Conversion, Converted, SpoolFormat, convert
 from tap_advexport.reports import Interval
 
-# The exit code when stderr has a fault. Python itself exits with 1, 2 or 120.
+# The exit code when stderr holds a fault. Python itself exits with 1, 2 or 120.
 FAULT_CODE: Final = 3
 
 
@@ -32,8 +32,8 @@ class Fault:
 
     Attributes:
         kind: the name of the error's class; empty for a bug.
-        text: its message; the traceback of a bug.
-        errno: of an OSError.
+        text: the error's message; for a bug, the traceback.
+        errno: the error number of an OSError.
     """
 
     kind: str
@@ -42,16 +42,16 @@ class Fault:
 
 
 def main() -> None:
-    """Convert stdin to stdout, and end with the parent, but not by signals meant for it."""
+    """Convert stdin to stdout. Exit when the parent is gone, and ignore signals meant for it."""
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, signal.SIG_IGN)
-    # Rows make no cycles, and looking for some among so many objects takes a tenth of the time.
+    # Rows form no reference cycles, and the search for cycles takes a tenth of the time.
     gc.disable()
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    # Totals may be longer than what Python turns into text without being asked twice.
+    # Totals may have more digits than Python converts to text by default.
     sys.set_int_max_str_digits(0)
     answer = _answer(_order(sys.argv[1]))
-    # Dates become texts.
+    # `default=str` is for dates.
     sys.stderr.write(json.dumps(asdict(answer), default=str))
     sys.exit(FAULT_CODE if isinstance(answer, Fault) else 0)
 
@@ -70,7 +70,7 @@ def _order(text: str) -> Conversion:
 
 
 def _end_with_parent() -> None:
-    """Wait until nobody can read stderr any more, as when the parent was killed."""
+    """Exit as soon as stderr has no reader any more, as when the parent was killed."""
     poll = select.poll()
     poll.register(sys.stderr, 0)
     poll.poll()
