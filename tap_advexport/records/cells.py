@@ -106,7 +106,7 @@ class TimeGrid:
         return self._period(self._parse(cell).date())
 
     def zoned(self, cell: str) -> datetime:
-        """Return a `time` with its UTC offset in whole minutes: of a repeated hour, the first one.
+        """Return a `time` with its UTC offset in whole minutes, the first one for a repeated hour.
 
         Raises:
             InvalidCellError: the cell is not a time of this window and interval.

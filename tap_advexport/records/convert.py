@@ -1,8 +1,8 @@
 """Converts a CSV file to verified rows in a spool, with the totals and version of each period.
 
 A file is converted completely before any of it may be used: `convert` returns the whole result or
-raises. Files are assumed to be in time order. A file that is not is converted once more, so only
-such files cost the extra memory and time.
+raises. Files are assumed to be in time order. A file that turns out to be unordered is converted
+once more, so only such files cost the extra memory and time.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def convert(source: BinaryIO, out: BinaryIO, conversion: Conversion) -> Converte
 
     Raises:
         FileError: the file is not CSV, or it is damaged.
-        CutFileError: the file is cut.
+        CutFileError: the file ends too early.
         InvalidHeaderError: a column is missing or appears twice.
         InvalidRowError: a row is invalid, or a number or a total does not fit in its Arrow type.
     """

@@ -41,7 +41,7 @@ class Block:
 
     Attributes:
         first_line: the line of the file on which the first row starts, counted from 1.
-        listed: the rows from `csv.reader`, blank lines as rows without cells; else `columns`.
+        listed: the rows from `csv.reader`, blank lines as rows without cells; or empty.
         columns: the columns of all rows, only if no row is blank or contains a line feed.
     """
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import date
 
-# The maximum number of keys kept as objects, over all periods: about 70 or 200 bytes each.
+# How many keys are kept as objects, over all periods: about 70 bytes each, 200 with repetitions.
 _OBJECTS: Final = 1 << 16
 
 _WORD: Final = "Q"
@@ -91,7 +91,7 @@ class _PeriodKeys:
         heads: the head of each key, as long as they are all different.
         latest: after that, the latest repetition number of each key.
         numbered_rows: how many rows, from the first one on, have their number.
-        is_late: whether there are too many keys; the next rows are then not numbered yet.
+        is_late: whether there are too many keys; the next rows get numbers after the period.
     """
 
     listed: KeyList = field(default_factory=KeyList)

@@ -1,1 +1,1 @@
-"""The Singer face: streams, messages and catalog, upon the SDK."""
+"""The Singer side of the tap: streams, messages and catalog, built on the SDK."""

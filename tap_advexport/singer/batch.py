@@ -1,4 +1,4 @@
-"""BATCH files of one export, gzip JSONL or Parquet, in a folder or wherever fsspec reaches."""
+"""BATCH files of one export, gzip JSONL or Parquet, in a folder or any storage of fsspec."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from tap_advexport.records.lines import ExportConstants
     from tap_advexport.singer.sdk import BatchConfig
 
-    # Writes some record lines as one file.
+    # Writes record lines to one file.
     WriteFile = Callable[[BinaryIO, Iterable[bytes]], None]
 
-# The fastest level: a target unpacks the file at once, and then it is gone.
+# The fastest level: a target unpacks the file at once, and then the file is deleted.
 GZIP_LEVEL: Final = 1
 
-# Of each part of `batch_config`: what it needs, and what it may have.
+# For each part of `batch_config`: its required keys and its optional keys.
 BATCH_KEYS: Final = {
     "encoding": (("format",), ("compression",)),
     "storage": (("root",), ("prefix", "params")),
@@ -42,11 +42,11 @@ COMPRESSIONS: Final = {
 
 
 def check_batch_settings(given: Mapping[str, object]) -> None:
-    """Refuse a `batch_config` that the SDK or the tap cannot use; no secret of it is printed.
+    """Reject a `batch_config` that the SDK or the tap cannot use, without printing its secrets.
 
     Raises:
-        ConfigError: a part or a key is missing, not known, or of another type; or it asks for
-            another format or compression, or an extra is missing.
+        ConfigError: a part or a key is missing, unknown or of the wrong type; the format or the
+            compression is not supported; an extra is not installed; or a path holds # or ?.
     """
     if not given:
         return
@@ -68,7 +68,7 @@ def check_batch_settings(given: Mapping[str, object]) -> None:
         )
     storage = cast("Mapping[str, str]", given["storage"])
     if {"#", "?"} & set(storage["root"] + storage.get("prefix", "")):
-        # Part of a URL that is not part of a path: the files would lie elsewhere.
+        # In a URL, the path ends at these characters, so the files would be written elsewhere.
         raise ConfigError("batch_config.storage: root and prefix must not hold # or ?")
 
 
@@ -86,7 +86,7 @@ def _check_keys(
 
 
 def _check_encoding(kind: str, compression: str | None) -> None:
-    """Refuse what the tap cannot write."""
+    """Raise ConfigError for a format or compression that the tap cannot write."""
     if kind not in COMPRESSIONS:
         kinds = ", ".join(COMPRESSIONS)
         raise ConfigError(
@@ -108,10 +108,10 @@ def write_batch_files(  # noqa: PLR0913 - what is written, where to, and what it
     *,
     timezone: str,
 ) -> list[str]:
-    """Write the rows of some periods into files of at most `batch_size` rows; return their URLs.
+    """Write the rows of some periods to files of at most `batch_size` rows; return their URLs.
 
     Raises:
-        OutputError: the storage cannot be written.
+        OutputError: the storage cannot be written to.
     """
     name = f"{config.storage.prefix or ''}{stream}-{uuid4().hex}"
     compression = COMPRESSIONS[config.encoding.format][config.encoding.compression]
@@ -119,7 +119,7 @@ def write_batch_files(  # noqa: PLR0913 - what is written, where to, and what it
         if config.encoding.format == "jsonl":
             pieces = record_lines(ready.lines, periods, constants)
             return list(_jsonl_files(config, name, compression, pieces))
-        # An extra, and not small: imported by whoever uses it.
+        # pyarrow is an optional extra and large, so it is imported only where it is used.
         from tap_advexport.records.arrow import arrow_tables  # noqa: PLC0415
         from tap_advexport.singer.parquet import parquet_files  # noqa: PLC0415
 
@@ -150,7 +150,7 @@ def _write_plain(file: BinaryIO, lines: Iterable[bytes]) -> None:
 
 @contextmanager
 def _storage_errors(export_id: str) -> Iterator[None]:
-    """Whatever a storage raises is one line: each has errors of its own."""
+    """Turn any error of a storage into a one-line OutputError: each storage has its own errors."""
     try:
         yield
     except TapAdvexportError:

@@ -1,4 +1,4 @@
-"""The three ways to write a report's rows as Singer messages, chosen once at the start of a run."""
+"""The three ways to write a report's rows as Singer messages; each stream chooses one per run."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _Item = TypeVar("_Item")
 
 
 class SingerDestination(Generic[_Item]):
-    """What all three share: periods as records of their stream, commit as STATE."""
+    """Base of all three: writes periods as records of `report_periods`, and STATE on commit."""
 
     def __init__(
         self, run: Run, stream: OwnStateStream, output: SingerOutput, shape: Shape
@@ -47,20 +47,20 @@ class SingerDestination(Generic[_Item]):
         return iter(())
 
     def commit(self, bookmark: dict[str, object]) -> None:
-        """Write STATE, unless it is the one written last."""
+        """Write STATE, unless it is the same as the last one written."""
         self._output.set_bookmark(self._stream.name, bookmark)
         self._output.write_state()
 
     def check(self) -> None:
-        """Raise OutputClosed when nobody reads stdout any more."""
+        """Raise OutputClosed if the reader of stdout has gone."""
         self._output.raise_if_reader_has_gone()
 
 
 class ReadyLines(SingerDestination[Any]):
-    """Writes records as lines that were made ready; the SDK does not see them."""
+    """Writes records as ready-made lines, which bypass the SDK."""
 
     def write_rows(self, ready: Ready, periods: Sequence[Period]) -> Iterator[Any]:
-        """Write whole lines, some at a time."""
+        """Write the records of the given periods, many lines at a time."""
         frame = record_frame(
             self._stream.name,
             version=self._stream.record_version,
@@ -75,16 +75,16 @@ class ReadyLines(SingerDestination[Any]):
 
 
 class SdkRecords(SingerDestination["Record"]):
-    """Gives records one by one to the SDK, which maps, flattens and writes them."""
+    """Passes records one by one to the SDK, which maps, flattens and writes them."""
 
     def write_rows(self, ready: Ready, periods: Sequence[Period]) -> Iterator[Record]:
-        """Give the records of some periods."""
+        """Yield the records of the given periods."""
         yield from records_of(ready, periods, constants_of(self._run, ready, self._shape))
         self._run.progress.sent(sum(period.row_count for period in periods))
 
 
 class BatchFiles(SingerDestination["Batch"]):
-    """Writes files, and gives their names to the SDK."""
+    """Writes files, and passes their URLs to the SDK."""
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class BatchFiles(SingerDestination["Batch"]):
         self._config = config
 
     def write_rows(self, ready: Ready, periods: Sequence[Period]) -> Iterator[Batch]:
-        """Write the files of some periods, and give one manifest of them."""
+        """Write the files of the given periods, and yield one manifest that lists them."""
         files = write_batch_files(
             self._config,
             self._stream.name,
@@ -115,7 +115,7 @@ class BatchFiles(SingerDestination["Batch"]):
 
 
 def constants_of(run: Run, ready: Ready, shape: Shape) -> ExportConstants:
-    """Give what all rows of an export have in common."""
+    """Return the values that all rows of an export share."""
     return ExportConstants(
         columns=shape.columns,
         export_id=ready.task.task_id,
@@ -127,7 +127,7 @@ def constants_of(run: Run, ready: Ready, shape: Shape) -> ExportConstants:
 def records_of(
     ready: Ready, periods: Iterable[Period], constants: ExportConstants
 ) -> Iterator[Record]:
-    """Give the records of some periods, as the SDK takes them."""
+    """Yield the records of the given periods, in the form that the SDK takes."""
     for lines in record_lines(ready.lines, periods, constants):
         for line in lines.splitlines():
             yield deserialize_json(line)

@@ -1,4 +1,4 @@
-"""What a tap is given beside its settings: a state and a catalog, checked before any request."""
+"""Reads the tap's state and catalog, and checks them before any request."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
     from tap_advexport.sync.run import Run
 
-# What stands in a Singer state beside the bookmarks.
+# The top-level keys of a Singer state.
 STATE_KEYS: Final = frozenset({"bookmarks", "currently_syncing"})
-# What rows and periods are joined by.
+# The columns that join rows with `report_periods`.
 JOINED_BY: Final = ("account", "report_date", "period_version")
 
 
 def checked_state(state: Mapping[str, Any]) -> dict[str, Any]:
-    """The state without empty bookmarks.
+    """Return the state without empty bookmarks.
 
     Raises:
-        StateError: it is not a Singer state, or one of its bookmarks is of a misspelt stream.
+        StateError: it is not a Singer state, or the stream name of a bookmark is misspelt.
     """
     others = sorted(state.keys() - STATE_KEYS)
     if others and "bookmarks" not in state:
@@ -41,10 +41,10 @@ def checked_state(state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_catalog(given: Mapping[str, Any]) -> Catalog:
-    """A catalog of streams that the tap has.
+    """Read a catalog of the streams of this tap.
 
     Raises:
-        CatalogError: it is not one, or a stream is renamed or not of this tap.
+        CatalogError: it is not a Singer catalog, or a stream is renamed or not of this tap.
     """
     try:
         given["streams"]
@@ -72,7 +72,7 @@ def _check_streams(catalog: Catalog) -> None:
 
 
 def warnings_of(streams: Collection[Stream], state: Mapping[str, Any], run: Run) -> Iterator[str]:
-    """What is allowed, and hardly what somebody wants."""
+    """Yield a warning for each thing that is allowed but probably not intended."""
     selected = {stream.name: stream for stream in streams if stream.selected}
     reports = [stream for name, stream in selected.items() if name != PERIODS_STREAM]
     if not reports:

@@ -1,4 +1,4 @@
-"""Stream maps: a slip in one is told before anything is exported, and none is built for nothing."""
+"""Stream maps: mistakes are found before any export, and only selected streams get maps."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _HASHES: Final = re.compile(r"\b(?:md5|sha256)\s*\(")
 
 
 def check_stream_maps(maps: Mapping[str, object], streams: Mapping[str, Collection[str]]) -> None:
-    """Refuse what would do nothing, or break the SDK's own check.
+    """Reject maps that would do nothing, or on which the SDK's own check fails.
 
     Args:
         maps: the setting `stream_maps`.
         streams: the columns of each stream.
 
     Raises:
-        ConfigError: a map names no stream, or a column that looks like a slip of the pen.
+        ConfigError: a map matches no stream, a column looks misspelt, or `__else__` is not null.
     """
     _check_else("", maps)
     for key, columns in maps.items():
@@ -51,10 +51,10 @@ def check_stream_maps(maps: Mapping[str, object], streams: Mapping[str, Collecti
 def register_maps(
     mapper: PluginMapper, catalog: Catalog, streams: Mapping[str, Collection[str]]
 ) -> None:
-    """Have maps built for the streams that are selected; a map of `*` need not suit the others.
+    """Register maps for the selected streams only; a map of `*` need not fit the others.
 
     Args:
-        streams: the columns of each stream that is selected.
+        streams: the columns of each selected stream.
     """
     maps = mapper.stream_maps_dict
     known = {column for columns in streams.values() for column in columns}
@@ -68,7 +68,7 @@ def register_maps(
 def _narrowed(
     maps: Mapping[str, Any], columns: Collection[str], known: Collection[str]
 ) -> dict[str, Any]:
-    """The maps for a stream: one of a pattern changes a column only where there is one."""
+    """Return the maps for a stream; a pattern's map loses columns that only other streams have."""
     return {
         key: {
             name: expression
@@ -89,21 +89,21 @@ def _no_stream(name: str, streams: Collection[str]) -> str:
 
 
 def _check_else(path: str, level: Mapping[str, object]) -> None:
-    """`__else__` is null or nothing: the SDK breaks on all else."""
+    """Raise ConfigError if `__else__` has a value other than null, on which the SDK fails."""
     if level.get("__else__") not in (None, "__NULL__"):
         raise ConfigError(f"stream_maps: {path}__else__ must be null")
 
 
 def _check_columns(stream: str, columns: Mapping[str, object], known: Collection[str]) -> None:
-    """A map may make new columns, but a name beside an old one means the old one.
+    """Raise ConfigError for a misspelt column; a new column needs a clearly different name.
 
-    The map of ids that hides them must not do nothing because of one letter.
+    For example, one wrong letter must not disable a map that hides ids.
     """
     for name, expression in columns.items():
         if name.startswith("__") or name in known:
             continue
         if expression in (None, "__NULL__"):
-            # What is not there cannot be removed, and what was meant stays.
+            # The column does not exist, so nothing is removed, and the intended column stays.
             [(_, meant)] = unknown_names([name], known)
             hint = f"; did you mean {meant}?" if meant else ""
             raise ConfigError(f"stream_maps: {stream}: has no column {excerpt(name)}{hint}")
@@ -116,9 +116,10 @@ def _check_columns(stream: str, columns: Mapping[str, object], known: Collection
 
 
 def is_slip(name: str, column: str) -> bool:
-    """Whether a name differs from a column's by one letter, two that changed places, or its case.
+    """Return whether a name differs from a column's by one letter, two swapped letters or case.
 
-    Short names are near to everything, and `campaign_id2` is a name of its own.
+    Underscores and hyphens do not count. For short columns one letter is not a slip, because
+    many names are that similar, and `campaign_id2` is a name of its own.
     """
     name, column = name.lower(), column.lower()
     if name.replace("_", "").replace("-", "") == column.replace("_", ""):
@@ -131,7 +132,7 @@ def is_slip(name: str, column: str) -> bool:
 def _is_hash_beside(
     name: str, column: str, expression: object, columns: Mapping[str, object]
 ) -> bool:
-    """Whether a column's hash goes to a name much like its own, and the column itself stays."""
+    """Return whether a hash of a column gets a similar name, and the column itself stays."""
     return (
         isinstance(expression, str)
         and bool(_HASHES.search(expression))
@@ -144,7 +145,7 @@ def _is_hash_beside(
 
 
 def _distance(one: str, other: str) -> int:
-    """How many letters were left out, added, changed, or changed places."""
+    """Return the number of letters that were left out, added, changed or swapped."""
     rows = [list(range(len(other) + 1))]
     for i, letter in enumerate(one, start=1):
         row = [i]

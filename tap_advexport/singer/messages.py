@@ -1,4 +1,4 @@
-"""Singer messages: one a line, by the SDK or ready-made."""
+"""Writes Singer messages, one per line, encoded by the SDK or ready-made."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class MessageWriter(SingerWriter):
-    """The SDK's writer, which can also write lines that are ready."""
+    """The SDK's writer, extended to write ready-made lines."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -26,13 +26,13 @@ class MessageWriter(SingerWriter):
         self.is_state_last = True
 
     def end_when(self, is_over: Callable[[], bool]) -> None:
-        """Stop between two lines as soon as `is_over`."""
+        """Stop between two lines as soon as `is_over` returns True."""
         self._is_over = is_over
 
     def write_message(self, message: Message) -> None:
         """Write one message as one line."""
         if isinstance(message, StateMessage):
-            # The SDK copies a message entry by entry, and a state has one for each unsettled day.
+            # The SDK copies a message entry by entry, and a state has one entry per unsettled day.
             line = msgspec.json.encode({"type": "STATE", "value": message.value})
         else:
             line = self.format_message(message).encode()
@@ -40,7 +40,7 @@ class MessageWriter(SingerWriter):
         self.is_state_last = isinstance(message, StateMessage)
 
     def write_lines(self, lines: bytes) -> None:
-        """Write whole lines that are ready."""
+        """Write whole, ready-made lines."""
         self.is_state_last = False
         stdout = self._open()
         if stdout is None:
@@ -50,11 +50,11 @@ class MessageWriter(SingerWriter):
             stdout.write_lines(lines)
 
     def is_closed(self) -> bool:
-        """Whether whoever read stdout has gone."""
+        """Return whether the reader of stdout has gone."""
         return self._stdout is not None and self._stdout.is_closed()
 
     def _open(self) -> Stdout | None:
-        """Stdout by its descriptor, unless something like a test runner stands in for it."""
+        """Return stdout by its descriptor, or None if something like a test runner replaces it."""
         if sys.stdout is None:
             raise OutputClosed
         try:
@@ -68,7 +68,7 @@ class MessageWriter(SingerWriter):
 
 
 def record_frame(stream: str, *, version: int | None, time_extracted: str) -> LineFrame:
-    """Give what makes RECORD messages of records, a line each."""
+    """Return the frame that turns records, one per line, into RECORD messages."""
     tail = f',"version":{version}' if version is not None else ""
     return LineFrame(
         f'{{"type":"RECORD","stream":"{stream}","record":'.encode(),

@@ -1,4 +1,4 @@
-"""Where a tap's streams put what they have: STATE, the rows of `report_periods`, ready lines."""
+"""The output of the tap's streams: STATE, rows of `report_periods` and ready-made lines."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 class SingerOutput:
-    """The output of one tap, handed to its streams."""
+    """The output of one tap, passed to its streams."""
 
     def __init__(self, tap: Tap) -> None:
         self._tap = tap
 
     @property
     def writer(self) -> MessageWriter:
-        """What writes messages."""
+        """The message writer of the tap."""
         writer = self._tap.message_writer
         if not isinstance(writer, MessageWriter):
             msg = "the tap's messages go through a writer that cannot write ready-made lines"
@@ -33,7 +33,7 @@ class SingerOutput:
         return writer
 
     def bookmark(self, stream: str) -> object:
-        """What the state holds of a stream; None where that is nothing."""
+        """Return the bookmark of a stream from the state, or None if there is none."""
         return (self._tap.state.get("bookmarks") or {}).get(stream)
 
     def set_bookmark(self, stream: str, bookmark: dict[str, object]) -> None:
@@ -42,38 +42,38 @@ class SingerOutput:
         self._tap.state.setdefault("bookmarks", {})[stream] = bookmark
 
     def write_state(self) -> None:
-        """Write STATE, unless it is the one written last."""
+        """Write STATE, unless it is the same as the last one written."""
         self._tap.state_writer.write_state(self._tap.state)
 
     def echo_state(self) -> None:
-        """Write the state as it came in: a dry run ends like any other, and commits nothing."""
+        """Write the state as received: a dry run ends like any other run, but commits nothing."""
         self._drop_empty_bookmarks()
         self._tap.state.setdefault("bookmarks", {})
         self.write_state()
 
     def write_last_state(self) -> None:
-        """Write STATE once more when something followed the last one: targets lose it otherwise."""
+        """Write STATE again if a message followed the last one: targets would lose it otherwise."""
         self._drop_empty_bookmarks()
         if self._tap.state.get("bookmarks") and not self.writer.is_state_last:
             self.writer.write_message(StateMessage(value=self._tap.state))
 
     def write_lines(self, lines: bytes) -> None:
-        """Write messages that are ready."""
+        """Write ready-made messages."""
         self.writer.write_lines(lines)
 
     def write_period(self, row: PeriodRow) -> None:
-        """Write a row of `report_periods`, if that is selected."""
+        """Write a row of `report_periods`, if that stream is selected."""
         stream = self._tap.streams[PERIODS_STREAM]
         if isinstance(stream, PeriodsStream) and stream.selected:
             stream.emit(row)
 
     def raise_if_reader_has_gone(self) -> None:
-        """Raise OutputClosed when nobody reads stdout any more."""
+        """Raise OutputClosed if the reader of stdout has gone."""
         if self.writer.is_closed():
             raise OutputClosed
 
     def _drop_empty_bookmarks(self) -> None:
-        """The SDK leaves one for every stream that it has synced, also where there is no state."""
+        """Remove empty bookmarks: the SDK leaves one per synced stream, even without a state."""
         bookmarks = self._tap.state.get("bookmarks", {})
         for name in [name for name, bookmark in bookmarks.items() if not bookmark]:
             del bookmarks[name]

@@ -1,4 +1,4 @@
-"""Parquet files for BATCH. Everything here needs the extra `parquet`."""
+"""Writes Parquet files for BATCH. This module needs the extra `parquet`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_GROUP_ROWS: Final = 65_536
 def parquet_files(
     config: BatchConfig, name: str, compression: str, tables: Iterable[pa.Table]
 ) -> Iterator[str]:
-    """Write tables into files of at most `batch_size` rows, and give the URL of each."""
+    """Write tables to files of at most `batch_size` rows, and yield the URL of each file."""
     groups_per_file = -(-config.batch_size // MAX_GROUP_ROWS)
     groups = _regrouped(tables, config.batch_size // groups_per_file)
     for number, first in enumerate(groups, start=1):
@@ -34,7 +34,7 @@ def parquet_files(
 
 
 def _regrouped(tables: Iterable[pa.Table], row_count: int) -> Iterator[pa.Table]:
-    """Give the same rows in tables of just so many, the last of which may have fewer."""
+    """Yield the same rows in tables of `row_count` rows; the last table may have fewer."""
     pending: list[pa.Table] = []
     pending_rows = 0
     for table in tables:

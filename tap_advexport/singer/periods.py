@@ -1,4 +1,4 @@
-"""The stream `report_periods`, whose rows come with those of the reports."""
+"""The stream `report_periods`, whose rows are emitted together with those of the reports."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
     from tap_advexport.sync.destination import PeriodRow
 
-# The longest integer that Python turns into text without being asked twice.
+# Python converts integers below this to text without a change of its limit on digits.
 LONGEST_INTEGER: Final = 10**4000
 
 
 class PeriodsStream(OwnStateStream):
-    """One row for every period of every exported window; the reports' streams have it emit them."""
+    """One row for each period of each exported window, emitted at the call of a report's stream."""
 
     selected_by_default = True
 
@@ -44,11 +44,11 @@ class PeriodsStream(OwnStateStream):
 
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
-        """Give none: its rows came with those of the reports."""
+        """Return no records: they were emitted together with those of the reports."""
         return ()
 
     def emit(self, row: PeriodRow) -> None:
-        """Write one period's row."""
+        """Write the row of one period."""
         record = _record(row)
         if self._account:
             record[ACCOUNT_COLUMN] = self._account
@@ -72,5 +72,5 @@ def _record(row: PeriodRow) -> dict[str, Any]:
 
 
 def _writable(number: int) -> int | Decimal:
-    """An exact total that can be written, however long."""
+    """Return an exact total in a type that can be written, however long it is."""
     return number if abs(number) < LONGEST_INTEGER else Decimal(number)

@@ -1,4 +1,4 @@
-"""The streams' JSON schemas, made from the tables of reports and columns."""
+"""JSON schemas of the streams, built from the tables of reports and columns."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ _PERIOD_WORDS: Final = {
 PERIODS_KEY: Final = ("report", "period")
 PERIODS_REPLICATION_KEY: Final = "confirmed_at"
 
-# Hexadecimal digits of a key or version. Targets size the columns of keys by it.
+# The hexadecimal digits of a key or version. Targets size key columns by `maxLength`.
 _DIGEST: Final[dict[str, Any]] = {"type": ["string"], "maxLength": 32}
 
 
 def account_key(*, is_labelled: bool) -> tuple[str, ...]:
-    """Give the column that leads the keys, if the account has a label."""
+    """Return the column that comes first in the keys, if the account has a label."""
     return (ACCOUNT_COLUMN,) if is_labelled else ()
 
 
 def report_schema(interval: Interval, *, is_labelled: bool) -> dict[str, Any]:
-    """Give the schema of one report's rows; with the account's label, if it has one."""
+    """Return the schema of one report's rows, with the account's label if it has one."""
     properties = {
         column.name: {**_TYPES[column.kind], "description": column.description}
         for column in COLUMNS
@@ -69,7 +69,7 @@ def report_schema(interval: Interval, *, is_labelled: bool) -> dict[str, Any]:
 
 
 def periods_schema(*, is_labelled: bool) -> dict[str, Any]:
-    """Give the schema of `report_periods`; with the account's label, if it has one."""
+    """Return the schema of `report_periods`, with the account's label if it has one."""
 
     def described(kind: dict[str, Any], description: str) -> dict[str, Any]:
         return {**kind, "description": description}
@@ -115,6 +115,6 @@ def periods_schema(*, is_labelled: bool) -> dict[str, Any]:
 
 def _label(*, is_labelled: bool) -> dict[str, Any]:
     description = "The label of the account, from the setting `account`."
-    # Targets size keys by it.
+    # Targets size key columns by `maxLength`.
     column = {"type": ["string"], "maxLength": MAX_LABEL_LENGTH, "description": description}
     return dict.fromkeys(account_key(is_labelled=is_labelled), column)

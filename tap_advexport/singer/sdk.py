@@ -1,4 +1,4 @@
-"""The one place that touches what the Singer SDK keeps private, each with its reason.
+"""The only module that uses private parts of the Singer SDK, each for a stated reason.
 
 `tests/unit/singer/test_sdk.py` fails when the SDK drops or renames one of these.
 """
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from singer_sdk.metrics import Counter
     from singer_sdk.singerlib import RecordMessage
 
-# Of the last three the SDK has no public name: types of its settings and of its command line.
+# The first three have no public name in the SDK: types of its settings and of its command line.
 __all__ = [
     "BaseBatchFileEncoding",
     "BatchConfig",
@@ -39,7 +39,7 @@ __all__ = [
 
 
 class Halt(SystemExit):
-    """Ends the run. No Exception, so that the SDK does not report it as unhandled on its way."""
+    """Ends the run. It is not an Exception, so the SDK does not report it as unhandled."""
 
     def __init__(self, error: TapAdvexportError) -> None:
         super().__init__(1)
@@ -47,7 +47,7 @@ class Halt(SystemExit):
 
 
 class InterruptibleTap(Tap, abc.ABC):
-    """A tap that signals do not end: it is told of them, and ends between two lines."""
+    """A tap that a signal does not kill: it notes the signal, and ends between two lines."""
 
     @abc.abstractmethod
     def interrupt(self, signum: int) -> None:
@@ -55,7 +55,7 @@ class InterruptibleTap(Tap, abc.ABC):
 
     @override
     def _setup_signal_handlers(self) -> None:
-        """As the SDK does, but signals that were ignored from the start on stay so."""
+        """Set handlers as the SDK does, but keep on ignoring signals ignored at the start."""
         if threading.current_thread() is threading.main_thread():
             for signum in (signal.SIGINT, signal.SIGTERM):
                 if signal.getsignal(signum) is not signal.SIG_IGN:
@@ -63,14 +63,14 @@ class InterruptibleTap(Tap, abc.ABC):
 
     @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
-        """Note it: the SDK would write STATE in the middle of a line, and exit."""
+        """Note the signal; the SDK would write STATE in the middle of a line, and exit."""
         self.interrupt(signum)
 
 
 class OwnStateStream(Stream, abc.ABC):
-    """A stream whose bookmark is its own: the SDK neither moves it nor writes it."""
+    """A stream that manages its own bookmark: the SDK neither moves it nor writes it."""
 
-    # Records are what their schema says. The SDK makes null of a number that no float can hold.
+    # Records already conform to their schema. The SDK makes a number null if no float can hold it.
     TYPE_CONFORMANCE_LEVEL = type(Stream.TYPE_CONFORMANCE_LEVEL).NONE
 
     _record_counter: Counter | None = None
@@ -78,7 +78,7 @@ class OwnStateStream(Stream, abc.ABC):
 
     @override
     def _write_schema_message(self) -> None:
-        """Once: the first records of `report_periods` come before the SDK gives it its turn."""
+        """Write it once: records of `report_periods` come before the SDK syncs that stream."""
         if not self._has_schema_out:
             self._has_schema_out = True
             super()._write_schema_message()
@@ -87,38 +87,38 @@ class OwnStateStream(Stream, abc.ABC):
     def _increment_stream_state(
         self, latest_record: Record, *, context: Context | None = None
     ) -> None:
-        """Nothing: the SDK's bookmark of an unsorted stream goes back and forth with its rows."""
+        """Do nothing: the SDK's bookmark of an unsorted stream moves back and forth with rows."""
 
     @override
     def _write_starting_replication_value(self, context: Context | None) -> None:
-        """Nothing: it would leave a key of the SDK's in the bookmark."""
+        """Do nothing: the SDK would leave a key of its own in the bookmark."""
 
     @override
     def _write_state_message(self) -> None:
-        """Nothing: the SDK would write STATE in the middle of an export, or after a dry run."""
+        """Do nothing: the SDK would write STATE in the middle of an export, or after a dry run."""
 
     @override
     def get_replication_key_signpost(self, context: Context | None = None) -> None:
-        """None: the bookmark is no maximum of what the rows say."""
+        """Return None: the bookmark is not the maximum of a replication key."""
 
     @override
     def finalize_state_progress_markers(self, state: dict[str, Any] | None = None) -> None:
-        """Nothing: there are no progress markers, and no bookmark but the stream's own."""
+        """Do nothing: there are no progress markers, and no bookmark except the stream's own."""
 
     @override
     def _finalize_state(self, state: dict[str, Any] | None = None) -> None:
-        """Nothing, as there are no progress markers."""
+        """Do nothing: there are no progress markers."""
 
     @override
     def get_record_counter(self, **kwargs: Any) -> Counter:
-        """One counter of the stream's records, also for those that the SDK does not see."""
+        """Return the one counter of the stream; it also counts records that bypass the SDK."""
         if self._record_counter is None:
             self._record_counter = super().get_record_counter(**kwargs)
         return self._record_counter
 
     @override
     def _generate_record_messages(self, record: Record) -> Generator[RecordMessage, None, None]:
-        """As the SDK does; what a stream map raises has to be told as a mistake in the settings."""
+        """Yield what the SDK yields; report an error of a stream map as a wrong setting."""
         try:
             yield from super()._generate_record_messages(record)
         except Exception as error:  # noqa: BLE001 - a map can raise anything
@@ -127,31 +127,31 @@ class OwnStateStream(Stream, abc.ABC):
             if isinstance(error, TypeError) and "decimal.Decimal" in str(error):
                 shown += "; amounts are exact decimals: write float(cost_aggr) * 0.92, say"
             msg = f"stream_maps: the map of {self.name} fails on a row: {shown}"
-            # A row cannot be left out.
+            # The run ends, because no row may be left out.
             raise Halt(ConfigError(msg)) from None
 
     @property
     def record_counter(self) -> Counter:
-        """The counter of the records that were emitted."""
+        """The counter of emitted records."""
         return self.get_record_counter()
 
     def emit_record(self, record: dict[str, Any]) -> None:
-        """Write one record in the SDK's way, selection, stream maps and flattening included."""
+        """Write one record through the SDK, with selection, stream maps and flattening."""
         self._write_schema_message()
         self._write_record_message(record)
         self.record_counter.increment()
 
     @property
     def record_version(self) -> int | None:
-        """The version that ACTIVATE_VERSION announced, which every record then carries."""
+        """The version that ACTIVATE_VERSION announced; every record then carries it."""
         return self._stream_version
 
     def is_selected_column(self, name: str) -> bool:
-        """Whether the catalog selects a column."""
+        """Return whether the catalog selects a column."""
         return bool(self.mask[("properties", name)])
 
     def is_mapped_as_it_is(self) -> bool:
-        """Whether the SDK's way writes each record once, unchanged, under the stream's name."""
+        """Return whether the SDK would write each record once, unchanged, under the stream name."""
         if len(self.stream_maps) != 1:
             return False
         only = self.stream_maps[0]

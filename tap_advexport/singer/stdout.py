@@ -1,4 +1,4 @@
-"""Whole lines on stdout or nothing, whatever the reader and the signals do."""
+"""Writes only whole lines to stdout, whatever the reader and the signals do."""
 
 from __future__ import annotations
 
@@ -20,36 +20,37 @@ from tap_advexport.errors import OutputError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-# A write of at most this many bytes to a pipe goes through whole or not at all (POSIX).
+# A write of at most this many bytes to a pipe is atomic (POSIX).
 ATOMIC_BYTES: Final = select.PIPE_BUF
 COPY_BYTES: Final = 1 << 18
 LOOK_SECONDS: Final = 0.25
 DRAIN_SECONDS: Final = 0.002
-# What a pipe can be made to hold without privileges (Linux, /proc/sys/fs/pipe-max-size).
+# The largest capacity of a pipe that needs no privileges (Linux, /proc/sys/fs/pipe-max-size).
 LARGEST_PIPE_BYTES: Final = 1 << 20
-# A reader that takes nothing of a line for so long, when the run is to end, has stopped.
+# When the run is to end, a reader that takes nothing of a line for this long counts as stopped.
 STOPPED_SECONDS: Final = 2.0
 
 
-# Ends, not faults: no Exceptions, so that the SDK does not report them as unhandled on their way.
+# These end the run and are not faults. They are not Exceptions, so that the SDK does not report
+# them as unhandled.
 class OutputClosed(BaseException):
-    """Whoever reads stdout has gone."""
+    """The reader of stdout has gone."""
 
 
 class WriteInterrupted(BaseException):
-    """The run is to end, and the reader is too slow to wait for; what is out ends with a line.
+    """The run is to end and the reader is too slow to wait for; the output ends with a whole line.
 
-    Only a line that is longer than any buffer may be cut, when its reader has stopped.
+    Only a line that is longer than any buffer may be cut, if its reader has stopped.
     """
 
 
 class Stdout:
     """Writes whole lines to a file descriptor, and can stop between any two of them.
 
-    A write that blocks cannot be left half way, or a line would be torn. So a line is only begun
-    when all of it has room: a full pipe's worth when the pipe is empty, and otherwise as many
-    whole lines as go through at once. A line that no buffer holds is the one exception: it is
-    begun, and ended for as long as the reader takes anything of it.
+    A write that blocks cannot be given up half way without cutting a line. So a line is begun only
+    if all of it has room: if the pipe is empty, as many whole lines as the pipe holds, otherwise
+    as many as one atomic write takes. The only exception is a line that is longer than any buffer:
+    it is begun, and continued as long as the reader takes some of it.
     """
 
     def __init__(
@@ -60,11 +61,11 @@ class Stdout:
         monotonic: Callable[[], float] = time.monotonic,
         look_seconds: float = LOOK_SECONDS,
     ) -> None:
-        """Begin to write.
+        """Prepare to write.
 
         Args:
-            is_over: whether to stop at the next end of a line.
-            look_seconds: how often to look at that while the reader takes nothing.
+            is_over: returns whether to stop at the next end of a line.
+            look_seconds: how often to call `is_over` while the reader takes nothing.
         """
         self._look_milliseconds = look_seconds * 1000
         self._sleep = sleep
@@ -77,12 +78,12 @@ class Stdout:
             self._poll.register(descriptor, select.POLLOUT)
 
     def write_lines(self, lines: bytes | memoryview) -> None:
-        """Write whole lines, all of them.
+        """Write all of the given whole lines.
 
         Raises:
             OutputClosed: the reader has gone.
-            WriteInterrupted: the run is to end; an unknown number of whole lines is out.
-            OutputError: the file cannot be written.
+            WriteInterrupted: the run is to end; an unknown number of whole lines was written.
+            OutputError: the file cannot be written to.
         """
         view = memoryview(lines)
         while view:
@@ -95,11 +96,11 @@ class Stdout:
             view = view[length:]
 
     def is_closed(self) -> bool:
-        """Whether whoever read stdout has gone (found out without writing)."""
+        """Return whether the reader of stdout has gone, without writing anything."""
         return _has_gone(self._poll.poll(0))
 
     def _piece(self, view: memoryview) -> int:
-        """How much can be written without blocking, cut at a line's end; 0 after a vain wait."""
+        """Return how many bytes fit without blocking, cut at a line end; 0 if none fit yet."""
         if not self._sink.can_block:
             return min(len(view), COPY_BYTES)
         if self._sink.is_empty():
@@ -110,21 +111,21 @@ class Stdout:
         length = _whole_lines(view, self._sink.atomic_bytes)
         is_long = self._sink.atomic_bytes < length <= self._sink.room_for(length)
         if is_long and not _has_gone(events):
-            # It goes through whole as soon as the pipe is empty; a reader that has gone leaves it
-            # as it is, which writing tells.
+            # The line fits as soon as the pipe is empty. A pipe whose reader has gone never
+            # empties; the next write reports that.
             self._sleep(DRAIN_SECONDS)
             return 0
         return length
 
     def _write_whole(self, view: memoryview) -> None:
-        """A line that is begun is ended: only a reader that has gone, or stopped, prevents it."""
+        """Write all of it; only a reader that has gone or stopped can cut a line that was begun."""
         taken_at = self._monotonic()
         has_room = self._has_room(len(view))
         most = len(view) if has_room else self._sink.atomic_bytes
         while view:
             if not has_room and not self._poll.poll(self._look_milliseconds):
                 if self._is_over() and self._monotonic() - taken_at > STOPPED_SECONDS:
-                    # Whoever waits for it to go on would end by killing, and tear it as well.
+                    # Waiting on would only get this process killed, which cuts the line too.
                     self._is_torn = True
                     raise WriteInterrupted
                 continue
@@ -147,17 +148,17 @@ class Stdout:
 
 
 def _has_gone(events: Iterable[tuple[int, int]]) -> bool:
-    """Whether what poll tells of a descriptor says that nobody reads it any more."""
+    """Return whether the poll events of a descriptor say that its reader has gone."""
     gone = select.POLLERR | select.POLLNVAL | select.POLLHUP
     return any(event & gone for _, event in events)
 
 
 class _File:
-    """A file or device, whose writes wait for nobody.
+    """A file or device, where writes do not wait for a reader.
 
     Attributes:
         can_block: whether a write waits for a reader.
-        atomic_bytes: how much goes through at once whenever `poll` finds room.
+        atomic_bytes: how many bytes one write takes whenever `poll` finds room.
     """
 
     can_block = False
@@ -167,15 +168,15 @@ class _File:
         self._descriptor = descriptor
 
     def write(self, view: memoryview) -> int:
-        """Write a part of it, without waiting where that is possible."""
+        """Write a part of the bytes, without waiting if possible, and return its length."""
         return os.write(self._descriptor, view)
 
     def is_empty(self) -> bool:
-        """Whether the reader has taken all that was written."""
+        """Return whether the reader has taken all that was written."""
         return False
 
     def room_for(self, length: int) -> int:
-        """How much goes through at once when it is empty, made enough for `length` if it can be."""
+        """Return how many bytes fit when it is empty, after trying to make room for `length`."""
         del length
         return COPY_BYTES
 
@@ -199,7 +200,7 @@ class _Pipe(_File):
         return self._capacity
 
     def _resized(self, length: int) -> int:
-        """The capacity, after a request for more of it that may be refused."""
+        """Return the capacity, after a request for `length` bytes (0: none) that may be refused."""
         with suppress(AttributeError, OSError):
             if length:
                 return fcntl.fcntl(self._descriptor, fcntl.F_SETPIPE_SZ, length)
@@ -208,7 +209,7 @@ class _Pipe(_File):
 
 
 class _Socket(_File):
-    """A stream socket, as some programs give their children for stdout."""
+    """A stream socket, which some programs give their child processes as stdout."""
 
     can_block = True
 
@@ -216,8 +217,8 @@ class _Socket(_File):
         super().__init__(descriptor)
         with self._borrowed() as borrowed:
             buffer_bytes = borrowed.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
-        # `poll` finds room when three quarters of the buffer (of TCP's: one third) are free, and
-        # bookkeeping takes some of it.
+        # `poll` finds room when three quarters of the buffer are free (TCP: one third), and the
+        # system's bookkeeping takes some of the room.
         self.atomic_bytes = max(512, buffer_bytes // 8)
         self._capacity = max(512, buffer_bytes // 2)
 
@@ -236,7 +237,7 @@ class _Socket(_File):
 
     @contextmanager
     def _borrowed(self) -> Iterator[socket.socket]:
-        """The descriptor as a socket object, which would close it in its own end."""
+        """Yield the descriptor as a socket object, and detach it, so that it is not closed."""
         borrowed = socket.socket(fileno=self._descriptor)
         try:
             yield borrowed
@@ -252,7 +253,7 @@ def _sink(descriptor: int) -> _File:
 
 
 def _counted(descriptor: int, request: int) -> int:
-    """The bytes that lie in a pipe or socket; -1 when the system does not say."""
+    """Return the number of bytes in a pipe or socket; -1 if the system does not say."""
     count = array.array("i", [0])
     try:
         fcntl.ioctl(descriptor, request, count)
@@ -262,7 +263,7 @@ def _counted(descriptor: int, request: int) -> int:
 
 
 def _whole_lines(view: memoryview, most: int) -> int:
-    """Bytes of the whole lines at the start that fit, or of the first line when none does."""
+    """Return the length of the whole lines that fit, or of the first line if none fits."""
     if len(view) <= most:
         return len(view)
     end = bytes(view[:most]).rfind(b"\n") + 1

@@ -1,4 +1,4 @@
-"""The streams of the reports: what is selected of one, and how its rows are written."""
+"""The streams of the reports: which columns are selected, and how the rows are written."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 _Item = TypeVar("_Item")
 
-# The settings that make another output of equal figures, beside the selected columns.
+# The settings that, besides the selected columns, change the output of equal figures.
 SHAPING_SETTINGS: Final = (
     "stream_maps",
     "stream_map_config",
@@ -52,16 +52,16 @@ SHAPING_SETTINGS: Final = (
 
 
 class ReportStream(OwnStateStream):
-    """The rows of one report."""
+    """The stream of one report's rows."""
 
-    # The SDK writes no STATE of its own, whatever the number of records.
+    # So large that the SDK writes no STATE of its own, whatever the number of records.
     STATE_MSG_FREQUENCY = 2**63
 
     def __init__(self, tap: Tap, report: Report, run: Run | None, output: SingerOutput) -> None:
         """Describe the stream.
 
         Args:
-            run: what all streams share; None when the settings are not valid, as in discovery.
+            run: what all streams share; None if the settings are not valid, as in discovery.
         """
         self.report = report
         self.selected_by_default = report.selected_by_default
@@ -73,7 +73,7 @@ class ReportStream(OwnStateStream):
         self._run_or_none = run
         self._output = output
         self._planned: ReportSync[Any] | None = None
-        # Of a dry run: whether the API brought an export; None before.
+        # In a dry run: whether the API has delivered an export; None before the dry run.
         self.has_answered: bool | None = None
 
     @property
@@ -84,10 +84,10 @@ class ReportStream(OwnStateStream):
         return self._run_or_none
 
     def prepare(self) -> ReportSync[Any]:
-        """Plan the run, and put the bookmark that it starts from into the state.
+        """Plan the run, and put the bookmark that the run starts from into the state.
 
         Raises:
-            StateError: the bookmark is not one of ours.
+            StateError: the bookmark is not one of this tap's.
         """
         before = coverage_of_bookmark(self._output.bookmark(self.name), self.report, self._run)
         self._planned = ReportSync(self._run, self.report, before, self._shape())
@@ -98,8 +98,8 @@ class ReportStream(OwnStateStream):
     def get_records(self, context: Context | None) -> Iterable[Record]:
         """Emit every day that is due, export by export.
 
-        Yields the records that the SDK has to shape. Those that go out as they are are written as
-        ready-made lines, and are not seen by the SDK.
+        Yields only the records that the SDK has to shape. Records that need no shaping are written
+        as ready-made lines, which bypass the SDK.
         """
         with _halting():
             self._run.raise_if_interrupted()
@@ -114,7 +114,7 @@ class ReportStream(OwnStateStream):
     def get_batches(
         self, batch_config: BatchConfig, context: Context | None = None
     ) -> Iterable[Batch]:
-        """Give the files of each export; then come its periods, and the STATE that covers them."""
+        """Yield the files of each export; its periods and the STATE that covers them follow."""
         with _halting():
             self._run.raise_if_interrupted()
             if not self._is_ready_made():
@@ -132,11 +132,11 @@ class ReportStream(OwnStateStream):
         try:
             yield from sync.items(destination)
         finally:
-            # However it ended: the last STATE tells of tasks that are under way.
+            # However the sync ended, the last STATE must list the tasks that are under way.
             self._output.set_bookmark(self.name, sync.bookmark())
 
     def _dry_run(self, most: int) -> Iterator[Record]:
-        """Give at most so many records of one period, and remember nothing."""
+        """Yield at most `most` records of one period, and save nothing in the state."""
         self._run.hurry()
         self.has_answered = False
         shape = replace(self._shape(), spool_format=SpoolFormat.LINES)
@@ -150,7 +150,7 @@ class ReportStream(OwnStateStream):
     # What shapes the output.
 
     def _is_ready_made(self) -> bool:
-        """Whether the records go out as they are, so that the SDK need not see each."""
+        """Return whether the records are written unchanged, so that they can bypass the SDK."""
         return self.is_mapped_as_it_is() and _kinds(self.effective_schema) == _kinds(self.schema)
 
     def _shape(self) -> Shape:
@@ -171,7 +171,7 @@ class ReportStream(OwnStateStream):
 
 @contextmanager
 def _halting() -> Iterator[None]:
-    """End the run with the one line about it; the SDK reports exceptions in its own way."""
+    """Raise the tap's errors as Halt, so that one line reports them and the SDK does not."""
     try:
         yield
     except TapAdvexportError as error:
@@ -184,7 +184,7 @@ def _halting() -> Iterator[None]:
 
 
 def _kinds(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a schema decides how the SDK shapes a record."""
+    """Return the parts of a schema that decide how the SDK shapes a record."""
     return {
         name: (sorted(_type_names(kind)), kind.get("format"))
         for name, kind in schema.get("properties", {}).items()
