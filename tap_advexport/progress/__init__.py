@@ -1,1 +1,1 @@
-"""What a person is told while a run goes on."""
+"""Shows people the progress of a run."""

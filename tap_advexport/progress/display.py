@@ -1,4 +1,4 @@
-"""The live display of a run on a terminal. Log lines go out above it, whole."""
+"""The live display of a run on a terminal. Log lines are printed above it, uncut."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REFRESHES_PER_SECOND: Final = 4
 
 
 class LiveDisplay:
-    """Shows a progress several times a second, as the last lines of a terminal."""
+    """Shows the progress several times a second, in the last lines of a terminal."""
 
     def __init__(self, progress: Callable[[], Progress], console: Console, stream: TextIO) -> None:
         self._progress = progress
@@ -41,7 +41,7 @@ class LiveDisplay:
 
     @classmethod
     def begun(cls, progress: Callable[[], Progress], stream: TextIO) -> Self | None:
-        """Begin to show it, unless the terminal can only print (TERM=dumb, TTY_INTERACTIVE=0)."""
+        """Start a display; None if the terminal can only print (TERM=dumb, TTY_INTERACTIVE=0)."""
         console = Console(file=stream)
         if not console.is_interactive or console.is_dumb_terminal:
             return None
@@ -55,7 +55,7 @@ class LiveDisplay:
         return display
 
     def stop(self) -> None:
-        """Take the display off the terminal; the log goes where it went before."""
+        """Remove the display from the terminal, and restore the log's handlers."""
         self._live.stop()
         for handler in _handlers_of(self._above):
             handler.setStream(self._stream)
@@ -65,7 +65,7 @@ class LiveDisplay:
 
 
 def rendered(progress: Progress) -> RenderableType:
-    """The lines of the display: the bar takes what the words leave, and is left out before them."""
+    """Return the lines of the display; the bar gets the width that the text leaves, maybe none."""
     head = Table.grid(padding=(0, 2, 0, 0), expand=True)
     for ratio in (None, 1, None, None):
         head.add_column(no_wrap=True, ratio=ratio)
@@ -91,20 +91,20 @@ def _time(progress: Progress) -> str:
 
 
 class _Above(io.TextIOBase):
-    """A stream whose lines come out above the display."""
+    """A stream whose lines are printed above the display."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
 
     @override
     def write(self, text: str) -> int:
-        # Left as it is, also where it is longer than the terminal is wide.
+        # Not wrapped or cut, even if the line is longer than the terminal is wide.
         line = Text.from_ansi(text.removesuffix("\n"))
         self._console.print(line, end="\n" * text.endswith("\n"), soft_wrap=True)
         return len(text)
 
     def shorten(self, record: logging.LogRecord) -> bool:
-        """Print a short line in place of some, and tell the handler to leave those alone."""
+        """Print a short line for a window that is done, and make the handler skip its record."""
         done = record.args[0] if isinstance(record.args, tuple) and record.args else None
         if isinstance(done, WindowDone):
             self._console.print(Text(done.short_line()), soft_wrap=True)
@@ -113,7 +113,7 @@ class _Above(io.TextIOBase):
 
 
 def _handlers_of(stream: object) -> list[logging.StreamHandler[Any]]:
-    """Every handler that writes to a stream, of any logger."""
+    """Return every handler, of any logger, that writes to a stream."""
     loggers = [logging.getLogger(), *logging.Logger.manager.loggerDict.values()]
     return [
         handler

@@ -1,4 +1,4 @@
-"""Shows how far the run is: live on a terminal, elsewhere a line after a minute without one."""
+"""Shows the progress of a run: live on a terminal, otherwise one line per silent minute."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LOOK_SECONDS: Final = 1.0
 
 @dataclass(slots=True)
 class _Report:
-    """The exports of one report, as counted so far."""
+    """The counts of one report's exports so far."""
 
     label: str
     runner: Runner
@@ -40,7 +40,7 @@ class _Report:
 
 
 class ProgressReporter:
-    """Follows one report after another; safe to be read from other threads."""
+    """Tracks the progress of one report after another; other threads may read it."""
 
     def __init__(self, monotonic: Callable[[], float], *, is_virtual: bool = False) -> None:
         self._monotonic = monotonic
@@ -50,7 +50,7 @@ class ProgressReporter:
         self._heartbeat = Heartbeat(monotonic, self._beat)
 
     def begin(self, label: str, runner: Runner, days_total: int) -> None:
-        """The exports of a report begin."""
+        """Start to track the exports of a report."""
         self._report = _Report(label, runner, days_total, self._monotonic())
         if self._is_virtual:
             return
@@ -60,25 +60,25 @@ class ProgressReporter:
             self._heartbeat.start()
 
     def sent(self, rows: int) -> None:
-        """Rows went out."""
+        """Count rows that were sent."""
         if self._report:
             self._report.rows += rows
 
     def emitted(self, done: WindowDone) -> None:
-        """An export is out: one line."""
+        """Count an export that was written, and log one line for it."""
         if self._report:
             self._report.emitted += 1
             self._report.days_done += done.window.days
         logger.info("%s", done, extra={"window": done.fields()})
 
     def failed(self, window: DateWindow) -> None:
-        """The days of a window fail in this run."""
+        """Count the days of a window that failed in this run."""
         if self._report:
             self._report.days_done += window.days
             self._report.days_failed += window.days
 
     def end(self) -> None:
-        """Show nothing any more, so that what is logged from now on stands last."""
+        """Stop showing progress, so that what is logged from now on stays last."""
         self._heartbeat.stop()
         if self._display is not None:
             self._display.stop()
@@ -86,7 +86,7 @@ class ProgressReporter:
         self._report = None
 
     def progress(self) -> Progress:
-        """How far the report is now."""
+        """Return the progress of the current report."""
         report, now = self._report, self._monotonic()
         if report is None:
             return Progress("", 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0)
@@ -116,7 +116,7 @@ class ProgressReporter:
 
 
 class Heartbeat:
-    """Calls `beat` after every minute in which nothing was logged, because everything waits."""
+    """Calls `beat` after every minute without a log line, as when everything waits."""
 
     def __init__(self, monotonic: Callable[[], float], beat: Callable[[], None]) -> None:
         self._monotonic = monotonic
@@ -126,7 +126,7 @@ class Heartbeat:
         self._thread: Thread | None = None
 
     def start(self) -> None:
-        """Begin to look at the log, if that has not begun."""
+        """Start to watch the log, if this has not started."""
         if self._thread is None:
             self._log.at = self._monotonic()
             logging.getLogger().addHandler(self._log)
@@ -134,14 +134,14 @@ class Heartbeat:
             self._thread.start()
 
     def stop(self) -> None:
-        """Say nothing any more."""
+        """Stop calling `beat`."""
         self._end.set()
         logging.getLogger().removeHandler(self._log)
 
     def look(self) -> None:
-        """Beat if it is time to."""
+        """Call `beat` if it is due."""
         if self._monotonic() - self._log.at >= SILENCE_SECONDS:
-            # Also where the log's level lets no line of ours through.
+            # Set it here too, because the log level may suppress our line.
             self._log.at = self._monotonic()
             self._beat()
 
@@ -151,7 +151,7 @@ class Heartbeat:
 
 
 class _LastLogged(logging.Handler):
-    """Notes when something was logged last."""
+    """Records when something was last logged."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         super().__init__()
@@ -159,16 +159,16 @@ class _LastLogged(logging.Handler):
         self.at = monotonic()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Note the moment."""
+        """Record the time."""
         del record
         self.at = self._monotonic()
 
 
 def _show_on_terminal(progress: Callable[[], Progress]) -> LiveDisplay | None:
-    """Begin a live display on stderr when a person looks at it there, and messages go elsewhere."""
+    """Start a live display if stderr is a terminal and stdout is not; otherwise return None."""
     if not is_terminal(2) or is_terminal(1):
         return None
-    # rich takes a tenth of a second to import, and is for people only.
+    # rich takes a tenth of a second to import, and only a live display needs it.
     from tap_advexport.progress.display import LiveDisplay  # noqa: PLC0415
 
     return LiveDisplay.begun(progress, sys.stderr)

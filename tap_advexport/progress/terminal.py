@@ -1,4 +1,4 @@
-"""How logs look: as the environment says, errors in red on a terminal, without the SDK's noise."""
+"""Sets up logs from the environment: errors in red on a terminal, without the SDK's noise."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FORMAT: Final = "{asctime:23s} | {levelname:8s} | {name:30s} | {message}"
 LEVEL_VARIABLES: Final = ("TAP_ADVEXPORT_LOGLEVEL", "LOGLEVEL")
 CONFIG_VARIABLE: Final = "SINGER_SDK_LOG_CONFIG"
 METRICS: Final = "singer_sdk.metrics"
-# What the SDK says of every run, whatever happens in it.
+# What the SDK logs in every run, whatever happens in it.
 NOISE: Final = (
     "Skipping parse of env var settings",
     "Beginning sync of",
@@ -30,10 +30,10 @@ NOISE: Final = (
 
 
 def set_up_logs(make: Callable[[], _Made], environment: Mapping[str, str]) -> _Made:
-    """Have `make` set logging up as the environment says, and return what it made.
+    """Call `make`, which sets up logging from the environment, and return its result.
 
     Raises:
-        ConfigError: a level that does not exist, or a log configuration that cannot be used.
+        ConfigError: a log level does not exist, or a log configuration cannot be used.
     """
     problem = _level_problem(environment)
     if not problem:
@@ -43,7 +43,7 @@ def set_up_logs(make: Callable[[], _Made], environment: Mapping[str, str]) -> _M
             what = excerpt(f"{type(error).__name__}: {error}")
             problem = f"{CONFIG_VARIABLE}: {environment.get(CONFIG_VARIABLE)} is of no use: {what}"
         else:
-            # A configuration silences whoever was there before, unless it says otherwise.
+            # By default, a logging configuration disables the loggers that already exist.
             for name, logger in logging.Logger.manager.loggerDict.items():
                 if name.startswith(("tap_advexport", "tap-advexport")):
                     logger.disabled = False  # type: ignore[union-attr]
@@ -56,9 +56,9 @@ def set_up_logs(make: Callable[[], _Made], environment: Mapping[str, str]) -> _M
 
 
 def quiet_the_sdk(environment: Mapping[str, str]) -> None:
-    """Leave out what the SDK says of every run, unless somebody looks at everything.
+    """Leave out what the SDK logs in every run, except at level DEBUG.
 
-    Its metrics are for machines, which bring a configuration of their own, as Meltano does.
+    Its metrics are for machines, which bring their own log configuration, as Meltano does.
     """
     for handler in logging.getLogger().handlers:
         handler.addFilter(_is_no_noise)
@@ -85,7 +85,7 @@ def _level_problem(environment: Mapping[str, str]) -> str:
 
 
 def wants_colours(environment: Mapping[str, str]) -> bool:
-    """Whether nobody has asked for a terminal without colours (no-color.org)."""
+    """Return whether the environment allows colours on a terminal (no-color.org)."""
     is_wanted = not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
     return is_wanted and environment.get("TTY_INTERACTIVE") != "0"
 
@@ -97,10 +97,10 @@ def _colour_errors() -> None:
 
 
 class RedErrors(logging.Formatter):
-    """For a terminal: errors in red.
+    """Formats log lines for a terminal, with errors in red.
 
     Attributes:
-        is_short: without time and logger, for who looks at the lines as they come.
+        is_short: whether to leave out time and logger, for people who watch the lines live.
     """
 
     is_short = False
@@ -115,7 +115,7 @@ class RedErrors(logging.Formatter):
 
 
 def is_terminal(descriptor: int) -> bool:
-    """Whether a person looks at what is written there."""
+    """Return whether a file descriptor is a terminal, so that a person sees the output."""
     try:
         return os.isatty(descriptor)
     except OSError:

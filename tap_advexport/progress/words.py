@@ -1,4 +1,4 @@
-"""How far the exports of one report are, what became of one, and how that is said in a line."""
+"""The progress of a report's exports and the result of one window, with their texts."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the exports of one report are, at a moment.
+    """The progress of one report's exports at a moment.
 
     Attributes:
-        report: its label.
+        report: the label of the report.
         queued: exports that wait for their turn.
         running: exports that are tasks on the API, or about to be.
-        downloading: exports whose file is coming.
+        downloading: exports whose file is being downloaded.
         checking: exports whose rows are being verified.
-        emitting: exports that are whole and valid, and go out or wait for that.
-        emitted: exports that are out.
-        days_done: days of the exports that are out or have failed.
-        days_failed: those that have failed.
+        emitting: exports that are whole and valid, and are being written or wait for it.
+        emitted: exports that were written.
+        days_done: days of the exports that were written or have failed.
+        days_failed: days of the exports that have failed.
         days_total: days of all exports of this run.
         rows: rows sent so far.
-        seconds: how long this report's exports have been under way.
-        oldest_task_seconds: age of the oldest task that has not finished, if there is one.
+        seconds: how many seconds this report's exports have been under way.
+        oldest_task_seconds: age of the oldest unfinished task; None if there is none.
     """
 
     report: str
@@ -49,18 +49,18 @@ class Progress:
 
     @property
     def rows_per_second(self) -> float:
-        """Rows sent per second, since the first export was submitted."""
+        """Rows sent per second since this report's exports began."""
         return self.rows / self.seconds if self.seconds > 0 else 0.0
 
     @property
     def seconds_left(self) -> float | None:
-        """How long the rest takes if it goes on like this; None before the first day is done."""
+        """Estimated seconds left at the current rate; None before the first day is done."""
         if not self.days_done:
             return None
         return self.seconds / self.days_done * (self.days_total - self.days_done)
 
     def exports(self) -> str:
-        """Where the exports are, without those of which there are none."""
+        """Return how many exports are in each phase, without phases that have none."""
         age = self.oldest_task_seconds
         oldest = "" if age is None else f" (oldest {duration(age)})"
         counts = (
@@ -75,7 +75,7 @@ class Progress:
         return ", ".join(shown) or "none"
 
     def line(self) -> str:
-        """All of it in one line, for a log."""
+        """Return the whole progress as one log line."""
         return "; ".join(self._clauses())
 
     def _clauses(self) -> Iterator[str]:
@@ -89,11 +89,11 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class WindowDone:
-    """An export that is out.
+    """The result of an export that was written.
 
     Attributes:
-        rows: those sent; of `row_count`, the others are unchanged.
-        unchanged: how many of the `periods` are.
+        rows: how many rows were sent; the rest of `row_count` is unchanged.
+        unchanged: how many of the `periods` are unchanged.
     """
 
     stream: str
@@ -108,7 +108,7 @@ class WindowDone:
         return f"{self.stream}: {self.window} is done, {rows} sent{self._unchanged()}"
 
     def short_line(self) -> str:
-        """The same for a person who looks at the terminal."""
+        """Return a short line for a person at the terminal."""
         rows = f"{self.rows:,} rows" if self.row_count else "no rows"
         return f"{_days(self.window):>24}  {rows:>14}{self._unchanged()}"
 
@@ -116,7 +116,7 @@ class WindowDone:
         return f", {self.unchanged} of {self.periods} periods unchanged" if self.unchanged else ""
 
     def fields(self) -> dict[str, object]:
-        """The same by name, for logs that machines read."""
+        """Return the values by name, for logs that machines read."""
         return {
             "stream": self.stream,
             "first": self.window.first.isoformat(),
@@ -129,7 +129,7 @@ class WindowDone:
 
 
 def _days(window: DateWindow) -> str:
-    """Days as a person says them: 12-18 Sep 2024, 28 Sep - 4 Oct 2024."""
+    """Return days as people write them: 12-18 Sep 2024, 28 Sep - 4 Oct 2024."""
     first, last = window.first, window.last
     end = f"{last.day} {MONTHS[last.month - 1]} {last.year}"
     if first == last:
@@ -141,12 +141,12 @@ def _days(window: DateWindow) -> str:
 
 
 def counted(count: int, unit: str) -> str:
-    """A number of things: 1 day, 12 days."""
+    """Return a number with its unit: 1 day, 12 days."""
     return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
 
 
 def duration(seconds: float) -> str:
-    """A span of time as a person says it: 12 s, 4 min 10 s, 3 h 05 min."""
+    """Return a duration as people write it: 12 s, 4 min 10 s, 3 h 05 min."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

@@ -1,1 +1,1 @@
-"""One run of one report, from its plan to its last bookmark, for any destination."""
+"""Runs one report, from the plan to the last bookmark, for any destination."""

@@ -1,4 +1,4 @@
-"""What the engine writes to: Singer messages, BATCH files, a dlt pipeline."""
+"""The interface of what the engine writes to: Singer messages, BATCH files, a dlt pipeline."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class PeriodRow:
     """One row of `report_periods`.
 
     Attributes:
-        report: the report's label.
-        period: its first day.
-        version: identity of the figures that hold.
-        export_id: the export that those rows came in.
+        report: the label of the report.
+        period: the first day of the period.
+        version: the `period_version` of the valid figures.
+        export_id: the export that delivered the rows with that version.
         exported_at: when that export was submitted.
         confirmed_at: when the latest export of the period was submitted.
-        cost_aggr: exact, as decimal text.
+        cost_aggr: the exact total, as decimal text.
     """
 
     report: str
@@ -43,24 +43,24 @@ class PeriodRow:
 
 
 class Destination(Protocol[Item_co]):
-    """Takes what one report's exports bring, in this order: rows, their periods, commit.
+    """Receives the results of one report's exports, in this order: rows, their periods, commit.
 
-    What a method yields goes to whoever drives the engine, so that a destination can be fed by a
-    framework that asks for items; one that writes by itself yields nothing.
+    The engine passes on what a method yields, so that a framework that pulls items can feed the
+    destination. A destination that writes by itself yields nothing.
     """
 
     def write_rows(self, ready: Ready, periods: Sequence[Period]) -> Iterator[Item_co]:
-        """Write the rows of some periods of an export; what `ready` holds is gone afterwards."""
+        """Write the rows of some periods of an export; `ready` is released afterwards."""
         ...
 
     def write_periods(self, rows: Sequence[PeriodRow]) -> Iterator[Item_co]:
-        """Write what is known of all periods of an export, the empty ones included."""
+        """Write the `report_periods` rows of all periods of an export, including empty periods."""
         ...
 
     def commit(self, bookmark: dict[str, object]) -> None:
-        """Make known that all rows which the report's bookmark covers were written before."""
+        """Commit the report's bookmark: all rows that it covers have been written."""
         ...
 
     def check(self) -> None:
-        """Raise when nobody takes any more what is written; called while nothing comes."""
+        """Raise if nobody reads the output any more; called while the engine waits for exports."""
         ...

@@ -1,8 +1,8 @@
-"""The engine: what one report's run does, from the plan to the last commit.
+"""The engine, which runs one report from the plan to the last commit.
 
     plan -> exports, several at once -> rows, their periods, commit -> the next export
 
-It knows neither Singer nor dlt: what it brings goes to a `Destination`.
+It knows neither Singer nor dlt: the results go to a `Destination`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Item = TypeVar("Item")
 
 
 def rules_of(report: Report, run: Run) -> Rules:
-    """By what a report's days are settled in a run."""
+    """Return the rules that decide in this run which days of a report are settled."""
     return Rules(
         interval=report.interval,
         zone=run.settings.timezone,
@@ -51,10 +51,10 @@ def rules_of(report: Report, run: Run) -> Rules:
 
 
 def coverage_of_bookmark(bookmark: object, report: Report, run: Run) -> Coverage:
-    """What a report's bookmark covers.
+    """Return what a report's bookmark covers.
 
     Raises:
-        StateError: it is not one of ours.
+        StateError: the bookmark is not one of this tap's.
     """
     return parse_bookmark(
         bookmark,
@@ -65,10 +65,10 @@ def coverage_of_bookmark(bookmark: object, report: Report, run: Run) -> Coverage
 
 
 class ReportSync(Generic[Item]):
-    """Brings every day of one report that is due to a destination; runs once.
+    """Exports every due day of one report to a destination. An instance runs once.
 
     Attributes:
-        coverage: a true account at any moment, of what was written and what is under way.
+        coverage: what was written and which tasks are under way; correct at any moment.
     """
 
     def __init__(
@@ -82,9 +82,9 @@ class ReportSync(Generic[Item]):
         """Plan the run.
 
         Args:
-            before: what earlier runs covered.
+            before: the coverage of earlier runs.
             shape: how the rows are written.
-            portion: what of the days that are due it is to bring.
+            portion: which of the due days to export.
         """
         self._run = run
         self._report = report
@@ -104,23 +104,23 @@ class ReportSync(Generic[Item]):
 
     @property
     def windows(self) -> tuple[DateWindow, ...]:
-        """What the run brings."""
+        """The windows that the run exports, those of adopted tasks first."""
         return (*(task.window for task in self._plan.adopted), *self._plan.windows)
 
     @property
     def days_left(self) -> int:
-        """How many of the days that are due are left for a later run."""
+        """The number of due days that are left for a later run."""
         return self._plan.days_left
 
     def bookmark(self) -> dict[str, object]:
-        """What is covered and under way, as the state keeps it."""
+        """Return the coverage and the tasks under way, in the form kept in the state."""
         return render_bookmark(self.coverage, self._rules)
 
     def items(self, destination: Destination[Item]) -> Iterator[Item]:
-        """Bring the days; gives what the destination gives.
+        """Export the days, and yield what the destination yields.
 
         Raises:
-            TapAdvexportError: nothing else would work, or the API does not work.
+            TapAdvexportError: no other export would work either, or the API does not work.
             Interrupted: a signal came; what was emitted is whole.
         """
         _log_plan(self._report, self._plan, self._wanted)
@@ -156,7 +156,7 @@ class ReportSync(Generic[Item]):
                     self._run.tally.days_failed += window.days
                     self._run.progress.failed(window)
                 case Ready():
-                    # After a signal nothing new is begun, but what was submitted is still noted.
+                    # After a signal no more rows are written, but submitted tasks are recorded.
                     try:
                         if self._run.signal is None:
                             destination.commit(self.bookmark())
@@ -166,7 +166,7 @@ class ReportSync(Generic[Item]):
         destination.commit(self.bookmark())
 
     def _emit(self, ready: Ready, destination: Destination[Item]) -> Iterator[Item]:
-        """Write rows, then periods, then commit what covers them."""
+        """Write rows, then their periods, then commit the bookmark that covers them."""
         self._run.warn_of_columns(ready.converted.unknown_columns)
         unchanged = self._unchanged(ready)
         new = {
@@ -182,7 +182,7 @@ class ReportSync(Generic[Item]):
         self._count(ready, sum(period.row_count for period in changed), len(changed))
 
     def _unchanged(self, ready: Ready) -> dict[date, Sent]:
-        """The periods whose rows the destination holds already, as they were sent."""
+        """Return the periods whose rows the destination already holds, with what was sent."""
         if not self._run.settings.skip_unchanged:
             return {}
         at = ready.task.submitted_at
@@ -191,7 +191,7 @@ class ReportSync(Generic[Item]):
             for period in ready.converted.periods
             if (known := self._plan.known.get(period.first))
             and known.version == period.version
-            # The export that settles a period heals a target that lost rows.
+            # The export that settles a period is always sent, to repair a target that lost rows.
             and not transitions.is_final(period.first, at, ready.window, self._rules)
         }
 

@@ -1,4 +1,4 @@
-"""Sets a report's exports going, and hands over what becomes of them."""
+"""Starts a report's exports, and passes on their events."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def runner_of(run: Run, report: Report, shape: Shape) -> Runner:
-    """What brings a report's exports."""
+    """Return the runner for a report's exports."""
     settings = run.settings
     return Runner(
         client=run.client,
@@ -62,10 +62,10 @@ def events_of(
     exports: Iterable[Export],
     on_idle: Callable[[], None] = lambda: None,
 ) -> Iterator[list[Event]]:
-    """What becomes of exports, some at a time, until all are brought or the run ends.
+    """Yield the events of exports, some at a time, until all are done or the run ends.
 
     Args:
-        on_idle: called about every second while nothing comes.
+        on_idle: called about once a second while there are no events.
     """
     run.on_interrupt(runner.stop)
     events = runner.events(exports)
@@ -81,10 +81,10 @@ def events_of(
 
 
 def latest_export(run: Run, report: Report, shape: Shape) -> Iterator[Ready]:
-    """Bring the last period to have alone, for a dry run; nothing is remembered.
+    """Export only the last wanted period, for a dry run. Nothing is saved in the state.
 
     Raises:
-        IncompleteError: it fails.
+        IncompleteError: the export fails.
     """
     range_ = wanted(run.settings.start_date, run.last_day, interval=report.interval)
     if range_ is None:

@@ -1,4 +1,4 @@
-"""How long writing may go on after a signal."""
+"""The grace period for writing after a signal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class GraceAfterSignal:
-    """After a signal, writing may go on for a few seconds, and then ends at a line's end."""
+    """Allows writing for a few seconds after a signal; it then ends at the end of a line."""
 
     def __init__(
         self, grace_seconds: float = 3.0, monotonic: Callable[[], float] = time.monotonic
@@ -20,14 +20,14 @@ class GraceAfterSignal:
         self._ends_at: float | None = None
 
     def begin(self) -> None:
-        """A signal came (the first counts)."""
+        """Start the grace period after a signal; only the first signal counts."""
         if self._ends_at is None:
             self._ends_at = self._monotonic() + self._grace_seconds
 
     def extend(self, seconds: float) -> None:
-        """Allow for what is still to be written at the very end."""
+        """Allow some more seconds from now, for what is still to be written at the very end."""
         self._ends_at = self._monotonic() + seconds
 
     def is_over(self) -> bool:
-        """Writing has to end at the next end of a line."""
+        """Return whether writing must stop at the next end of a line."""
         return self._ends_at is not None and self._monotonic() >= self._ends_at

@@ -1,4 +1,4 @@
-"""What the reports of one run share: settings, clocks, the client, how it goes, when to end."""
+"""What the reports of one run share: settings, clock, API client, totals, signals."""
 
 from __future__ import annotations
 
@@ -30,16 +30,17 @@ logger = logging.getLogger(__name__)
 
 
 class Interrupted(BaseException):
-    """A signal ended the run, at a moment when everything emitted is whole."""
+    """A signal ended the run at a moment when everything emitted is whole."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What of the outside world a run uses; a simulation puts its own in.
+    """The parts of the outside world that a run uses; a simulation supplies its own.
 
     Attributes:
-        adapter: what carries HTTP requests; None for the network.
-        is_virtual: time is simulated: everything happens in one thread, and nothing is shown.
+        adapter: the transport for HTTP requests; None for the network.
+        is_virtual: whether time is simulated. Everything then happens in one thread, and no
+            progress is shown.
     """
 
     clock: Clock = field(default_factory=SystemClock)
@@ -71,7 +72,7 @@ class Run:
 
     @property
     def client(self) -> ApiClient:
-        """The client of the API, made when it is first needed."""
+        """The API client, created when it is first needed."""
         if self._client is None:
             settings = self.settings
             self._client = ApiClient(
@@ -87,23 +88,23 @@ class Run:
 
     @property
     def last_day(self) -> date:
-        """The last day to have."""
+        """The last day to export."""
         settings = self.settings
         today = local_date(self.started_at, settings.timezone)
         return last_day_to_have(today, settings.end_date, include_today=settings.include_today)
 
     @property
     def refresh(self) -> DateWindow | None:
-        """The days to export again, settled or not."""
+        """The days to export again, settled or not; None if there are none."""
         first, last = self.settings.refresh_start_date, self.settings.refresh_end_date
         return DateWindow(first, last) if first and last else None
 
     def hurry(self) -> None:
-        """Try fewer times, and less long, for a person who waits; before the first request."""
+        """Make fewer, shorter attempts, for interactive use; call this before the first request."""
         self.settings = self.settings.in_a_hurry()
 
     def interrupt(self, signum: int) -> None:
-        """Begin nothing new and end soon, as a signal asks; the first signal decides."""
+        """Start nothing new and end soon, because of a signal; only the first signal is kept."""
         if self.signal is None:
             self.signal = signum
             self.grace.begin()
@@ -111,16 +112,16 @@ class Run:
             stop()
 
     def raise_if_interrupted(self) -> None:
-        """Raise Interrupted when a signal came."""
+        """Raise Interrupted if a signal came."""
         if self.signal is not None:
             raise Interrupted
 
     def on_interrupt(self, stop: Callable[[], None]) -> None:
-        """Have `stop` called when a signal comes; it must be safe in a signal handler."""
+        """Register `stop` to be called on a signal; it must be safe in a signal handler."""
         self._stoppers.append(stop)
 
     def warn_of_columns(self, unknown: Iterable[str]) -> None:
-        """Warn once of columns that the API's documentation does not have."""
+        """Warn once of columns that are not in the API's documentation."""
         names = sorted(set(unknown))
         if names and not self._has_unknown_columns:
             self._has_unknown_columns = True
@@ -131,10 +132,10 @@ class Run:
             )
 
     def close(self) -> None:
-        """End what may still be under way, and show no progress any more."""
+        """Stop any conversions still under way, and the display of progress."""
         self.conversions.close()
         self.progress.end()
 
     def seconds(self) -> float:
-        """How long the run has taken so far."""
+        """Return how many seconds the run has taken so far."""
         return self.machine.clock.monotonic() - self.began_at

@@ -1,4 +1,4 @@
-"""What is written of the figures, and what tells that it is written otherwise than before."""
+"""How the figures are written, with a digest that changes when they are written differently."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tap_advexport.records.convert import SpoolFormat
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# Rows of equal figures are another output when this changes.
+# A change of this number means that equal figures are written differently.
 SCHEMA_VERSION: Final = 2
 _DIGITS: Final = 16
 
@@ -22,10 +22,10 @@ class Shape:
     """How a report's rows are written.
 
     Attributes:
-        columns: those that are written, in canonical order, `row_key` always among them.
-        settings: whatever else makes another output of equal figures (stream maps, the time
+        columns: the columns to write, in canonical order; `row_key` is always one of them.
+        settings: everything else that changes the output of equal figures (stream maps, the time
             zone), as JSON values.
-        spool_format: what the destination reads. The rows are the same.
+        spool_format: the format that the destination reads. It does not change the rows.
     """
 
     columns: tuple[str, ...]
@@ -34,7 +34,7 @@ class Shape:
 
     @property
     def digest(self) -> str:
-        """16 hexadecimal digits: `shape` in the state."""
+        """The 16 hexadecimal digits that the state keeps as `shape`."""
         parts = [SCHEMA_VERSION, self.columns, self.settings]
         text = json.dumps(parts, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]

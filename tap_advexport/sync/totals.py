@@ -1,4 +1,4 @@
-"""What a run did and what failed, for its summary."""
+"""The totals and failures of a run, for its summary."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tap_advexport.windows import DAY, DateWindow
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# What differs from window to window: names, words that are quoted, markup, and numbers.
+# The parts of a reason that differ from window to window: names, quoted text, markup, numbers.
 _VARIES: Final = re.compile(
     r"\b(?:task|from) [^\s,;)]+|(?:\bb|(?<!\w))['\"<{\[].*|(?<!HTTP )(?<!\S)\S*\d\S*", re.DOTALL
 )
@@ -20,7 +20,7 @@ _VARIES: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class FailedDays:
-    """Days of a report that failed in this run, why, and what a person can do about it."""
+    """Days of a report that failed in this run, why, and what the user can do about it."""
 
     report: str
     window: DateWindow
@@ -32,7 +32,7 @@ class FailedDays:
         return f"{text}; {self.advice}" if self.advice else text
 
     def fields(self) -> dict[str, object]:
-        """The same by name, for logs that machines read."""
+        """Return the values by name, for logs that machines read."""
         return {
             "report": self.report,
             "first": self.window.first.isoformat(),
@@ -45,11 +45,11 @@ class FailedDays:
 
 @dataclass(slots=True)
 class RunTotals:
-    """What the run did.
+    """The totals of a run.
 
     Attributes:
-        rows_not_sent: rows that the target holds already.
-        byte_count: bytes downloaded, as they came.
+        rows_not_sent: rows that the target already holds.
+        byte_count: bytes downloaded, as received.
         days_missing: days of the range that are not covered at the end.
     """
 
@@ -64,7 +64,7 @@ class RunTotals:
     seconds_waiting: float = 0.0
 
     def fields(self, seconds: float) -> dict[str, object]:
-        """The figures by name, of a run that took so many seconds."""
+        """Return the totals by name, of a run that took `seconds`."""
         return {
             "exports": self.exports,
             "rows_sent": self.rows,
@@ -79,7 +79,7 @@ class RunTotals:
         }
 
     def line(self, seconds: float) -> str:
-        """The figures for a person, of a run that took so many seconds."""
+        """Return the totals in one line for people, of a run that took `seconds`."""
         return (
             f"{counted(self.exports, 'export')}, {counted(self.rows, 'row')} sent, "
             f"{counted(self.rows_not_sent, 'unchanged row')} not sent, "
@@ -92,13 +92,13 @@ class RunTotals:
 
 
 def failed_ranges(failures: Iterable[FailedDays]) -> list[FailedDays]:
-    """Neighbouring days of a report that failed for the same cause as one, in order."""
+    """Merge adjacent days of a report that failed for the same cause; return them in order."""
     found: list[FailedDays] = []
     for failed in sorted(failures, key=lambda each: (each.report, each.window)):
         last = found[-1] if found else None
         if last and last.report == failed.report and _continues(last, failed):
             window = DateWindow(last.window.first, failed.window.last)
-            # Told by the newer days: they were tried first, and with the whole window.
+            # Keep the reason of the newer days: they were tried first, and with the whole window.
             found[-1] = replace(failed, window=window)
         else:
             found.append(failed)
@@ -111,5 +111,5 @@ def _continues(one: FailedDays, other: FailedDays) -> bool:
 
 
 def cause_of(reason: str) -> str:
-    """A reason without what differs from window to window: days, task, URL, what is quoted."""
+    """Return a reason without what differs between windows: days, task, URL, quoted text."""
     return _VARIES.sub("", reason)
