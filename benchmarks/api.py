@@ -21,7 +21,7 @@ FIRST, LAST = "2024-01-01", "2024-01-04"
 def api(
     rows_per_day: int, first: str = FIRST, last: str = LAST, *options: str
 ) -> Iterator[dict[str, Any]]:
-    """An API with so many rows a day; gives the config of a tap that reads it, a day an export."""
+    """Serve an API with so many rows a day; yield the config of a tap, a day an export."""
     with tempfile.TemporaryDirectory() as folder:
         port_file = Path(folder) / "port"
         command = [
@@ -48,7 +48,7 @@ def api(
 
 
 def save(folder: Path, config: dict[str, Any]) -> Path:
-    """The config as a file."""
+    """Write the config to a file."""
     path = folder / "config.json"
     path.write_text(json.dumps(config))
     return path

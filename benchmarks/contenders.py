@@ -43,7 +43,7 @@ class Contender:
         return str(environment(f"benchmark-{self.packages}", requirements) / "python")
 
     def command(self, config: Path, *, is_printed: bool = False) -> list[str]:
-        """The program and its arguments."""
+        """Return the program and its arguments."""
         if self.script is None:
             program = [str(Path(sys.executable).parent / "tap-advexport")]
         else:

@@ -184,7 +184,7 @@ def _sums(way: Way, url: str) -> Sums:
 
 
 def pipe_section(rows: int, measured: Sequence[Way], load: float) -> str:
-    """What was measured, for docs/performance.md."""
+    """Render what was measured, for docs/performance.md."""
     lines = [
         "## The whole pipe",
         "",
@@ -207,7 +207,7 @@ def pipe_section(rows: int, measured: Sequence[Way], load: float) -> str:
 
 
 def pipe_chart(rows: int, measured: Sequence[Way]) -> str:
-    """The same as bars, without the limits."""
+    """Draw the same as bars, without the limits."""
     bars = [
         (f"{way.name}, {way.database}", speed, f"{speed:,.0f}")
         for way in measured

@@ -92,7 +92,7 @@ def _environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _children_mb(process_id: int) -> float:
-    """The most memory that a child of a process has had resident so far."""
+    """Return the most memory that a child of a process has had resident so far."""
     try:
         tasks = list(Path(f"/proc/{process_id}/task").iterdir())
         texts = [(task / "children").read_text() for task in tasks]

@@ -71,7 +71,7 @@ def _flush(lines: IO[bytes]) -> None:
 
 
 def _shares(stats: pstats.Stats) -> dict[str, float]:
-    """The share of each part; a built-in's time is that of whoever calls it."""
+    """Return the share of each part; a built-in's time counts for its caller."""
     found: dict[str, float] = defaultdict(float)
     entries: dict[tuple[str, int, str], tuple[int, int, float, float, dict[Any, Any]]]
     entries = cast("Any", stats).stats

@@ -39,7 +39,7 @@ class Report:
     load: float
 
     def markdown(self) -> str:
-        """The whole page."""
+        """Render the whole page."""
         return "\n".join(
             [
                 _HEAD,

@@ -14,7 +14,7 @@ _REASON = re.compile(r"^\| `(\S+__mutmut_\d+)` \|", re.MULTILINE)
 
 
 def unjustified(results: str, document: str) -> list[str]:
-    """The mutants that no test kills and no line of the document explains."""
+    """Return the mutants that no test kills and no line of the document explains."""
     survivors = [found[1] for line in results.splitlines() if (found := _SURVIVOR.match(line))]
     known = set(_REASON.findall(document))
     return [name for name in survivors if name not in known]

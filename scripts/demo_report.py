@@ -212,7 +212,7 @@ def _number(value: object) -> str:
 
 
 def truth_of(api_url: str, first: str, last: str) -> list[dict[str, str]]:
-    """What the stand-in says outside of the API that the tap uses."""
+    """Return what the stand-in says outside of the API that the tap uses."""
     url = urljoin(api_url, f"/sandbox/truth?interval=daily&first={first}&last={last}")
     with build_opener(ProxyHandler({})).open(url) as answer:
         rows: list[dict[str, str]] = json.load(answer)

@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
 
 
 def rendered() -> dict[str, str]:
-    """What each file has to hold."""
+    """Return what each file has to hold."""
     state = json.loads((ROOT / STATE).read_text("utf-8"))
     text, picture = _calendar(state)
     bookmarks = {"report_daily": state["bookmarks"]["report_daily"]}
@@ -54,7 +54,7 @@ def rendered() -> dict[str, str]:
 
 
 def _calendar(state: object) -> tuple[str, str]:
-    """The command's output and its picture."""
+    """Return the command's output and its picture."""
     printed = io.StringIO()
     with TemporaryDirectory() as folder, redirect_stdout(printed):
         picture, file = Path(folder) / "coverage.svg", Path(folder) / "state.json"

@@ -39,12 +39,12 @@ def main(arguments: list[str]) -> int:
 
 
 def rendered() -> str:
-    """The text of the definition."""
+    """Return the text of the definition."""
     return HEAD + yaml.safe_dump(definition(), sort_keys=False, allow_unicode=True, width=100)
 
 
 def definition() -> dict[str, Any]:
-    """The definition: what Meltano needs from `meltano.yml`, and what the Hub shows."""
+    """Build the definition: what Meltano needs from `meltano.yml`, and what the Hub shows."""
     project = yaml.safe_load((ROOT / "meltano.yml").read_text("utf-8"))
     [plugin] = project["plugins"]["extractors"]
     own = {key: plugin[key] for key in ("name", "namespace", "label", "description")}

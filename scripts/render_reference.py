@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> int:
 
 
 def pages() -> dict[str, str]:
-    """The text of each page by its path."""
+    """Return the text of each page by its path."""
     return {
         "docs/reference/settings.md": "\n".join([*_settings(), ""]),
         "docs/reference/streams.md": "\n".join([*_streams(), ""]),

@@ -53,7 +53,7 @@ def main(arguments: list[str]) -> int:
 
 
 def sample() -> Iterator[str]:
-    """The lines of the table."""
+    """Return the lines of the table."""
     config = SandboxConfig(now=THEN, rows_per_day=6, maturing_days=DAYS_LATER)
     with Sandbox(config) as sandbox, tempfile.TemporaryDirectory() as folder:
         first = rows_of(sandbox, Path(folder))

@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
 
 
 def rendered() -> dict[str, list[str]]:
-    """The lines of each file's block."""
+    """Return the lines of each file's block."""
     return {
         "meltano.yml": [
             f"    {line}".rstrip() for setting in SETTINGS for line in _plugin(setting)
@@ -59,7 +59,7 @@ def replaced_block(text: str, lines: list[str], name: str = "settings") -> str:
 
 
 def table() -> Iterator[str]:
-    """The settings as a table of Markdown, for docs/reference/settings.md."""
+    """Render the settings as a table of Markdown, for docs/reference/settings.md."""
     yield "| setting | type | default | meaning |"
     yield "| --- | --- | --- | --- |"
     for setting in SETTINGS:

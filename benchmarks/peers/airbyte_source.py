@@ -31,7 +31,7 @@ def _requester(url: str, method: str, **more: Any) -> dict[str, Any]:  # noqa: A
 
 
 def manifest() -> dict[str, Any]:
-    """The source as data."""
+    """Return the source as data."""
     token = {
         "type": "ApiKeyAuthenticator",
         "api_token": "Token {{ config['auth_token'] }}",

@@ -45,7 +45,7 @@ class ConventionalTap(Tap):
     ).to_dict()
 
     def discover_streams(self) -> Sequence[Stream]:
-        """The one."""
+        """Return the one."""
         return [ReportStream(self)]
 
 

@@ -31,7 +31,7 @@ NUMBERS = ("cost_aggr", "cr")
 
 
 def read_config(path: str) -> dict[str, Any]:
-    """The same settings that the tap takes."""
+    """Read the same settings that the tap takes."""
     config: dict[str, Any] = json.loads(Path(path).read_text("utf-8"))
     return config
 
@@ -75,7 +75,7 @@ def _get_json(response: requests.Response) -> dict[str, Any]:
 
 
 def typed(row: dict[str, str]) -> dict[str, Any]:
-    """A row of `csv.DictReader` as a record: figures as numbers, empty cells as nulls."""
+    """Turn a row of `csv.DictReader` into a record: figures as numbers, empty cells as nulls."""
     record: dict[str, Any] = dict(row)
     record["time"] = datetime.fromisoformat(row["time"]).replace(tzinfo=UTC)
     for name in INTEGERS:

@@ -93,7 +93,7 @@ def advexport() -> None:
     tags=["advexport"],
 )
 def advexport_backfill() -> None:
-    """Some days, by hand."""
+    """Load some days, by hand."""
     first, last = "{{ params.first }}", "{{ params.last }}"
     Load(
         task_id="load",

@@ -76,7 +76,7 @@ class Backfill(dg.Config):
 def advertiser_reports_backfill(
     context: dg.AssetExecutionContext, config: Backfill
 ) -> dg.MaterializeResult:
-    """Some months of the same tables: those of their days that are missing or not settled."""
+    """Load some months of the same tables: their days that are missing or not settled."""
     start, end = context.partition_time_window
     first, last = str(start.date()), str(end.date() - timedelta(days=1))
     again = {"refresh_start_date": first, "refresh_end_date": last} if config.again else {}

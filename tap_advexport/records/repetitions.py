@@ -51,7 +51,7 @@ class KeyList:
         return zip(self.heads[start:stop], self._tails[start:stop], strict=True)
 
     def repetition_numbers(self) -> array[int] | None:
-        """Number the rows: 0 for the first with its key, then 1, 2, ...; None if all are 0."""
+        """Return the number of each row among those with its key, from 0; None if all are 0."""
         numbers: array[int] | None = None
         for rows in self._suspicious_rows():
             seen: dict[tuple[int, int], int] = {}
