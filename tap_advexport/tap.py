@@ -11,7 +11,7 @@ from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from typing_extensions import override
 
 from tap_advexport.config import complete_config, environment_hint
-from tap_advexport.coverage.singer_state import parse_state_object
+from tap_advexport.coverage.state_envelope import parse_state_object
 from tap_advexport.errors import CatalogError, ConfigError, StateError
 from tap_advexport.json_files import decode, parse_object, read_object
 from tap_advexport.redaction import excerpt

@@ -22,7 +22,7 @@ from tap_advexport.commands.coverage_check import (
 from tap_advexport.commands.shared import moment_of, run_cli, settings_of
 from tap_advexport.commands.state_files import read_state
 from tap_advexport.coverage.settling import AS_WRITTEN, Rules
-from tap_advexport.coverage.singer_state import bookmarks_of, coverage_of
+from tap_advexport.coverage.state_envelope import bookmarks_of, coverage_of
 from tap_advexport.errors import IncompleteError, OutputError
 from tap_advexport.progress.terminal import wants_colours
 from tap_advexport.reports import REPORTS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from tap_advexport.coverage.singer_state import bookmarks_of, others_alone, parse_singer_state
+from tap_advexport.coverage.state_envelope import bookmarks_of, others_alone, parse_singer_state
 from tap_advexport.errors import StateError
 from tap_advexport.json_files import decode, read_text
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from tap_advexport.coverage.bookmark import render_bookmark
 from tap_advexport.coverage.ranges import within
 from tap_advexport.coverage.settling import AS_WRITTEN, Rules, settle
-from tap_advexport.coverage.singer_state import bookmarks_of, coverage_of
+from tap_advexport.coverage.state_envelope import bookmarks_of, coverage_of
 from tap_advexport.coverage.state import Coverage, Exported, Sent
 from tap_advexport.errors import StateError
 from tap_advexport.reports import REPORTS, Interval

@@ -10,8 +10,8 @@ import dlt
 
 from tap_advexport.clock import SystemClock
 from tap_advexport.coverage.settling import AS_WRITTEN, Rules
-from tap_advexport.coverage.singer_state import bookmarks_of as checked_bookmarks
-from tap_advexport.coverage.singer_state import coverage_of, parse_singer_state
+from tap_advexport.coverage.state_envelope import bookmarks_of as checked_bookmarks
+from tap_advexport.coverage.state_envelope import coverage_of, parse_singer_state
 from tap_advexport.reports import REPORTS
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from singer_sdk.singerlib import Catalog
 
-from tap_advexport.coverage.singer_state import STREAM_NAMES, bookmarks_of, others_alone
+from tap_advexport.coverage.state_envelope import STREAM_NAMES, bookmarks_of, others_alone
 from tap_advexport.errors import CatalogError, StateError
 from tap_advexport.redaction import excerpt
 from tap_advexport.reports import PERIODS_STREAM

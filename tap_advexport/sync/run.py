@@ -13,7 +13,7 @@ from tap_advexport.exports.circuit_breaker import CircuitBreaker
 from tap_advexport.exports.conversion import Conversions
 from tap_advexport.exports.workers import ThreadWorkers, Workers
 from tap_advexport.progress.reporter import ProgressReporter
-from tap_advexport.sync.grace import GraceAfterSignal
+from tap_advexport.sync.signal_grace import GraceAfterSignal
 from tap_advexport.sync.totals import FailedDays, RunTotals
 from tap_advexport.windows import DateWindow, last_day_to_have, local_date
 

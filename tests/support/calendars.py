@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tap_advexport.commands.calendar import CoverageCalendar, calendar_of, range_to_show
 from tap_advexport.coverage.settling import AS_WRITTEN
-from tap_advexport.coverage.singer_state import coverage_of
+from tap_advexport.coverage.state_envelope import coverage_of
 from tap_advexport.reports import REPORTS
 from tests.support.days import NOW, rules
 

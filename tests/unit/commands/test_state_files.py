@@ -11,7 +11,7 @@ import pytest
 from tap_advexport.commands.coverage import main as coverage
 from tap_advexport.commands.merge_states import main as merge_states
 from tap_advexport.commands.state_files import read_state
-from tap_advexport.coverage.singer_state import parse_state_object
+from tap_advexport.coverage.state_envelope import parse_state_object
 from tap_advexport.errors import StateError
 from tap_advexport.json_files import decode
 from tap_advexport.singer.inputs import checked_state

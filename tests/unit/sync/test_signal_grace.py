@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tap_advexport.sync.grace import GraceAfterSignal
+from tap_advexport.sync.signal_grace import GraceAfterSignal
 
 LENGTHS = [1, 2, 511, 4095, 4096, 4097, 65_535, 65_536, 65_537, 300_000, 1_048_576, 1_500_000]
 

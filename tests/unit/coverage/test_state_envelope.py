@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tap_advexport.coverage.singer_state import (
+from tap_advexport.coverage.state_envelope import (
     bookmarks_of,
     coverage_of,
     others_alone,
