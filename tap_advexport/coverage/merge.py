@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from tap_advexport.coverage.bookmark import render_bookmark
 from tap_advexport.coverage.ranges import within
 from tap_advexport.coverage.settling import AS_WRITTEN, Rules, settle
-from tap_advexport.coverage.state_envelope import bookmarks_of, coverage_of
 from tap_advexport.coverage.state import Coverage, Exported, Sent
+from tap_advexport.coverage.state_envelope import bookmarks_of, coverage_of
 from tap_advexport.errors import StateError
 from tap_advexport.reports import REPORTS, Interval
 from tap_advexport.windows import DateWindow, Task, first_of_month, local_date, period_of, periods

@@ -7,13 +7,15 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 import dlt
+import duckdb
+import psycopg2
 
 from advexport_sandbox import Clock, Interval, Sandbox, SandboxConfig
 from tap_advexport.dlt.source import resources
@@ -90,10 +92,18 @@ class Place:
         assert done.returncode == -signal.SIGKILL, done.stderr
 
     def query(self, sql: str) -> list[dict[str, Any]]:
-        pipeline = self.pipeline("reader", "reader")
-        with pipeline.sql_client() as client, client.execute_query(sql) as cursor:
+        """Ask the database itself: dlt takes a quarter of a second to say where that is."""
+        with closing(self._connection()) as connection, closing(connection.cursor()) as cursor:
+            cursor.execute(sql)
             names = [column[0] for column in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def _connection(self) -> Any:  # noqa: ANN401 - of either driver
+        if self.url:
+            return psycopg2.connect(self.url, options=f"-c search_path={self.dataset}")
+        connection = duckdb.connect(str(self.folder / self.file))
+        connection.execute(f"use {self.dataset}")
+        return connection
 
     def rows(self, table: str, where: str = "true") -> Counter[Cells]:
         """The rows of a report by what the API says of them, times in UTC."""
