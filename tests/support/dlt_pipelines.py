@@ -93,7 +93,9 @@ class Place:
 
     def query(self, sql: str) -> list[dict[str, Any]]:
         """Ask the database itself: dlt takes a quarter of a second to say where that is."""
-        with closing(self._connection()) as connection, closing(connection.cursor()) as cursor:
+        with closing(self._connection()) as connection:
+            # A cursor of DuckDB forgets which schema its connection uses.
+            cursor = connection.cursor() if self.url else connection
             cursor.execute(sql)
             names = [column[0] for column in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
