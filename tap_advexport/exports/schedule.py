@@ -53,6 +53,9 @@ class Schedule:
 
     def begin(self, now: float, moment: datetime) -> Iterator[ExportJob]:
         """Start exports from the queue while there is room, and yield their jobs."""
+        # A probe that is due is over even if there is no room for it. Otherwise its moment would
+        # stay in the past, and the loop would never wait.
+        self.tasks.at(now)
         while self.queue and self._has_room(now):
             export = self.queue.popleft()
             phase = Phase.POLL if export.task else Phase.SUBMIT

@@ -215,3 +215,13 @@ def test_work_that_no_time_out_ends_has_a_deadline(
     under_way = job(phase, work=1)
     under_way.work_alive_at = alive_at
     assert schedule().deadline(under_way) == deadline
+
+
+def test_a_probe_that_finds_no_room_does_not_keep_the_loop_awake() -> None:
+    """Seed 2045 of the simulation: nothing asks for the limit while one task at a time is tried."""
+    plan = schedule(breaker=CircuitBreaker(is_doubtful=True))
+    plan.tasks.refused(1, NOW - 1000, may_be_rate=True)
+    plan.jobs.append(job(Phase.POLL, due_at=NOW + 5))
+    plan.queue.append(wanted(1))
+    assert begun(plan) == []
+    assert plan.seconds_until_next(NOW) == 5
