@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 # A 429 may be due to a limit on submissions per minute, so one more is tried after this time.
@@ -12,6 +12,12 @@ PROBE_GROWTH: Final = 4.0
 SPAN_SHRINKS_TO: Final = 0.9
 MIN_SPAN_SECONDS: Final = 1.0
 MAX_SPAN_SECONDS: Final = 600.0
+# How long a task of ours that no job holds may count as unfinished.
+UNSEEN_SECONDS: Final = 120.0
+# An API may show a task as finished before it counts it so. The longer span is for a refusal in the
+# words that it has used for a limit before.
+ENDED_SECONDS: Final = 5.0
+ENDED_AT_LIMIT_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,45 @@ class TaskLimit:
             self._learned += 1
             if self._learned >= self.configured:
                 self._learned = None
+
+
+@dataclass(slots=True)
+class UnseenTasks:
+    """Tasks of ours that may fill the API's limit although none is known to be open; one per run.
+
+    A submission whose answer was lost may have made one. One that took too long goes on there, and
+    so may those that earlier runs submitted. Times are by the monotonic clock.
+    """
+
+    _until: float = float("-inf")
+    _ended_at: float = float("-inf")
+    _limit_words: set[str] = field(default_factory=set)
+    _refusal_words: set[str] = field(default_factory=set)
+
+    def may_exist(self, now: float) -> None:
+        """Note that there may be one from now on."""
+        self._until = now + UNSEEN_SECONDS
+
+    def ended(self, now: float) -> None:
+        """Note that a task was found to have ended."""
+        self._ended_at = now
+
+    def limited(self, said: str) -> None:
+        """Note the words in which the API refused a submission while other tasks were open."""
+        if said not in self._refusal_words:
+            self._limit_words.add(said)
+
+    def refused(self, said: str) -> None:
+        """Note the words of a refusal that none of them can have been the reason of."""
+        self._refusal_words.add(said)
+        self._limit_words.discard(said)
+
+    def may_refuse(self, said: str, now: float) -> bool:
+        """Return whether a refusal in these words may be due to one of them."""
+        patience = 0.0 if said in self._refusal_words else ENDED_SECONDS
+        if said and said in self._limit_words:
+            patience = ENDED_AT_LIMIT_SECONDS
+        return now < max(self._until, self._ended_at + patience)
 
 
 @dataclass(slots=True)

@@ -158,7 +158,5 @@ class Throttle:
 
     def answered(self) -> None:
         """Note that a request got an answer other than 429."""
-        if self._at_once < self.unlimited:
-            self._at_once = min(self.unlimited, self._at_once * 2)
-        else:
-            self._rounds = 0
+        self._rounds = max(0, self._rounds - 1)
+        self._at_once = min(self.unlimited, self._at_once * 2)

@@ -45,7 +45,8 @@ class Export:
         is_adopted: the task was submitted by an earlier run.
         submissions: how often the window was submitted in this run.
         tries: how often the current request was sent, without the tries that do not count.
-        polls_again: how often in a row the task or its file was not visible.
+        polls_again: how often in a row the task or its file was not visible, or its submission
+            was refused because of a task that may exist.
         fresh_urls: how often the task was polled for another URL because a file was wrong.
         had_invalid_file: a whole but invalid file was seen before, so the next one is final.
     """
@@ -86,6 +87,7 @@ class Situation:
 
     Attributes:
         is_crowded: other tasks of ours are unfinished, or other submissions are in flight.
+        may_be_crowded: a task of ours that is not known to be open may be the reason of a refusal.
         is_limited: the API is known to accept fewer tasks at once than are configured.
         has_answered: the API, or a host of files, has answered a request of this run.
         is_taught: the next newer days were refused in the same way, in all of their parts.
@@ -97,6 +99,7 @@ class Situation:
     """
 
     is_crowded: bool = False
+    may_be_crowded: bool = False
     is_limited: bool = False
     has_answered: bool = True
     is_taught: bool = False
@@ -124,6 +127,10 @@ class PollAgain(_GoOn):
 
 class SubmitLater(_GoOn):
     """Submit the window when a task of ours has ended: the API accepts no more tasks now."""
+
+
+class SubmitSoon(_GoOn):
+    """Submit the window again after a pause: a task of ours may still count as unfinished."""
 
 
 class SubmitAgain(_GoOn):
@@ -157,7 +164,15 @@ class EndRun:
 
 
 Step: TypeAlias = (
-    RetryRequest | PollAgain | SubmitLater | SubmitAgain | Split | Refuse | GiveUp | EndRun
+    RetryRequest
+    | PollAgain
+    | SubmitLater
+    | SubmitSoon
+    | SubmitAgain
+    | Split
+    | Refuse
+    | GiveUp
+    | EndRun
 )
 
 
@@ -203,6 +218,8 @@ def _after_refused_token(export: Export, error: AuthorizationError, situation: S
     if error.status == _FORBIDDEN and situation.is_crowded:
         # While other tasks are open, this may be a limit on tasks instead of a refused token.
         return _submit_later(export)
+    if error.status == _FORBIDDEN and export.task is None and situation.may_be_crowded:
+        return _submit_soon(export)
     return EndRun(error)
 
 
@@ -234,6 +251,8 @@ def _after_rejection(
 ) -> Step:
     if situation.is_crowded:
         return _submit_later(export)
+    if situation.may_be_crowded:
+        return _submit_soon(export)
     if error.refusal == ERROR_RESULT:
         return _submit_or_split(export, error, retry_policy, situation)
     return _split(export, error, retry_policy, situation)
@@ -263,6 +282,12 @@ def _submit_again(export: Export) -> SubmitAgain:
 
 def _submit_later(export: Export) -> SubmitLater:
     return SubmitLater(replace(export, tries=0, submissions=export.submissions - 1))
+
+
+def _submit_soon(export: Export) -> SubmitSoon:
+    again = export.polls_again + 1
+    submissions = export.submissions - 1
+    return SubmitSoon(replace(export, tries=0, submissions=submissions, polls_again=again))
 
 
 def _split(

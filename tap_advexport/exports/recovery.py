@@ -23,6 +23,7 @@ from tap_advexport.exports.policy import (
     Step,
     SubmitAgain,
     SubmitLater,
+    SubmitSoon,
     after_failure,
 )
 from tap_advexport.exports.refusals import Refusals
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from tap_advexport.exports.circuit_breaker import CircuitBreaker
     from tap_advexport.exports.job import Event
-    from tap_advexport.exports.limits import Limits
+    from tap_advexport.exports.limits import Limits, UnseenTasks
     from tap_advexport.exports.schedule import Schedule
     from tap_advexport.windows import DateWindow
 
@@ -53,6 +54,7 @@ class Recovery:
         limits: Limits,
         retry_policy: RetryPolicy,
         breaker: CircuitBreaker,
+        unseen_tasks: UnseenTasks,
         random: Random,
     ) -> None:
         self.refusals = Refusals(breaker.is_refusing and not breaker.succeeded)
@@ -63,6 +65,7 @@ class Recovery:
         self._limits = limits
         self._retry_policy = retry_policy
         self._breaker = breaker
+        self._unseen = unseen_tasks
         self._random = random
 
     def take(self, job: ExportJob, error: TapAdvexportError, now: float) -> None:
@@ -71,6 +74,8 @@ class Recovery:
         if isinstance(error, RequestError):
             if error.is_throttled:
                 self._throttled(job, error, situation, now)
+            elif job.phase is Phase.SUBMIT and error.has_arrived:
+                self._unseen.may_exist(now)
         elif job.phase in AT_THE_API:
             self._breaker.answered_at = now
         step = after_failure(job.export, error, self._retry_policy, situation)
@@ -82,7 +87,8 @@ class Recovery:
     def _situation(self, job: ExportJob, error: TapAdvexportError, now: float) -> Situation:
         refusal = error.refusal if isinstance(error, ExportError) else ""
         return Situation(
-            is_crowded=self._schedule.crowd_of(job) > 0,
+            is_crowded=self._schedule.open_beside(job) > 0,
+            may_be_crowded=self._unseen.may_refuse(_words_of(error), now),
             is_limited=self._schedule.tasks.is_learned,
             has_answered=self._breaker.answered_at > float("-inf"),
             is_taught=bool(refusal) and self.refusals.is_taught(job.export.window, refusal),
@@ -146,6 +152,8 @@ class Recovery:
                 logger.warning("%s; submitting it again", self._named(window, error))
                 pause = retry_pause(max(export.submissions, 1), random=self._random)
                 self._go_on(job, export, Phase.SUBMIT, now + pause)
+            case SubmitSoon(export):
+                self._submit_soon(job, export, error, now)
             case SubmitLater() | Split() | Refuse() | GiveUp() | EndRun():
                 self._schedule.jobs.remove(job)
                 self._leave(job, step, error, now)
@@ -155,7 +163,10 @@ class Recovery:
             isinstance(step, GiveUp) and step.keeps_task
         )
         if task and not is_kept:
-            self._schedule.task_ended_at = now
+            if job.finished_at is None and not _is_refusal(error):
+                self._unseen.may_exist(now)
+            else:
+                self._unseen.ended(now)
             self._events.append(Abandoned(task))
 
     def _leave(
@@ -167,6 +178,8 @@ class Recovery:
     ) -> None:
         """Carry out a step after which the job is no longer in flight."""
         window = job.export.window
+        if job.export.task is None and isinstance(step, Split | Refuse):
+            self._unseen.refused(_words_of(error))
         match step:
             case SubmitLater(export):
                 self._submit_later(job, export, error, now)
@@ -206,10 +219,19 @@ class Recovery:
                 pause = min(pause, ends_at - now)
         self._go_on(job, export, Phase.POLL, now + pause)
 
+    def _submit_soon(
+        self, job: ExportJob, export: Export, error: TapAdvexportError, now: float
+    ) -> None:
+        named = self._named(job.export.window, error)
+        logger.info("%s; again soon: a task of ours may still count as unfinished", named)
+        pause = poll_again_pause(export.polls_again)
+        self._go_on(job, export, Phase.SUBMIT, now + pause)
+
     def _submit_later(
         self, job: ExportJob, export: Export, error: TapAdvexportError, now: float
     ) -> None:
-        open_tasks = self._schedule.crowd_of(job)
+        open_tasks = self._schedule.open_beside(job)
+        self._unseen.limited(_words_of(error))
         may_be_rate = isinstance(error, RequestError)
         named = self._named(job.export.window, error)
         logger.info("%s; later: other tasks are unfinished (%d)", named, open_tasks)
@@ -236,6 +258,11 @@ class Recovery:
         job.export, job.phase, job.due_at = export, phase, due_at
         job.spool = job.download = None
         job.asks = 0
+
+
+def _words_of(error: TapAdvexportError) -> str:
+    """Return the API's words, which tell a limit on tasks from other refusals."""
+    return error.said if isinstance(error, ExportError) else ""
 
 
 def _is_refusal(error: TapAdvexportError) -> bool:

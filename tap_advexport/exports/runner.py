@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from tap_advexport.clock import Clock
     from tap_advexport.exports.circuit_breaker import CircuitBreaker
     from tap_advexport.exports.job import Answer, Client, Convert, Event
-    from tap_advexport.exports.limits import Limits
+    from tap_advexport.exports.limits import Limits, UnseenTasks
     from tap_advexport.exports.policy import Export, RetryPolicy
     from tap_advexport.exports.workers import Outcome, Workers
     from tap_advexport.records.convert import Converted
@@ -73,6 +73,7 @@ class Runner:
         retry_policy: RetryPolicy,
         sorting: str,
         circuit_breaker: CircuitBreaker,
+        unseen_tasks: UnseenTasks,
     ) -> None:
         self._workers = workers
         self._clock = clock
@@ -86,6 +87,7 @@ class Runner:
             is_stopped=lambda: self._is_stopped,
         )
         self._breaker = circuit_breaker
+        self._unseen = unseen_tasks
         self._events: deque[Event] = deque()
         self._schedule = Schedule(limits, circuit_breaker, retry_policy.export_attempts)
         self._recovery = Recovery(
@@ -94,6 +96,7 @@ class Runner:
             limits=limits,
             retry_policy=retry_policy,
             breaker=circuit_breaker,
+            unseen_tasks=unseen_tasks,
             random=random,
         )
         self._work_ids = itertools.count()
@@ -302,7 +305,7 @@ class Runner:
         if job.finished_at is None:
             job.finished_at = now
             self._schedule.tasks.succeeded()
-            self._schedule.task_ended_at = now
+            self._unseen.ended(now)
         if not answer.url:
             shown = excerpt(task_of(job).task_id)
             error = NoUrlYetError(f"task {shown} is SUCCESS without a download URL")

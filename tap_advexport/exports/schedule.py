@@ -30,7 +30,6 @@ class Schedule:
         self.throttle = Throttle(limits.max_concurrent_exports)
         self.tasks = TaskLimit(limits.max_concurrent_exports)
         self.pace = SubmissionPace()
-        self.task_ended_at = float("-inf")
         self._limits = limits
         self._breaker = breaker
         self._export_attempts = export_attempts
@@ -137,13 +136,6 @@ class Schedule:
         """Return how many other unfinished tasks of ours the API has, or may have."""
         return sum(other.is_open for other in self.jobs if other is not job)
 
-    def crowd_of(self, job: ExportJob) -> int:
-        """Return how many other tasks may be the reason that a job's submission was refused.
-
-        If none is unfinished, one that ended since the submission was sent counts as the reason.
-        """
-        return self.open_beside(job) or int(self.task_ended_at > job.work_began_at)
-
     def _next_move(self, job: ExportJob, now: float) -> float:
         if job.phase not in AT_THE_API:
             return NEVER if job.due_at <= now else job.due_at
@@ -152,11 +144,11 @@ class Schedule:
             moment = max(moment, self.pace.opens_at)
             if not self._has_place(job, now):
                 return max(moment, self.tasks.probe_at)
-        is_full = self._requests_under_way() >= self.throttle.at_once
+        is_full = self._requests_beside(job) >= self.throttle.at_once
         return NEVER if is_full else moment
 
     def _may_ask(self, job: ExportJob, now: float) -> bool:
-        if job.phase not in AT_THE_API or self._requests_under_way() >= self.throttle.at_once:
+        if job.phase not in AT_THE_API or self._requests_beside(job) >= self.throttle.at_once:
             return False
         if job.phase is not Phase.SUBMIT:
             return True
@@ -174,5 +166,12 @@ class Schedule:
     def _at_the_api(self) -> list[ExportJob]:
         return [job for job in self.jobs if job.phase in AT_THE_API]
 
-    def _requests_under_way(self) -> int:
-        return sum(job.work is not None for job in self._at_the_api())
+    def _requests_beside(self, job: ExportJob) -> int:
+        """Return how many requests in flight hold this one up while few may be in flight.
+
+        A download may take hours, so it holds up no submission and no poll.
+        """
+        jobs = self._at_the_api()
+        if job.phase is not Phase.DOWNLOAD:
+            jobs = [other for other in jobs if other.phase is not Phase.DOWNLOAD]
+        return sum(other.work is not None for other in jobs)

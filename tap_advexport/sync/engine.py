@@ -101,6 +101,9 @@ class ReportSync(Generic[Item]):
             portion,
         )
         self.coverage = self._plan.coverage
+        if before.pending:
+            # Until this report's turn comes, or for good, no job holds them.
+            run.unseen_tasks.may_exist(run.machine.clock.monotonic())
 
     @property
     def windows(self) -> tuple[DateWindow, ...]:

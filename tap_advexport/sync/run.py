@@ -11,6 +11,7 @@ from tap_advexport.api.client import ApiClient
 from tap_advexport.clock import Clock, SystemClock
 from tap_advexport.exports.circuit_breaker import CircuitBreaker
 from tap_advexport.exports.conversion import Conversions
+from tap_advexport.exports.limits import UnseenTasks
 from tap_advexport.exports.workers import ThreadWorkers, Workers
 from tap_advexport.progress.reporter import ProgressReporter
 from tap_advexport.sync.signal_grace import GraceAfterSignal
@@ -59,6 +60,7 @@ class Run:
         self.started_at: datetime = machine.clock.now()
         self.began_at = machine.clock.monotonic()
         self.circuit_breaker = CircuitBreaker()
+        self.unseen_tasks = UnseenTasks()
         self.tally = RunTotals()
         self.failures: list[FailedDays] = []
         self.conversions = Conversions()

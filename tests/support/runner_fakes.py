@@ -20,7 +20,7 @@ from tap_advexport.errors import (
 )
 from tap_advexport.exports.circuit_breaker import CircuitBreaker
 from tap_advexport.exports.job import Abandoned, Event, Failed, Ready, Submitted
-from tap_advexport.exports.limits import Limits
+from tap_advexport.exports.limits import Limits, UnseenTasks
 from tap_advexport.exports.policy import Export, RetryPolicy
 from tap_advexport.exports.runner import Runner
 from tap_advexport.exports.work import discard
@@ -199,6 +199,7 @@ class Rig:
         self.workers = FakeWorkers(self.clock)
         self.api = Api(self.clock, self.workers)
         self.circuit_breaker = circuit_breaker or CircuitBreaker()
+        self.unseen_tasks = UnseenTasks()
         self.runner = Runner(
             client=self.api,
             convert=self.api.convert,
@@ -219,6 +220,7 @@ class Rig:
             ),
             sorting="time",
             circuit_breaker=self.circuit_breaker,
+            unseen_tasks=self.unseen_tasks,
         )
 
     def events(self, *exports: Export) -> Iterator[Event]:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from tap_advexport.exports.limits import (
+    ENDED_AT_LIMIT_SECONDS,
+    ENDED_SECONDS,
     FIRST_PROBE_SECONDS,
     MAX_SPAN_SECONDS,
     PROBE_GROWTH,
+    UNSEEN_SECONDS,
     SubmissionPace,
     TaskLimit,
+    UnseenTasks,
 )
 
 
@@ -63,3 +67,32 @@ def test_nothing_is_learned_from_the_first_submission_nor_after_a_long_time() ->
     pace.refused()
     pace.accepted(51 + MAX_SPAN_SECONDS)
     assert pace.opens_at == 51 + MAX_SPAN_SECONDS
+
+
+def test_a_task_that_nobody_sees_may_refuse_for_two_minutes() -> None:
+    tasks = UnseenTasks()
+    assert not tasks.may_refuse("busy", 0)
+    tasks.may_exist(0)
+    assert tasks.may_refuse("busy", UNSEEN_SECONDS - 1)
+    assert not tasks.may_refuse("busy", UNSEEN_SECONDS)
+
+
+def test_a_task_that_has_just_ended_may_refuse_and_longer_in_the_words_of_a_limit() -> None:
+    tasks = UnseenTasks()
+    tasks.ended(0)
+    assert tasks.may_refuse("busy", ENDED_SECONDS - 1)
+    assert not tasks.may_refuse("busy", ENDED_SECONDS)
+    tasks.limited("busy")
+    assert tasks.may_refuse("busy", ENDED_AT_LIMIT_SECONDS - 1)
+    assert not tasks.may_refuse("", ENDED_SECONDS)
+
+
+def test_words_that_had_no_such_reason_once_are_a_refusal_from_then_on() -> None:
+    tasks = UnseenTasks()
+    tasks.limited("too old")
+    tasks.refused("too old")
+    tasks.limited("too old")
+    tasks.ended(0)
+    assert not tasks.may_refuse("too old", 1)
+    tasks.may_exist(0)
+    assert tasks.may_refuse("too old", 1)

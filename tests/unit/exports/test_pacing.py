@@ -121,3 +121,18 @@ def test_what_is_learnt_makes_looks_neither_later_nor_frantic(
         times.learn(unfinished, finished)
     pause = times.pause(age)
     assert min(0.01, plain) <= pause <= plain
+
+
+def test_an_api_that_takes_one_request_a_second_is_slowed_down_to_and_not_given_up() -> None:
+    """Every answer that is good draws the next 429, and the pauses must not grow for ever."""
+    throttle, now, good_at = Throttle(8), 0.0, [-1.0]
+    while now < 60:
+        now += throttle.seconds_until_open(now)
+        for _ in range(throttle.at_once):
+            if now - good_at[-1] >= 1:
+                good_at.append(now)
+                throttle.answered()
+            else:
+                refused(throttle, now, now, None)
+        now += 0.05
+    assert len(good_at) > 20

@@ -41,6 +41,7 @@ from tap_advexport.exports.policy import (
     Step,
     SubmitAgain,
     SubmitLater,
+    SubmitSoon,
     after_failure,
 )
 from tap_advexport.reports import Interval
@@ -325,7 +326,7 @@ def test_whatever_goes_wrong_ends_and_loses_no_day(
                 waiting.append(same)
             case Split(found):
                 waiting += found
-            case SubmitLater():
+            case SubmitLater() | SubmitSoon():
                 raise AssertionError("nothing else is unfinished")
             case GiveUp() | Refuse():
                 failed.append(export.window)

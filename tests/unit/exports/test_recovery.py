@@ -37,6 +37,7 @@ from tests.support.runner_fakes import (
     PENDING,
     Rig,
     Takes,
+    Told,
     adopted,
     on_days_of,
     throttled,
@@ -260,6 +261,68 @@ def test_a_task_that_ends_while_a_refusal_is_on_its_way_may_be_its_reason(
     told = rig.run(wanted(3, 4), wanted(1, 2))
     assert sorted(told.ready) == ["2024-03-01..2024-03-02", "2024-03-03..2024-03-04"]
     assert rig.api.count("submit") == 3 + (end is not None)
+
+
+# A task of the API that fills its limit of one, although no job of the run holds it.
+
+
+def busy_until(rig: Rig, seconds: float, refusal: Exception) -> Callable[[object], object]:
+    """Refuse submissions until so many seconds after the start of the rig's clock."""
+    return lambda _: refusal if rig.clock.seconds - 1000 < seconds else None
+
+
+def assert_all_came(rig: Rig, told: Told, most: int) -> None:
+    assert sorted(told.ready) == ["2024-03-01..2024-03-07", "2024-03-08..2024-03-14"]
+    assert told.failed == {}
+    assert rig.api.count("submit") <= most
+
+
+@pytest.mark.parametrize("error", [ERROR, BAD_REQUEST], ids=["ERROR", "400"])
+@pytest.mark.parametrize("at_once", [1, 4])
+def test_a_slot_that_is_freed_a_while_after_success_costs_time(
+    error: Exception, at_once: int
+) -> None:
+    rig = Rig(at_once=at_once)
+    free_at = [0.0]
+
+    def submit(_: object) -> object:
+        return error if rig.clock.seconds < free_at[0] else None
+
+    def poll(_: object) -> object:
+        free_at[0] = rig.clock.seconds + 1.0
+        return None
+
+    rig.api.always["submit"], rig.api.always["poll"] = submit, poll
+    assert_all_came(rig, rig.run(wanted(8, 14), wanted(1, 7)), 6)
+
+
+@pytest.mark.parametrize("error", [ERROR, BAD_REQUEST], ids=["ERROR", "400"])
+def test_a_submission_whose_answer_was_lost_may_have_made_a_task(error: Exception) -> None:
+    rig = Rig(at_once=1)
+    rig.api.always["submit"] = busy_until(rig, 40, error)
+    rig.api.script["submit"] = [LOST]
+    assert_all_came(rig, rig.run(wanted(8, 14), wanted(1, 7)), 12)
+
+
+def test_a_403_after_a_lost_answer_is_no_matter_of_the_token() -> None:
+    rig = Rig(at_once=1)
+    rig.api.always["submit"] = busy_until(rig, 20, AuthorizationError("refused", status=403))
+    rig.api.script["submit"] = [LOST]
+    assert_all_came(rig, rig.run(wanted(8, 14), wanted(1, 7)), 12)
+
+
+def test_a_task_that_took_too_long_goes_on_at_the_api() -> None:
+    rig = Rig(at_once=1, export_timeout_seconds=3)
+    rig.api.always["submit"] = lambda _: BAD_REQUEST if 1 < rig.clock.seconds - 1000 < 30 else None
+    rig.api.always["poll"] = lambda task: PENDING if task == "task-1" else None
+    assert_all_came(rig, rig.run(wanted(8, 14), wanted(1, 7)), 14)
+
+
+def test_tasks_of_earlier_runs_and_of_other_reports_may_fill_a_limit() -> None:
+    rig = Rig(at_once=1)
+    rig.unseen_tasks.may_exist(rig.clock.seconds)
+    rig.api.always["submit"] = busy_until(rig, 60, BAD_REQUEST)
+    assert_all_came(rig, rig.run(wanted(8, 14), wanted(1, 7)), 14)
 
 
 def test_one_refused_day_costs_one_day() -> None:

@@ -14,6 +14,7 @@ from tap_advexport.exports.circuit_breaker import CircuitBreaker
 from tap_advexport.exports.job import Ready, Submitted
 from tap_advexport.exports.workers import ThreadWorkers
 from tests.support.runner_fakes import LOST, NEVER, ODD, PENDING, Rig, Takes, Told, adopted, wanted
+from tests.support.servers import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -248,10 +249,7 @@ def test_a_file_that_is_being_converted_at_the_end_stays_open_until_that_is_over
     assert source
     assert not source.closed
     hold.set()
-    for thread in threading.enumerate():
-        if thread.name.startswith("advexport-"):
-            thread.join(10)
-    assert source.closed
+    wait_for(lambda: source.closed)
 
 
 # --- What is shown ----------------------------------------------------------------------------

@@ -225,3 +225,18 @@ def test_a_probe_that_finds_no_room_does_not_keep_the_loop_awake() -> None:
     plan.queue.append(wanted(1))
     assert begun(plan) == []
     assert plan.seconds_until_next(NOW) == 5
+
+
+def test_a_download_holds_up_no_poll_while_one_request_at_a_time_is_sent() -> None:
+    """It may take hours, and a task's URL does not wait for that."""
+    plan = schedule(at_once=4)
+    plan.throttle.refused(
+        NOW - 100, sent_at=NOW - 100, retry_after_seconds=None, random=lambda: 0.0
+    )
+    assert plan.throttle.at_once == 1
+    downloading, polled = job(Phase.DOWNLOAD, work=1), job(Phase.POLL, day=2)
+    waiting = job(Phase.DOWNLOAD, day=3)
+    plan.jobs.extend([downloading, waiting, polled])
+    assert list(plan.due(NOW)) == [polled]
+    polled.work = 2
+    assert list(plan.due(NOW)) == []
