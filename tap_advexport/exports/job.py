@@ -148,10 +148,15 @@ class ExportJob:
     is_released: bool = False
 
     @property
+    def is_refused_for_now(self) -> bool:
+        """Whether its submission is sent again until a task that may exist is gone."""
+        return self.phase is Phase.SUBMIT and self.export.polls_again > 0
+
+    @property
     def is_open(self) -> bool:
         """Whether the API has, or may have, an unfinished task of this export."""
         if self.phase is Phase.SUBMIT:
-            return self.work is not None
+            return self.work is not None or self.is_refused_for_now
         return self.phase is Phase.POLL and self.finished_at is None
 
     def __repr__(self) -> str:

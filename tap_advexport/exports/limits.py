@@ -17,7 +17,7 @@ UNSEEN_SECONDS: Final = 120.0
 # An API may show a task as finished before it counts it so. The longer span is for a refusal in the
 # words that it has used for a limit before.
 ENDED_SECONDS: Final = 5.0
-ENDED_AT_LIMIT_SECONDS: Final = 30.0
+ENDED_AT_LIMIT_SECONDS: Final = 15.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -281,7 +281,8 @@ def _submit_again(export: Export) -> SubmitAgain:
 
 
 def _submit_later(export: Export) -> SubmitLater:
-    return SubmitLater(replace(export, tries=0, submissions=export.submissions - 1))
+    submissions = export.submissions - 1
+    return SubmitLater(replace(export, tries=0, submissions=submissions, polls_again=0))
 
 
 def _submit_soon(export: Export) -> SubmitSoon:

@@ -224,7 +224,7 @@ class Recovery:
     ) -> None:
         named = self._named(job.export.window, error)
         logger.info("%s; again soon: a task of ours may still count as unfinished", named)
-        pause = poll_again_pause(export.polls_again)
+        pause = poll_again_pause(export.polls_again + 1)
         self._go_on(job, export, Phase.SUBMIT, now + pause)
 
     def _submit_later(

@@ -160,7 +160,10 @@ class Schedule:
         A job whose file was wrong is submitted again, and another job may have taken its place.
         """
         at_the_api = [other for other in self._at_the_api() if other is not job]
-        is_taken = (other.export.task is not None or other.work is not None for other in at_the_api)
+        is_taken = (
+            other.export.task is not None or other.work is not None or other.is_refused_for_now
+            for other in at_the_api
+        )
         return sum(is_taken) < self._most(now)
 
     def _at_the_api(self) -> list[ExportJob]:
