@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -16,7 +18,7 @@ from advexport_sandbox import Sandbox, SandboxConfig
 from tap_advexport.dlt import export_state, import_state, load
 from tests.support.dlt_pipelines import Place, cells, new_api, typed_row
 from tests.support.paths import ROOT
-from tests.support.warehouses import environment, postgres, run
+from tests.support.warehouses import CACHE, environment, postgres, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,8 +64,13 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> str:
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
     [wheel] = folder.iterdir()
-    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    requirement = f"tap-advexport[dlt,dlt-postgres] @ file://{wheel}  # {digest}\n"
+    # All workers of pytest name the same wheel: another name would be another environment, in whose
+    # favour that of a test which runs meanwhile is removed.
+    kept = CACHE / "wheels" / hashlib.sha256(wheel.read_bytes()).hexdigest() / wheel.name
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(wheel, copy := kept.with_suffix(f".{os.getpid()}"))
+    copy.replace(kept)
+    requirement = f"tap-advexport[dlt,dlt-postgres] @ file://{kept}\n"
     return str(environment("dlt-wheel", requirement) / "python")
 
 

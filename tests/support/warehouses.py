@@ -68,7 +68,11 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def environment(name: str, requirements: str) -> Path:
-    """Make an environment under `.cache`, or take the one made before; gives its programs."""
+    """Make an environment under `.cache`, or take the one made before; gives its programs.
+
+    A name stands for the same requirements wherever it is used in one run: others would remove the
+    environment from under whoever uses it.
+    """
     folder = CACHE / name
     stamp = folder / "requirements.sha256"
     wanted = hashlib.sha256(f"{sys.version_info[:2]}\n{requirements}".encode()).hexdigest()

@@ -376,7 +376,8 @@ def singer_messages(export: Export) -> str:
 
 def load_and_audit(requirement: str, export: Export, folder: Path) -> tuple[int, list[str]]:
     """Load through target-duckdb with this duckdb, then audit what it stored."""
-    name = "target-duckdb" if "==" in requirement else "target-duckdb-unpinned"
+    # Not the environment that is called as the target: that has other packages.
+    name = "audit-duckdb" if "==" in requirement else "audit-duckdb-unpinned"
     programs = environment(name, f"target-duckdb==0.8.0\n{requirement}\nclick\n")
     config = folder / "config.json"
     path = str(folder / "w.duckdb")
