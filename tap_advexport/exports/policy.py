@@ -218,8 +218,6 @@ def _after_refused_token(export: Export, error: AuthorizationError, situation: S
     if error.status == _FORBIDDEN and situation.is_crowded:
         # While other tasks are open, this may be a limit on tasks instead of a refused token.
         return _submit_later(export)
-    if error.status == _FORBIDDEN and export.task is None and situation.may_be_crowded:
-        return _submit_soon(export)
     return EndRun(error)
 
 

@@ -304,11 +304,13 @@ def test_a_submission_whose_answer_was_lost_may_have_made_a_task(error: Exceptio
     assert_all_came(rig, rig.run(wanted(8, 14), wanted(1, 7)), 12)
 
 
-def test_a_403_after_a_lost_answer_is_no_matter_of_the_token() -> None:
+def test_a_token_that_has_not_worked_yet_is_told_at_once_whatever_may_be_open() -> None:
     rig = Rig(at_once=1)
-    rig.api.always["submit"] = busy_until(rig, 20, AuthorizationError("refused", status=403))
-    rig.api.script["submit"] = [LOST]
-    assert_all_came(rig, rig.run(wanted(8, 14), wanted(1, 7)), 12)
+    rig.unseen_tasks.may_exist(rig.clock.seconds)
+    rig.api.always["submit"] = AuthorizationError("refused", status=403)
+    with pytest.raises(AuthorizationError):
+        rig.run(wanted(1))
+    assert rig.clock.seconds == 1000
 
 
 def test_a_task_that_took_too_long_goes_on_at_the_api() -> None:
