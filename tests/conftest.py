@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 # Set by .ci/run, which installs all that tests need.
 NOTHING_LEFT_OUT: Final = "ADVEXPORT_NOTHING_LEFT_OUT"
 
+# Files of tests that take the most time, or wait the longest: begun first, they end with the others
+# where files are handed out one by one (`--dist loadfile`).
+LONG: Final = ("test_dbt", "test_soak", "test_dlt", "test_simulation", "test_faults", "test_docs")
+
 # A busy machine fails no law.
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("default")
@@ -30,6 +34,12 @@ for name in list(os.environ):
         "CURL_CA_BUNDLE",
     }:
         del os.environ[name]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first, in the order of `LONG`."""
+    places = {name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(LONG)))
 
 
 @pytest.fixture

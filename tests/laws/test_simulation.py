@@ -21,8 +21,8 @@ from tests.support.paths import ROOT
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SEEDS: Final = 200
-CHUNK: Final = 50
+SEEDS: Final = 120
+CHUNK: Final = 30
 SEEDS_FOR_A_BUG: Final = 30
 
 # A killed run leaves its spools open, as the operating system would close them.

@@ -117,6 +117,8 @@ def faults(random: Random, kinds: frozenset[str]) -> Faults:
     Args:
         kinds: the only ones that may come; none: all.
     """
+    if kinds:
+        return Faults(random, rate=random.choice([0.1, 0.25, 0.6]), kinds=kinds)
     drawn = Faults(random)
     match random.randrange(20):
         case 0 | 1 | 2 | 3 | 4:
@@ -131,7 +133,6 @@ def faults(random: Random, kinds: frozenset[str]) -> Faults:
             drawn.refused_from = random.randrange(1, 15)
         case number:
             drawn.rate = random.choice([0.02, 0.1, 0.1, 0.25, 0.6])
-            drawn.kinds = kinds
-            if number > 15 and not kinds:
+            if number > 15:
                 drawn.kinds = frozenset(random.sample(ALL_FAULTS, random.randrange(1, 6)))
     return drawn
