@@ -20,7 +20,15 @@ NOTHING_LEFT_OUT: Final = "ADVEXPORT_NOTHING_LEFT_OUT"
 
 # Files of tests that take the most time, or wait the longest: begun first, they end with the others
 # where files are handed out one by one (`--dist loadfile`).
-LONG: Final = ("test_dbt", "test_soak", "test_dlt", "test_simulation", "test_faults", "test_docs")
+LONG: Final = (
+    "test_dlt_quarter",
+    "test_dbt",
+    "test_soak",
+    "test_dlt",
+    "test_simulation",
+    "test_faults",
+    "test_docs",
+)
 
 # A busy machine fails no law.
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -99,7 +99,7 @@ class ArrowMessages:
         block_bytes: bytes of the file to encode at a time; each block costs a few calls per column.
     """
 
-    block_bytes = 1 << 16
+    block_bytes = 1 << 15
 
     def __init__(self, grid: TimeGrid, columns: Collection[str]) -> None:
         self._schema = _stored_schema(columns, grid.zone.key)
