@@ -22,6 +22,8 @@ from tap_advexport.tap import TapAdvexport
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from tap_advexport.sync.totals import FailedDays
+
 logger = logging.getLogger("tap-advexport")
 
 LAST_STATE_SECONDS: Final = 2.0
@@ -110,6 +112,9 @@ def _end(tap: TapAdvexport, code: int, reasons: list[str]) -> int:
             is_reader_gone, code = True, code or READER_GONE
         except TapAdvexportError as error:
             code = _fail(error, reasons)
+    if is_reader_gone and not reasons and not run.signal:
+        logger.error("The target has closed the pipe: its own log says why")
+        reasons.append("the target has closed the pipe")
     failures = failed_ranges(run.failures)
     # When the circuit breaker has given up, one line has already reported all days.
     ranges = [] if run.circuit_breaker.is_given_up else failures
@@ -117,15 +122,7 @@ def _end(tap: TapAdvexport, code: int, reasons: list[str]) -> int:
         then = "" if failed.advice else "; the next run tries them again"
         logger.error("Failed days: %s%s", failed, then, extra={"failed": failed.fields()})
         code = code or FAILED
-    if ranges:
-        more = f" and {len(ranges) - 1} more" if ranges[1:] else ""
-        first = ranges[0]
-        shown = f"report {first.report}, {first.window}" if run.tally.exports else str(first)
-        reasons.append(f"{shown}{more}")
-    if is_reader_gone and not reasons and not run.signal:
-        logger.error("The target has closed the pipe: its own log says why")
-        reasons.append("the target has closed the pipe")
-    why = _why(tap, reasons)
+    why = _why(tap, reasons, ranges)
     seconds = run.seconds()
     summary = run.tally.fields(seconds)
     summary |= {"failed": [failed.fields() for failed in failures]}
@@ -134,17 +131,30 @@ def _end(tap: TapAdvexport, code: int, reasons: list[str]) -> int:
     return code
 
 
-def _why(tap: TapAdvexport, reasons: Sequence[str]) -> str:
+def _why(tap: TapAdvexport, reasons: Sequence[str], failures: Sequence[FailedDays]) -> str:
     """Return why the run ended. The last log line says it; `meltano config test` shows no other."""
     run = tap.run
     if reasons:
-        # Without a single export, the advice is the useful part: keep the whole text.
-        return f"failed: {_first_clause(reasons[0]) if run.tally.exports else reasons[0]}"
+        return f"failed: {_shortened(tap, reasons[0])}"
+    failed = _failed(tap, failures) if failures else ""
     if run.signal:
         days = run.tally.days_missing
         rest = f"{counted(days, 'day')} still to be exported; " if days else ""
-        return f"interrupted by {signal.Signals(run.signal).name}: {rest}running again goes on"
-    return "complete"
+        told = f"interrupted by {signal.Signals(run.signal).name}: {rest}running again goes on"
+        return f"{told}; {failed}" if failed else told
+    return failed or "complete"
+
+
+def _failed(tap: TapAdvexport, failures: Sequence[FailedDays]) -> str:
+    first, *others = failures
+    shown = f"report {first.report}, {first.window}" if tap.run.tally.exports else str(first)
+    more = f" and {len(others)} more" if others else ""
+    return f"failed: {_shortened(tap, shown + more)}"
+
+
+def _shortened(tap: TapAdvexport, reason: str) -> str:
+    # Without a single export, the advice is the useful part: keep the whole text.
+    return _first_clause(reason) if tap.run.tally.exports else reason
 
 
 def _first_clause(text: str) -> str:

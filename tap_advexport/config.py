@@ -92,8 +92,12 @@ def _dotenv() -> dict[str, str]:
 
     The file may belong to another tool, so an unreadable one only causes a warning.
     """
-    path = find_dotenv(usecwd=True)
-    if not path:
+    try:
+        path = find_dotenv(usecwd=True)
+    except OSError:  # The working folder is gone.
+        return {}
+    # It also finds named pipes, and reading one may never end.
+    if not os.path.isfile(path):
         return {}
     try:
         text = read_text(path, ConfigError, path)

@@ -404,7 +404,7 @@ SETTINGS: Final = (
         "poll_interval_seconds",
         _POSITIVE,
         "Longest pause between two polls of a task, in seconds. A young task is polled sooner: "
-        "after a fifth of its age, at least 0.25 s.",
+        "after a fifth of its age, at least 0.25 s; and about when earlier tasks were finished.",
         default=60,
     ),
     Setting(

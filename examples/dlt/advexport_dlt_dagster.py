@@ -29,9 +29,10 @@ pipeline = dlt.pipeline("advexport", destination="duckdb", dataset_name="ads")
 @contextmanager
 def alone() -> Iterator[None]:
     """Wait until no other process runs the pipeline."""
+    # Beside the pipeline's folder: dlt empties that, when it drops what cannot be loaded.
     folder = Path(pipeline.working_dir)
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

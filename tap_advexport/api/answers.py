@@ -87,9 +87,10 @@ def parse_submit_answer(body: bytes) -> tuple[SubmitAnswer, str]:
     try:
         answer = msgspec.json.decode(body, type=SubmitAnswer)
         rest = {} if answer.is_queued else msgspec.json.decode(body, type=dict[str, object])
+        told = {key: rest[key] for key in rest if key not in {"result", "task_id"}}
+        return answer, reason_of(told)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         raise AnswerError from None
-    return answer, reason_of({key: rest[key] for key in rest if key not in {"result", "task_id"}})
 
 
 def parse_poll_answer(body: bytes) -> Unfinished | Finished | FailedTask:
@@ -99,9 +100,12 @@ def parse_poll_answer(body: bytes) -> Unfinished | Finished | FailedTask:
         AnswerError: the answer is not as documented.
     """
     try:
-        answer = msgspec.json.decode(body, type=PollAnswer)
+        return _polled(msgspec.json.decode(body, type=PollAnswer))
     except (msgspec.MsgspecError, ValueError, RecursionError):
         raise AnswerError from None
+
+
+def _polled(answer: PollAnswer) -> Unfinished | Finished | FailedTask:
     state = answer.state.upper()
     if state in FAILED_STATES:
         return FailedTask(state, reason_of(answer.result))

@@ -98,6 +98,8 @@ class ApiClient:
         self._bodies = BodyReader(clock, timeout_seconds, self.redactor)
         # A 403 is not blamed on a token that has worked in this run.
         self._is_token_accepted = False
+        # What polls are answered does not show where submissions are taken.
+        self._is_submission_answered = False
 
     def __repr__(self) -> str:
         return f"ApiClient({self._session.origin})"
@@ -136,7 +138,7 @@ class ApiClient:
             answer, reason = parse_submit_answer(content)
         except AnswerError:
             raise self._undocumented(what, response, content) from None
-        self._session.has_answered = True
+        self._session.has_answered = self._is_submission_answered = True
         if answer.is_refused:
             said = self.redactor.excerpt(answer.result) or "no result"
             said += f": {self.redactor.excerpt(reason)}" if reason else ""
@@ -226,12 +228,12 @@ class ApiClient:
         """Send a submission; if `api_url` needs a slash at its end, send it there."""
         url = self._api_url
         response = self._session.send(what, "POST", url, body=body)
-        is_proven = self._session.has_answered and url == self._api_url
+        is_proven = self._is_submission_answered and url == self._api_url
         if is_proven or not self._lacks_slash(what, url, response):
             return response
         response.close()
         response = self._session.send(what, "POST", f"{url}/", body=body)
-        if response.status_code == HTTPStatus.OK:
+        if response.status_code < HTTPStatus.MULTIPLE_CHOICES:
             self._api_url = f"{url}/"
         return response
 

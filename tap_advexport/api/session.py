@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from tap_advexport.redaction import Redactor
 
 MAX_REDIRECTS: Final = 5
+# Sockets count milliseconds in 32 bits. Nobody waits eleven days for an answer.
+MAX_TIMEOUT_SECONDS: Final = 1e6
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 
@@ -50,7 +52,8 @@ class Session:
         self.origin = checked_origin(api_url, is_http_allowed=True)
         self._token = auth_token
         self._user_agent = user_agent
-        self._timeout = (timeout_seconds, timeout_seconds)
+        seconds = min(timeout_seconds, MAX_TIMEOUT_SECONDS)
+        self._timeout = (seconds, seconds)
         self._redactor = redactor
         self._adapter = adapter or FramedAdapter(
             pool_connections=pool_size, pool_maxsize=pool_size, max_retries=0

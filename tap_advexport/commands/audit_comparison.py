@@ -144,6 +144,11 @@ def compare(warehouse: Warehouse, reports: Sequence[Report]) -> Iterator[Compare
         if warehouse.table(report.stream) in types:
             _check(warehouse, report.stream, types)
             rows = [ComparedPeriod(report, *row[1:]) for row in _rows(warehouse, report, types)]
+            if any(row.period is None for row in rows):
+                raise AuditError(
+                    f"{warehouse.name(report.stream)} has rows without report_date, whose day is"
+                    " unknown: select the column again, and export their days again"
+                )
             yield from sorted(rows, key=lambda row: (row.account, row.period))
         elif loaded.get(report.label):
             raise AuditError(

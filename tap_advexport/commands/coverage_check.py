@@ -71,7 +71,8 @@ def well(reports: Sequence[ReportCoverage]) -> str:
     for each in reports:
         covered = each.coverage.covered()
         days = plural(sum(window.days for window in covered), "day")
-        parts.append(f"{each.calendar.report.stream}: {days} to {covered[-1].last}")
+        words = f"{days} to {covered[-1].last}" if covered else "no day yet"
+        parts.append(f"{each.calendar.report.stream}: {words}")
     return f"ok: {' | '.join(parts)}"
 
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 def run_cli(command: click.Command, args: Sequence[str] | None, *, failed: int = 1) -> int:
     """Run a command and return its exit code; on an error, print one line and return `failed`."""
     arguments = sys.argv[1:] if args is None else list(args)
+    if is_closed(sys.stdout):
+        sys.stderr.write(f"{command.name}: standard output is closed\n")
+        return failed
     try:
         # Not `main`, which always returns 1 for a closed pipe.
         with command.make_context(command.name, arguments) as context:
@@ -35,9 +38,22 @@ def run_cli(command: click.Command, args: Sequence[str] | None, *, failed: int =
         return 130
     except BrokenPipeError:
         # The reader has closed the pipe. The interpreter flushes stdout again when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence_stdout()
+        return failed
+    except OSError as error:
+        sys.stderr.write(f"{command.name}: {error.strerror or error}\n")
+        _silence_stdout()
         return failed
     return code or 0
+
+
+def is_closed(stream: object) -> bool:
+    """Return whether a standard stream was closed before the program started."""
+    return stream is None
+
+
+def _silence_stdout() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def settings_of(config: str | None, options: Mapping[str, object]) -> dict[str, Any]:

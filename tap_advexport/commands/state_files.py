@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from tap_advexport.commands.shared import is_closed
 from tap_advexport.coverage.state_envelope import bookmarks_of, others_alone, parse_singer_state
 from tap_advexport.errors import StateError
 from tap_advexport.json_files import decode, read_text
@@ -20,6 +21,8 @@ def read_state(path: str, account: str | None = None) -> dict[str, object]:
     Raises:
         StateError: the state cannot be read, or is not a state.
     """
+    if path == STANDARD_INPUT and is_closed(sys.stdin):
+        raise StateError("state: standard input is closed: name a file")
     if path == STANDARD_INPUT and sys.stdin.isatty():
         raise StateError("state: name a file, or pipe a state in: meltano state get ... | ...")
     if path == STANDARD_INPUT:

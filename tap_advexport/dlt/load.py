@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from dlt.common.destination.exceptions import SchemaUpdateTerminalError
+from dlt.common.storages.load_package import PackageStorage
 from dlt.load.exceptions import LoadClientJobFailed, LoadClientJobTerminalRetry
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from tap_advexport.errors import IncompleteError, TapAdvexportError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import dlt
     from dlt.common.pipeline import LoadInfo
 
@@ -26,6 +32,8 @@ FAST_FORMAT: Final = "parquet"
 # file's size in memory. Small files bound the memory of a load. With two jobs at a time, one can
 # read while the other sends.
 JOB_LIMITS: Final = {"recommended_file_size": 8 << 20, "max_parallel_load_jobs": 2}
+# Errors of dlt that come again however often the same package is loaded.
+_LASTING: Final = (LoadClientJobTerminalRetry, LoadClientJobFailed, SchemaUpdateTerminalError)
 
 
 class FailedDaysError(IncompleteError):
@@ -97,11 +105,12 @@ def load(
             pipeline.destination.caps_params.setdefault(name, value)
         if pipeline.has_pending_data:
             is_overtaken = pipeline.state.get("_version_hash") != known
-            _load_leftovers(pipeline, is_stale=is_overtaken or _was_loading(pipeline))
+            _load_leftovers(pipeline, is_stale=is_overtaken or _has_begun(pipeline))
         info = _run(pipeline, source)
         while until_complete and told.days_left:
             told.days_left = 0
-            info = _run(pipeline, source)
+            with _without_refresh(pipeline):
+                info = _run(pipeline, source)
     except PipelineStepFailed as error:
         cause = _cause(error)
         if cause is None:
@@ -119,17 +128,18 @@ def load(
 def _load_leftovers(pipeline: dlt.Pipeline, *, is_stale: bool) -> None:
     """Load what an earlier run extracted, or drop it to be extracted again if that is not safe.
 
-    dlt empties the staging tables when a load starts, but not when it continues. So rows are
-    duplicated if a load was killed between a job's commit and dlt's record of it, or if another
-    machine has loaded since. Other jobs fail every time in this case (PostgreSQL: the pipeline's
-    state exists already). A bookmark counts at the destination only when its whole package is
-    loaded, so if the package is dropped, its days are exported again.
+    dlt empties the staging tables when a load starts, but not when it continues. So a load that
+    has begun does not continue: rows would be duplicated if it was killed between a job's commit
+    and dlt's record of it, and lost if another pipeline has filled the staging tables since. Other
+    jobs fail every time (PostgreSQL: the pipeline's state exists already). A bookmark counts at
+    the destination only when its whole package is loaded, so if the package is dropped, its days
+    are exported again.
     """
     if not is_stale:
         try:
             pipeline.run()
         except PipelineStepFailed as error:
-            if not isinstance(error.exception, LoadClientJobTerminalRetry | LoadClientJobFailed):
+            if not isinstance(error.exception, _LASTING):
                 raise
         else:
             return
@@ -138,10 +148,21 @@ def _load_leftovers(pipeline: dlt.Pipeline, *, is_stale: bool) -> None:
     pipeline.sync_destination()
 
 
-def _was_loading(pipeline: dlt.Pipeline) -> bool:
-    """Return whether a load ended with jobs in progress, as only a killed load does."""
+def _has_begun(pipeline: dlt.Pipeline) -> bool:
+    """Return whether a package is left whose load has begun: its staging tables were emptied."""
     packages = map(pipeline.get_load_package_info, pipeline.list_normalized_load_packages())
-    return any(package.jobs["started_jobs"] for package in packages)
+    begun = PackageStorage.APPLIED_SCHEMA_UPDATES_FILE_NAME
+    return any((Path(package.package_path) / begun).exists() for package in packages)
+
+
+@contextmanager
+def _without_refresh(pipeline: dlt.Pipeline) -> Iterator[None]:
+    """Let a step keep what the steps before it have loaded, where the pipeline refreshes."""
+    refresh, pipeline.refresh = pipeline.refresh, None
+    try:
+        yield
+    finally:
+        pipeline.refresh = refresh
 
 
 def _run(pipeline: dlt.Pipeline, source: Any) -> LoadInfo:  # noqa: ANN401 - same

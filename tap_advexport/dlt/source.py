@@ -13,7 +13,14 @@ from tap_advexport.coverage.plan import Portion
 from tap_advexport.coverage.ranges import union
 from tap_advexport.dlt.destination import PipelineDestination
 from tap_advexport.dlt.load import current_load
-from tap_advexport.dlt.state import SOURCE, forget, is_refreshed, is_replaced, kept_bookmarks
+from tap_advexport.dlt.state import (
+    SOURCE,
+    forget,
+    is_emptied,
+    is_refreshed,
+    is_replaced,
+    kept_bookmarks,
+)
 from tap_advexport.dlt.tables import (
     MERGE_STRATEGY,
     REPORT_COLUMNS,
@@ -23,7 +30,7 @@ from tap_advexport.dlt.tables import (
 )
 from tap_advexport.errors import ConfigError, IncompleteError
 from tap_advexport.records.convert import SpoolFormat
-from tap_advexport.reports import REPORTS
+from tap_advexport.reports import PERIODS_STREAM, REPORTS
 from tap_advexport.settings import parse_settings
 from tap_advexport.sync.engine import ReportSync, coverage_of_bookmark
 from tap_advexport.sync.run import Machine, Run
@@ -31,7 +38,7 @@ from tap_advexport.sync.shape import Shape
 from tap_advexport.sync.totals import failed_ranges
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 
     from dlt.extract import DltResource
 
@@ -167,12 +174,16 @@ class Extraction:
                 self._end()
 
     def _bring(self, report: Report, tables: ReportTables) -> Iterator[Any]:
-        if self._run is None:
-            agent = f"tap-advexport/{version('tap-advexport')}"
-            self._run = Run(self.settings, self._machine, agent)
-        run = self._run
         _check_destination()
         state, replaced = dlt.current.source_state(), is_replaced(report.stream)
+        if replaced and self._max_days:
+            raise ConfigError(
+                "max_days_per_load: not with write_disposition replace, by which the table would "
+                "hold the days of the last load alone"
+            )
+        if self._run is None:
+            self._run = self._begin(state)
+        run = self._run
         if replaced or is_refreshed():
             forget(state, report.stream)
         bookmarks = kept_bookmarks(state, self.settings.account)
@@ -196,6 +207,14 @@ class Extraction:
             told.failures.append(failed)
         told.done[key] = union((*portion.done, *sync.windows))
         told.days_left += sync.days_left
+
+    def _begin(self, state: MutableMapping[str, Any]) -> Run:
+        if is_emptied(PERIODS_STREAM):
+            # It holds the periods of all reports, also of those that this load does not bring.
+            for report in REPORTS:
+                forget(state, report.stream)
+        agent = f"tap-advexport/{version('tap-advexport')}"
+        return Run(self.settings, self._machine, agent)
 
     def _end(self) -> None:
         if self._run is not None:

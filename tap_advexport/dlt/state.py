@@ -12,6 +12,8 @@ from tap_advexport.clock import SystemClock
 from tap_advexport.coverage.settling import AS_WRITTEN, Rules
 from tap_advexport.coverage.state_envelope import bookmarks_of as checked_bookmarks
 from tap_advexport.coverage.state_envelope import coverage_of, parse_singer_state
+from tap_advexport.dlt.tables import MERGE_STRATEGY
+from tap_advexport.errors import ConfigError, StateError
 from tap_advexport.reports import REPORTS
 
 if TYPE_CHECKING:
@@ -37,14 +39,41 @@ def forget(state: MutableMapping[str, Any], stream: str) -> None:
 
 
 def is_replaced(resource: str) -> bool:
-    """Return whether this load replaces a resource's whole table, as a run can request."""
-    return bool(dlt.current.source().resources[resource].write_disposition == "replace")
+    """Return whether this load replaces a resource's whole table, as a run can request.
+
+    Raises:
+        ConfigError: the run requests a way of writing that neither replaces the table nor days.
+    """
+    given = dlt.current.source().resources[resource].write_disposition
+    way: Mapping[str, Any] = given if isinstance(given, dict) else {"disposition": given}
+    name, strategy = way.get("disposition"), way.get("strategy") or MERGE_STRATEGY
+    if name == "replace":
+        return True
+    if name != "merge" or strategy != MERGE_STRATEGY:
+        told = f"merge by {strategy}" if name == "merge" else name
+        raise ConfigError(
+            f"write_disposition: {told} does not replace days, so the table would be wrong; leave "
+            "it out, or take replace"
+        )
+    return False
 
 
 def is_refreshed() -> bool:
     """Return whether this load drops or empties the tables first, as a run can request."""
+    return "refresh" in _package_state()
+
+
+def is_emptied(table: str) -> bool:
+    """Return whether a table is among those that this load drops or empties first."""
+    state = _package_state()
+    emptied = [*state.get("dropped_tables", ()), *state.get("truncated_tables", ())]
+    return any(each["name"].lower() == table for each in emptied)
+
+
+def _package_state() -> Mapping[str, Any]:
     package: Any = dlt.current.load_package_state()
-    return "refresh" in package["state"]
+    state: Mapping[str, Any] = package["state"]
+    return state
 
 
 def import_state(
@@ -59,8 +88,11 @@ def import_state(
         account: the account of the state, if the source is given one.
 
     Raises:
-        StateError: `state` is not a state of this tap.
+        StateError: `state` is not a state of this tap, or has no bookmark of it; or an earlier run
+            of the pipeline left something that `load` loads first.
     """
+    if pipeline.has_pending_data:
+        raise StateError("an earlier run of the pipeline has not ended: run its load once first")
     bookmarks = checked_bookmarks(parse_singer_state(json.dumps(state), "state"), "state")
     known = {report.stream: report for report in REPORTS}
     for stream, bookmark in bookmarks.items():
@@ -69,6 +101,8 @@ def import_state(
             rules = Rules(report.interval, ZoneInfo("UTC"), SystemClock().now(), AS_WRITTEN)
             coverage_of(bookmark, report, rules, start_date=None)
     moved = {stream: dict(bookmarks[stream]) for stream in known if stream in bookmarks}
+    if not moved:
+        raise StateError("state has no bookmark of this tap: nothing to import")
     return pipeline.run(_import(moved, account))
 
 

@@ -16,6 +16,7 @@ class CircuitBreaker:
     Attributes:
         succeeded: exports whose file was whole and valid.
         failed: exports that failed for good, but not because the API refuses their days.
+        last_failure: why the last of them failed, and what to do.
         setbacks: tasks that failed, so that their window was to be submitted again or split.
         is_doubtful: a window was split because its exports failed.
         is_given_up: the run ended because the API does not work.
@@ -25,6 +26,7 @@ class CircuitBreaker:
 
     succeeded: int = 0
     failed: int = 0
+    last_failure: str = ""
     setbacks: int = 0
     is_doubtful: bool = False
     is_given_up: bool = False

@@ -59,7 +59,6 @@ class Recovery:
     ) -> None:
         self.refusals = Refusals(breaker.is_refusing and not breaker.succeeded)
         self.ended_by: TapAdvexportError | None = None
-        self.last_failure = ""
         self._schedule = schedule
         self._events = events
         self._limits = limits
@@ -194,7 +193,7 @@ class Recovery:
                 named = self._named(window, error)
                 logger.debug("%s; these days fail in this run", named)
                 advice = error.advice if isinstance(error, ExportError) else ""
-                self.last_failure = f"{named}; {advice or 'run again later'}"
+                self._breaker.last_failure = f"{named}; {advice or 'run again later'}"
                 self._breaker.failed += 1
                 self._events.append(Failed(window, str(error), advice))
             case EndRun(last):

@@ -194,7 +194,7 @@ class Runner:
             msg = (
                 f"the API does not work: {self._breaker.failed} exports failed and none succeeded, "
                 "so that nothing more is submitted; the last one: "
-                f"{self._recovery.last_failure}"
+                f"{self._breaker.last_failure}"
             )
             raise IncompleteError(msg)
 
