@@ -8,6 +8,7 @@ import logging
 import os
 from contextlib import suppress
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from dotenv import dotenv_values, find_dotenv
@@ -97,7 +98,7 @@ def _dotenv() -> dict[str, str]:
     except OSError:  # The working folder is gone.
         return {}
     # It also finds named pipes, and reading one may never end.
-    if not os.path.isfile(path):
+    if not Path(path).is_file():
         return {}
     try:
         text = read_text(path, ConfigError, path)

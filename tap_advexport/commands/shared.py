@@ -36,13 +36,12 @@ def run_cli(command: click.Command, args: Sequence[str] | None, *, failed: int =
         return failed
     except (click.Abort, KeyboardInterrupt):
         return 130
-    except BrokenPipeError:
-        # The reader has closed the pipe. The interpreter flushes stdout again when it ends.
-        _silence_stdout()
-        return failed
     except OSError as error:
-        sys.stderr.write(f"{command.name}: {error.strerror or error}\n")
-        _silence_stdout()
+        # If the reader has closed the pipe, nobody has to be told.
+        if not isinstance(error, BrokenPipeError):
+            sys.stderr.write(f"{command.name}: {error.strerror or error}\n")
+        # The interpreter flushes stdout again when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return failed
     return code or 0
 
@@ -50,10 +49,6 @@ def run_cli(command: click.Command, args: Sequence[str] | None, *, failed: int =
 def is_closed(stream: object) -> bool:
     """Return whether a standard stream was closed before the program started."""
     return stream is None
-
-
-def _silence_stdout() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def settings_of(config: str | None, options: Mapping[str, object]) -> dict[str, Any]:
