@@ -232,6 +232,21 @@ def test_a_dotenv_is_read_and_loses_against_real_variables(folder: Folder) -> No
     assert "window_days" not in told.log
 
 
+def test_a_dotenv_that_is_a_pipe_is_not_waited_for(folder: Folder) -> None:
+    os.mkfifo(folder.path / ".env")
+    told = folder.run("--config=ENV", "--discover", **VARIABLES)
+    assert told.code == 0, told.log
+    told.assert_is_quiet()
+
+
+def test_a_working_folder_that_is_gone_is_no_traceback(folder: Folder) -> None:
+    told = folder.run(
+        "--config=ENV", "--discover", before="mkdir x; cd x; rmdir ../x;", **VARIABLES
+    )
+    assert told.code == 0, told.log
+    told.assert_is_quiet()
+
+
 def test_a_dotenv_with_a_slip_is_told(folder: Folder) -> None:
     folder.write(".env", "TAP_ADVEXPORT_AUTH_TOKE=x\n")
     [warning] = warnings(folder.run("--config=ENV"))

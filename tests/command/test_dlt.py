@@ -11,11 +11,12 @@ import sys
 import threading
 import traceback
 import warnings
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 import dlt
+import psycopg2
 import pytest
 from dlt.load.exceptions import LoadClientJobTerminalRetry
 from dlt.pipeline.exceptions import PipelineStepFailed
@@ -489,6 +490,86 @@ def test_a_table_that_is_replaced_is_replaced_by_all_days(place: Place, api: Api
     load(place.pipeline(), api.source(START, lookback_days=9))
     place.pipeline().run(api.source(START, lookback_days=9), write_disposition="replace")
     assert place.rows("report_daily") == api.truth(START)
+
+
+def test_a_table_is_replaced_however_that_is_written(place: Place, api: Api) -> None:
+    load(place.pipeline(), api.source(START, lookback_days=9))
+    way: Any = {"disposition": "replace"}
+    place.pipeline().run(api.source(START, lookback_days=9), write_disposition=way)
+    assert place.rows("report_daily") == api.truth(START)
+
+
+@pytest.mark.parametrize(
+    "way", ["append", "skip", {"disposition": "merge", "strategy": "upsert"}], ids=str
+)
+def test_what_would_not_replace_days_is_refused(
+    way: Any,  # noqa: ANN401 - whatever dlt takes
+    tmp_path: Path,
+    api: Api,
+) -> None:
+    place = Place(tmp_path)
+    load(place.pipeline(), api.source(START))
+    with pytest.raises(PipelineStepFailed, match=r"write_disposition: .* does not replace days"):
+        place.pipeline().run(api.source(START), write_disposition=way)
+    place.pipeline().abort_packages()
+    assert place.rows("report_daily") == api.truth(START)
+
+
+def test_days_of_a_table_that_is_replaced_cannot_come_in_steps(tmp_path: Path, api: Api) -> None:
+    source = api.source(START, max_days_per_load=5)
+    with pytest.raises(PipelineStepFailed, match="max_days_per_load: not with write_disposition"):
+        Place(tmp_path).pipeline().run(source, write_disposition="replace")
+
+
+def test_a_backfill_in_steps_refreshes_once(place: Place, api: Api) -> None:
+    load(place.pipeline(), api.source(START))
+    pipeline = place.pipeline()
+    pipeline.refresh = "drop_data"
+    load(pipeline, api.source(START, max_days_per_load=8), until_complete=True)
+    assert place.rows("report_daily") == api.truth(START)
+
+
+def test_periods_that_another_report_took_along_come_again(place: Place, api: Api) -> None:
+    both = ("daily", "monthly")
+    load(place.pipeline(), api.source(START, reports=both))
+    place.pipeline().run(api.source(START, reports=["monthly"]), refresh="drop_data")
+    load(place.pipeline(), api.source(START, reports=both))
+    for report in both:
+        assert place.rows(f"report_{report}") == api.truth(START, report)
+    told = place.query("select count(*) as n from report_periods where report = 'daily'")
+    days = (api.yesterday - date.fromisoformat(START)).days + 1
+    assert told == [{"n": days}]
+
+
+def test_a_dataset_without_accounts_refuses_one_and_goes_on(place: Place, api: Api) -> None:
+    load(place.pipeline(), api.source(START))
+    with pytest.raises(PipelineStepFailed):
+        load(place.pipeline(), api.source(START, account="north"))
+    api.pass_days(1)
+    load(place.pipeline(), api.source(START))
+    assert place.rows("report_daily") == api.truth(START)
+
+
+@pytest.mark.targets
+def test_a_load_that_failed_half_way_does_not_go_on_with_rows_of_another_pipeline(
+    tmp_path: Path, server: str, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both fill the same staging tables."""
+    monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
+    place = Place(tmp_path, server)
+    impatient = Place(tmp_path, f"{server}?options=-c%20lock_timeout%3D200ms", place.dataset)
+    names = ("north", "south")
+    for name in names:
+        load(place.pipeline(name), api.source(START, account=name))
+    api.pass_days(1)
+    with closing(psycopg2.connect(server)) as other, other.cursor() as cursor:
+        cursor.execute(f"lock table {place.dataset}.report_daily in access exclusive mode")
+        with pytest.raises(PipelineStepFailed):
+            load(impatient.pipeline("north"), api.source(START, account="north"))
+    for name in reversed(names):
+        load(place.pipeline(name), api.source(START, account=name))
+    for name in names:
+        assert place.rows("report_daily", f"account = '{name}'") == api.truth(START)
 
 
 def test_aborted_packages_take_what_they_covered_with_them(place: Place, api: Api) -> None:

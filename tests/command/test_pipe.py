@@ -185,6 +185,26 @@ def test_wrong_usage_says_how_it_is_used(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []  # noqa: PTH208 - nothing at all
 
 
+def test_a_file_that_cannot_be_opened_is_one_line(pipe: Pipe) -> None:
+    for option, state in [(["--log", "none/log"], "state.json"), ([], "none/state.json")]:
+        command = [str(PIPE), *option, state, sys.executable, "tap.py", "0", "0", "0", "--"]
+        done = subprocess.run(
+            [*command, sys.executable, "target.py", "0"],
+            cwd=pipe.folder, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 2
+        assert done.stderr.startswith("advexport-pipe: none/")
+        assert done.stderr.count("\n") == 1
+
+
+def test_words_of_a_target_in_another_encoding_are_passed_over(pipe: Pipe) -> None:
+    target = (pipe.folder / "target.py").read_text()
+    odd = r'sys.stdout.buffer.write(b"gr\xfc\xdfe\n"); sys.stdout.flush()'
+    (pipe.folder / "target.py").write_text(target.replace('print("not a state")', odd))
+    assert pipe.run(2, 0, 0)[0] == 0
+    assert pipe.kept() == {"n": 2}
+
+
 # --- What a scheduler needs ----------------------------------------------------------------------
 
 ENDLESS: Final = (1, 0, 60)
@@ -211,6 +231,18 @@ def test_a_run_waits_for_the_lock_as_long_as_it_is_told(pipe: Pipe) -> None:
     assert (first.returncode, second.returncode) == (143, 0)
     assert json.loads((pipe.folder / "tap.json").read_text()) == ["--state", "state.json"]
     assert pipe.kept() == {"n": 2}
+
+
+def test_a_run_that_waits_for_the_lock_is_interrupted_without_a_traceback(pipe: Pipe) -> None:
+    first = pipe.start(ENDLESS, COPY)
+    wait_for_state(pipe)
+    second = pipe.start(ENDLESS, COPY, options=["--wait", "60"])
+    time.sleep(0.5)
+    second.send_signal(signal.SIGINT)
+    _, errors = second.communicate(timeout=60)
+    assert (second.returncode, errors) == (130, "")
+    first.send_signal(signal.SIGTERM)
+    first.communicate(timeout=60)
 
 
 def test_a_run_that_waits_for_the_lock_ends_with_its_stdin_too(pipe: Pipe) -> None:

@@ -152,6 +152,27 @@ def test_a_signal_is_an_exit_code_and_says_what_is_left(
     assert log.messages[-1].endswith(told)
 
 
+def test_a_signal_is_told_where_days_have_failed_too(log: pytest.LogCaptureFixture) -> None:
+    tap = failed(begun(), 1, 5)
+    tap.run.tally.exports = 1
+    tap.run.interrupt(15)
+    assert ended(Interrupted(), tap) == 143
+    told = "; interrupted by SIGTERM: running again goes on; failed: report daily, 2024-01-01"
+    assert log.messages[-1].endswith(f"{told} and 1 more")
+
+
+def test_a_target_that_has_gone_is_told_where_days_have_failed_too(
+    log: pytest.LogCaptureFixture,
+) -> None:
+    writer = RecordingWriter()
+    tap = failed(begun(writer), 1)
+    writer.has_reader = False
+    assert ended(OutputClosed(), tap) == 1
+    assert "The target has closed the pipe: its own log says why" in log.messages
+    assert any(message.startswith("Failed days: ") for message in log.messages)
+    assert log.messages[-1].endswith("; failed: the target has closed the pipe")
+
+
 def test_a_target_that_has_gone_is_told_and_gets_nothing_more(
     log: pytest.LogCaptureFixture,
 ) -> None:

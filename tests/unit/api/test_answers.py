@@ -100,3 +100,17 @@ def test_of_a_long_page_the_beginning_is_read() -> None:
     said = words_of(page)
     assert said.startswith("Sorry")
     assert "at the end" not in said
+
+
+@pytest.mark.parametrize("depth", [200, 700, 900, 1200, 5000])
+def test_a_reason_that_is_nested_deeply_is_a_reason_or_no_answer(depth: int) -> None:
+    nested = b"[" * depth + b"1" + b"]" * depth
+    for answer in (b'{"state": "FAILURE", "result": %b}', b'{"state": "SUCCESS", "result": %b}'):
+        try:
+            assert isinstance(parse_poll_answer(answer % nested), FailedTask)
+        except AnswerError:
+            assert depth > 200
+    try:
+        parse_submit_answer(b'{"result": "ERROR", "message": %b}' % nested)
+    except AnswerError:
+        assert depth > 200

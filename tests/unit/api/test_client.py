@@ -282,6 +282,29 @@ def test_a_submission_to_a_url_without_its_last_slash_just_works(code: int) -> N
         assert {asked.headers["authorization"] for asked in server.requests} == {f"Token {TOKEN}"}
 
 
+def test_the_slash_is_found_after_polls_too_and_by_any_answer_that_accepts() -> None:
+    """Tasks of an earlier run are polled before anything is submitted."""
+
+    def answer(asked: Asked) -> bytes:
+        if asked.method == "GET":
+            return state("PENDING")
+        if asked.target.endswith("/"):
+            return reply(b'{"task_id": "t", "result": "QUEUED"}', code=201)
+        return reply(code=404)
+
+    with serving(answer) as (server, _):
+        client = client_of(f"{server.origin}/exports")
+        client.poll("of before")
+        assert [submit(client), submit(client)] == ["t", "t"]
+        targets = [asked.target for asked in server.requests if asked.method == "POST"]
+        assert targets == ["/exports", "/exports/", "/exports/"]
+
+
+def test_a_time_out_that_no_socket_can_count_is_as_good_as_none() -> None:
+    with serving(queued("t")) as (server, _):
+        assert submit(client_of(f"{server.origin}{API}", timeout_seconds=1e10)) == "t"
+
+
 def test_submissions_at_once_all_find_the_slash() -> None:
     together = threading.Barrier(2, timeout=5)
 

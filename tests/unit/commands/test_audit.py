@@ -77,6 +77,14 @@ def test_a_report_without_its_table_is_an_error_when_rows_were_sent(warehouse: W
     )
 
 
+def test_rows_whose_day_is_unknown_are_one_clear_line(warehouse: Warehouse) -> None:
+    dateless = "update tap_advexport.report_daily set report_date = null"
+    code, _, error = run_audit(filled(warehouse, dateless).url)
+    assert code == 2
+    assert error.startswith("tap-advexport-audit: tap_advexport.report_daily has rows without")
+    assert error.count("\n") == 1
+
+
 def test_an_audit_that_compares_nothing_does_not_pass(warehouse: Warehouse) -> None:
     warehouse.flush()
     code, _, error = run_audit(warehouse.url)

@@ -27,6 +27,12 @@ STALE = [
     ["2024-03-11", "2024-04-01", "2024-04-02T03:00:00Z"],
 ]
 WITH_FAILED = {**HEALTHY, "settled": [["2024-01-01", "2024-02-10"], ["2024-02-13", "2024-03-01"]]}
+PENDING = {
+    "task_id": "t",
+    "first": "2024-04-01",
+    "last": "2024-04-01",
+    "submitted_at": "2024-04-02T03:00:00Z",
+}
 MORNING = "2024-04-02T04:00:00Z"
 
 
@@ -67,6 +73,9 @@ def check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Check:
     ({"report_monthly": HEALTHY}, "2024-04-20T04:00:00Z", ["--max-age", "20d"], ""),
     ({"report_monthly": HEALTHY}, "2024-04-20T04:00:00Z", ["--max-age", "17d"],
      "nothing of 2024-04-02 to 2024-04-19"),
+    # A task is under way, and no day is wanted for longer than may be.
+    ({"report_daily": {"pending": [PENDING]}}, "2024-04-02T04:00:00Z",
+     ["--start-date", "2024-04-01"], ""),
     ({}, MORNING, [], "the state covers no day"),
     ({"report_daily": {}}, MORNING, [], "the state covers no day"),
 ])  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
@@ -54,6 +56,30 @@ def test_a_mistake_is_one_line_with_the_name_of_the_command(
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), click.Abort()], ids=["signal", "click"])
 def test_an_interrupted_command_ends_as_shells_expect(error: BaseException) -> None:
     assert run_cli(raising(error), []) == 130
+
+
+def test_a_full_disk_is_one_line_and_a_reader_that_has_gone_none() -> None:
+    for error, told in [(28, "tool: No space left on device\n"), (32, "")]:
+        program = (
+            "import click; from tap_advexport.commands.shared import run_cli\n"
+            f"def end(): raise OSError({error}, 'No space left on device')\n"
+            "raise SystemExit(run_cli(click.Command('tool', callback=end), []))"
+        )
+        command = [sys.executable, "-c", program]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (1, told)
+
+
+@pytest.mark.parametrize(("closed", "told"), [(">&-", "standard output"), ("<&-", "standard in")])
+def test_a_closed_stream_is_one_line(closed: str, told: str) -> None:
+    command = f'"{sys.executable}" -m tap_advexport.commands.coverage - {closed}'
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=ROOT, stdin=subprocess.PIPE, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert told in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_help_is_no_mistake(capsys: pytest.CaptureFixture[str]) -> None:

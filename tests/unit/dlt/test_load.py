@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from dlt.common.destination.exceptions import SchemaUpdateTerminalError
 from dlt.load.exceptions import LoadClientJobFailed, LoadClientJobTerminalRetry
 from dlt.pipeline.exceptions import PipelineStepFailed
 
@@ -17,6 +18,7 @@ from tap_advexport.windows import DateWindow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 FAILED = FailedDays("daily", DateWindow(date(2024, 1, 1), date(2024, 1, 2)), "HTTP 400")
 
@@ -33,13 +35,16 @@ class Pipeline:
         *runs: Callable[[], object],
         formats: tuple[str, ...] | None = ("insert_values", "parquet"),
         has_pending_data: bool = False,
-        started_jobs: tuple[str, ...] = (),
+        begun: str = "",
         remote_hash: str = "one",
+        refresh: str | None = None,
     ) -> None:
         self.told: list[object] = []
+        self.refresh = refresh
+        self.refreshes: list[str | None] = []
         self.has_pending_data = has_pending_data
         self.state = {"_version_hash": "one"}
-        self._started_jobs, self._remote_hash = started_jobs, remote_hash
+        self._begun, self._remote_hash = begun, remote_hash
         self.pipeline_name = "ads"
         self._runs = list(runs)
         capabilities = SimpleNamespace(supported_loader_file_formats=formats)
@@ -56,13 +61,14 @@ class Pipeline:
         return ["1", "2"] if self.has_pending_data else []
 
     def get_load_package_info(self, load_id: str) -> SimpleNamespace:
-        return SimpleNamespace(jobs={"started_jobs": self._started_jobs if load_id == "2" else ()})
+        return SimpleNamespace(package_path=self._begun if load_id == "2" else "nowhere")
 
     def drop(self) -> None:
         self.told.append("drop")
 
     def run(self, source: object = None, loader_file_format: str | None = None) -> str:
         self.told.append((source, loader_file_format) if source else "leftovers")
+        self.refreshes.append(self.refresh)
         self._runs.pop(0)()
         return f"load {len(self.told)}"
 
@@ -104,22 +110,31 @@ def test_what_an_earlier_run_left_is_loaded_before() -> None:
     assert pipeline.told == ["sync", "leftovers", ("source", "parquet")]
 
 
-@pytest.mark.parametrize("kind", [LoadClientJobTerminalRetry, LoadClientJobFailed])
+@pytest.mark.parametrize(
+    "error",
+    [
+        LoadClientJobTerminalRetry("1", "job", "the row is there already", ValueError()),
+        LoadClientJobFailed("1", "job", "the row is there already", ValueError()),
+        SchemaUpdateTerminalError("ads", ["report_daily"], ValueError("no null there")),
+    ],
+    ids=["retry", "failed", "schema"],
+)
 def test_what_cannot_be_loaded_for_ever_is_dropped_and_its_days_come_again(
-    kind: type[Exception], caplog: pytest.LogCaptureFixture
+    error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     pipeline = Pipeline(has_pending_data=True)
-    error = cast("Any", kind)("1", "job", "the row is there already", ValueError())
     pipeline._runs = [pipeline.failing("load", error), nothing]
     pipeline.load()
     assert pipeline.told == ["sync", "leftovers", "drop", "sync", ("source", "parquet")]
     assert "its days are exported again" in caplog.text
 
 
-@pytest.mark.parametrize("left", [{"started_jobs": ("report_daily.1",)}, {"remote_hash": "two"}])
-def test_what_a_killed_load_or_another_machine_made_unsafe_is_not_loaded(
-    left: dict[str, Any], caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("has_begun", [True, False])
+def test_what_an_ended_load_or_another_machine_made_unsafe_is_not_loaded(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, *, has_begun: bool
 ) -> None:
+    left: dict[str, Any] = {"begun": str(tmp_path)} if has_begun else {"remote_hash": "two"}
+    (tmp_path / "applied_schema_updates.json").write_text("{}")
     pipeline = Pipeline(nothing, has_pending_data=True, **left)
     pipeline.load()
     assert pipeline.told == ["sync", "drop", "sync", ("source", "parquet")]
@@ -153,6 +168,13 @@ def test_a_load_is_one_unless_all_that_is_due_is_wanted() -> None:
     pipeline = Pipeline(*left(20, 10, 0))
     assert pipeline.load(until_complete=True) == "load 4"
     assert len(pipeline.told) == 4
+
+
+def test_only_the_first_step_refreshes() -> None:
+    pipeline = Pipeline(*left(20, 10, 0), refresh="drop_data")
+    pipeline.load(until_complete=True)
+    assert pipeline.refreshes == ["drop_data", None, None]
+    assert pipeline.refresh == "drop_data"
 
 
 def test_failed_days_are_told_after_all_loads() -> None:

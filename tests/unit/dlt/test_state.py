@@ -52,12 +52,24 @@ def test_days_that_a_moved_state_has_settled_are_not_exported(place: Place) -> N
     [
         {"bookmarks": {"report_daily": {"settled": "all"}}},
         {"bookmarks": {"report_dayly": BOOKMARK}},
+        {"bookmarks": {"orders": {"replication_key_value": "2024-01-01"}}},
+        {"bookmarks": {}},
         {"value": 1},
     ],
 )
 def test_what_is_no_state_is_refused(place: Place, state: dict[str, object]) -> None:
     with pytest.raises(StateError):
         import_state(place.pipeline(), state)
+
+
+def test_a_state_is_refused_where_an_earlier_run_has_not_ended(place: Place) -> None:
+    with new_api() as api:
+        place.pipeline().extract(api.source("2024-02-20"))
+        with pytest.raises(StateError, match="run its load once first"):
+            import_state(place.pipeline(), STATE)
+        load(place.pipeline(), api.source("2024-02-20"))
+        import_state(place.pipeline(), STATE)
+        assert export_state(place.pipeline()) == STATE
 
 
 # --- Where bookmarks lie ------------------------------------------------------------------------

@@ -501,6 +501,16 @@ def test_an_api_that_is_down_is_not_asked_for_ever(kind: str, error: object, at_
     assert rig.circuit_breaker.is_given_up
 
 
+def test_the_cause_is_told_where_the_exports_of_another_report_have_failed() -> None:
+    first = Rig(at_once=2, request_attempts=1)
+    first.api.always["submit"] = LOST
+    first.run(wanted(1), wanted(2))
+    second = Rig(at_once=2, circuit_breaker=first.circuit_breaker)
+    with pytest.raises(IncompleteError, match=r"2 exports failed .*: the connection failed"):
+        second.run(wanted(3))
+    assert second.api.calls == []
+
+
 @pytest.mark.parametrize("at_once", [1, 4, 32])
 @pytest.mark.parametrize("error", [ERROR, BAD_REQUEST], ids=["ERROR", "400"])
 def test_an_api_that_refuses_everything_gets_a_few_dozen_submissions(
