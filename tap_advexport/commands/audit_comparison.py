@@ -147,7 +147,7 @@ def compare(warehouse: Warehouse, reports: Sequence[Report]) -> Iterator[Compare
             if any(row.period is None for row in rows):
                 raise AuditError(
                     f"{warehouse.name(report.stream)} has rows without report_date, whose day is"
-                    " unknown: select the column again, and export their days again"
+                    " unknown: select the column again, delete these rows, and run this once more"
                 )
             yield from sorted(rows, key=lambda row: (row.account, row.period))
         elif loaded.get(report.label):

@@ -21,7 +21,8 @@ def run_cli(command: click.Command, args: Sequence[str] | None, *, failed: int =
     """Run a command and return its exit code; on an error, print one line and return `failed`."""
     arguments = sys.argv[1:] if args is None else list(args)
     if is_closed(sys.stdout):
-        sys.stderr.write(f"{command.name}: standard output is closed\n")
+        if not is_closed(sys.stderr):
+            sys.stderr.write(f"{command.name}: standard output is closed\n")
         return failed
     try:
         # Not `main`, which always returns 1 for a closed pipe.

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from dlt.common.destination.exceptions import SchemaUpdateTerminalError
 from dlt.common.storages.load_package import PackageStorage
 from dlt.load.exceptions import LoadClientJobFailed, LoadClientJobTerminalRetry
 from dlt.pipeline.exceptions import PipelineStepFailed
 
+from tap_advexport.dlt.state import forgetting
 from tap_advexport.errors import IncompleteError, TapAdvexportError
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     import dlt
     from dlt.common.pipeline import LoadInfo
+    from dlt.common.storages.load_package import LoadPackageInfo
 
     from tap_advexport.sync.totals import FailedDays
     from tap_advexport.windows import DateWindow
@@ -32,8 +33,6 @@ FAST_FORMAT: Final = "parquet"
 # file's size in memory. Small files bound the memory of a load. With two jobs at a time, one can
 # read while the other sends.
 JOB_LIMITS: Final = {"recommended_file_size": 8 << 20, "max_parallel_load_jobs": 2}
-# Errors of dlt that come again however often the same package is loaded.
-_LASTING: Final = (LoadClientJobTerminalRetry, LoadClientJobFailed, SchemaUpdateTerminalError)
 
 
 class FailedDaysError(IncompleteError):
@@ -134,25 +133,60 @@ def _load_leftovers(pipeline: dlt.Pipeline, *, is_stale: bool) -> None:
     jobs fail every time (PostgreSQL: the pipeline's state exists already). A bookmark counts at
     the destination only when its whole package is loaded, so if the package is dropped, its days
     are exported again.
+
+    A package that refreshes or replaces tables has emptied them when its load starts. If such a
+    package is dropped, no bookmark counts any more.
     """
+    has_emptied = _empties_tables(pipeline)
     if not is_stale:
         try:
             pipeline.run()
         except PipelineStepFailed as error:
-            if not isinstance(error.exception, _LASTING):
+            if not isinstance(error.exception, LoadClientJobTerminalRetry | LoadClientJobFailed):
                 raise
         else:
             return
     logger.warning("What an earlier run left cannot be loaded; its days are exported again")
+    has_emptied = has_emptied or _empties_tables(pipeline)
+    refresh = pipeline.refresh
     pipeline.drop()
     pipeline.sync_destination()
+    # `drop` builds the pipeline again, without what it was given.
+    pipeline.refresh = refresh
+    if has_emptied:
+        with _without_refresh(pipeline):
+            pipeline.run(forgetting())
 
 
 def _has_begun(pipeline: dlt.Pipeline) -> bool:
-    """Return whether a package is left whose load has begun: its staging tables were emptied."""
-    packages = map(pipeline.get_load_package_info, pipeline.list_normalized_load_packages())
+    """Return whether a package with rows is left whose load has begun."""
     begun = PackageStorage.APPLIED_SCHEMA_UPDATES_FILE_NAME
-    return any((Path(package.package_path) / begun).exists() for package in packages)
+    return any(
+        _tables_of(package) and (Path(package.package_path) / begun).exists()
+        for package in _normalized(pipeline)
+    )
+
+
+def _empties_tables(pipeline: dlt.Pipeline) -> bool:
+    """Return whether a package is left that refreshes or replaces tables."""
+    return any(
+        "refresh" in pipeline.get_load_package_state(package.load_id)
+        or any(
+            package.schema.tables[table].get("write_disposition") == "replace"
+            for table in _tables_of(package)
+        )
+        for package in _normalized(pipeline)
+    )
+
+
+def _normalized(pipeline: dlt.Pipeline) -> Iterator[LoadPackageInfo]:
+    return map(pipeline.get_load_package_info, pipeline.list_normalized_load_packages())
+
+
+def _tables_of(package: LoadPackageInfo) -> set[str]:
+    """Return the tables that a package has rows for, without those of dlt itself."""
+    names = {job.job_file_info.table_name for jobs in package.jobs.values() for job in jobs}
+    return {name for name in names if not name.lower().startswith("_dlt")}
 
 
 @contextmanager

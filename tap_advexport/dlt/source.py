@@ -20,6 +20,7 @@ from tap_advexport.dlt.state import (
     is_refreshed,
     is_replaced,
     kept_bookmarks,
+    load_id_of_package,
 )
 from tap_advexport.dlt.tables import (
     MERGE_STRATEGY,
@@ -30,7 +31,7 @@ from tap_advexport.dlt.tables import (
 )
 from tap_advexport.errors import ConfigError, IncompleteError
 from tap_advexport.records.convert import SpoolFormat
-from tap_advexport.reports import PERIODS_STREAM, REPORTS
+from tap_advexport.reports import ACCOUNT_COLUMN, PERIODS_STREAM, REPORTS
 from tap_advexport.settings import parse_settings
 from tap_advexport.sync.engine import ReportSync, coverage_of_bookmark
 from tap_advexport.sync.run import Machine, Run
@@ -156,16 +157,20 @@ class Extraction:
         self._run: Run | None = None
         self._begun = 0
         self._is_taken = False
+        self._emptied_in = ""
 
     def bring(self, report: Report, tables: ReportTables) -> Iterator[Any]:
         """Export a report's days when its turn has come; yield None until then."""
         self._begun += 1
         try:
+            _check_destination()
+            _check_account(report, self.settings.account)
+            replaced = self._is_replaced(report)
             while self._is_taken:
                 yield None
             self._is_taken = True
             try:
-                yield from self._bring(report, tables)
+                yield from self._bring(report, tables, replaced=replaced)
             finally:
                 self._is_taken = False
         finally:
@@ -173,14 +178,17 @@ class Extraction:
             if not self._begun:
                 self._end()
 
-    def _bring(self, report: Report, tables: ReportTables) -> Iterator[Any]:
-        _check_destination()
-        state, replaced = dlt.current.source_state(), is_replaced(report.stream)
+    def _is_replaced(self, report: Report) -> bool:
+        replaced = is_replaced(report.stream)
         if replaced and self._max_days:
             raise ConfigError(
                 "max_days_per_load: not with write_disposition replace, by which the table would "
                 "hold the days of the last load alone"
             )
+        return replaced
+
+    def _bring(self, report: Report, tables: ReportTables, *, replaced: bool) -> Iterator[Any]:
+        state = dlt.current.source_state()
         if self._run is None:
             self._run = self._begin(state)
         run = self._run
@@ -209,8 +217,11 @@ class Extraction:
         told.days_left += sync.days_left
 
     def _begin(self, state: MutableMapping[str, Any]) -> Run:
-        if is_emptied(PERIODS_STREAM):
-            # It holds the periods of all reports, also of those that this load does not bring.
+        # It holds the periods of all reports, also of those that this load does not bring. Once in
+        # a load: the first report may have ended before the second begins.
+        load_id = load_id_of_package()
+        if load_id != self._emptied_in and is_emptied(PERIODS_STREAM):
+            self._emptied_in = load_id
             for report in REPORTS:
                 forget(state, report.stream)
         agent = f"tap-advexport/{version('tap-advexport')}"
@@ -221,6 +232,24 @@ class Extraction:
             run, self._run = self._run, None
             run.close()
             logger.info("Summary: %s", run.tally.line(run.seconds()))
+
+
+def _check_account(report: Report, account: str | None) -> None:
+    """Check that the tables that are there have the column `account` if there is a label.
+
+    Raises:
+        ConfigError: they have it and there is no label, or the other way round.
+    """
+    for name in (report.stream, PERIODS_STREAM):
+        table = next(
+            (t for n, t in dlt.current.source_schema().tables.items() if n.lower() == name), None
+        )
+        columns = {column.lower() for column in table["columns"]} if table else set()
+        if columns and (ACCOUNT_COLUMN in columns) != bool(account):
+            without, advice = (
+                ("without", "begin in a new dataset") if account else ("with", "give the label")
+            )
+            raise ConfigError(f"account: {name} was made {without} this column: {advice}")
 
 
 def _check_destination() -> None:

@@ -70,10 +70,19 @@ def is_emptied(table: str) -> bool:
     return any(each["name"].lower() == table for each in emptied)
 
 
+def load_id_of_package() -> str:
+    """Return the id of the current load."""
+    return str(_package()["load_id"])
+
+
 def _package_state() -> Mapping[str, Any]:
-    package: Any = dlt.current.load_package_state()
-    state: Mapping[str, Any] = package["state"]
+    state: Mapping[str, Any] = _package()["state"]
     return state
+
+
+def _package() -> Mapping[str, Any]:
+    package: Any = dlt.current.load_package_state()
+    return {"load_id": package["load_id"], "state": package["state"]}
 
 
 def import_state(
@@ -92,7 +101,10 @@ def import_state(
             of the pipeline left something that `load` loads first.
     """
     if pipeline.has_pending_data:
-        raise StateError("an earlier run of the pipeline has not ended: run its load once first")
+        raise StateError(
+            "an earlier run of the pipeline has not ended: run its load once first, or "
+            "pipeline.drop() to give up what it left"
+        )
     bookmarks = checked_bookmarks(parse_singer_state(json.dumps(state), "state"), "state")
     known = {report.stream: report for report in REPORTS}
     for stream, bookmark in bookmarks.items():
@@ -111,6 +123,18 @@ def export_state(pipeline: dlt.Pipeline, *, account: str | None = None) -> dict[
     pipeline.sync_destination()
     found: Any = pipeline.state.get("sources", {}).get(SOURCE, {})
     return {"bookmarks": dict(kept_bookmarks(json.loads(json.dumps(found)), account))}
+
+
+@dlt.source(name=SOURCE)
+def forgetting() -> Iterator[Any]:
+    """Drop all bookmarks, because a load that never came to its end has emptied their tables."""
+
+    def note() -> Iterator[None]:
+        for report in REPORTS:
+            forget(dlt.current.source_state(), report.stream)
+        yield None
+
+    yield dlt.resource(note, name="forgotten_state")
 
 
 @dlt.source(name=SOURCE)

@@ -542,10 +542,42 @@ def test_periods_that_another_report_took_along_come_again(place: Place, api: Ap
     assert told == [{"n": days}]
 
 
+@pytest.mark.parametrize("way", ["refresh", "replace"])
+@pytest.mark.targets
+def test_tables_that_a_failed_load_has_emptied_are_filled_again(
+    tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
+    place = Place(tmp_path, server)
+    options: Any = {"refresh": "drop_data"} if way == "refresh" else {"write_disposition": way}
+    with new_api(maturing_days=1, late_share=0) as api:
+        source = api.source(START, lookback_days=2)
+        load(place.pipeline(), source)
+        # The tables are emptied, and then this one cannot be written.
+        refusing = (
+            "create function refuse() returns trigger language plpgsql as "
+            "$$ begin raise lock_not_available; end $$; create trigger refuse "
+            f"before insert on {place.dataset}.report_periods execute function refuse()"
+        )
+        with closing(psycopg2.connect(server)) as other, other.cursor() as cursor:
+            cursor.execute(refusing)
+            other.commit()
+            with pytest.raises(PipelineStepFailed):
+                place.pipeline().run(source, **options)
+            cursor.execute("drop function refuse cascade")
+            other.commit()
+        load(place.pipeline(), source)
+        assert place.rows("report_daily") == api.truth(START)
+        days = (api.yesterday - date.fromisoformat(START)).days + 1
+        assert place.count("report_periods") == days
+
+
 def test_a_dataset_without_accounts_refuses_one_and_goes_on(place: Place, api: Api) -> None:
     load(place.pipeline(), api.source(START))
-    with pytest.raises(PipelineStepFailed):
+    asked = len(api.submitted())
+    with pytest.raises(ConfigError, match="was made without this column: begin in a new dataset"):
         load(place.pipeline(), api.source(START, account="north"))
+    assert len(api.submitted()) == asked
     api.pass_days(1)
     load(place.pipeline(), api.source(START))
     assert place.rows("report_daily") == api.truth(START)

@@ -7,7 +7,6 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from dlt.common.destination.exceptions import SchemaUpdateTerminalError
 from dlt.load.exceptions import LoadClientJobFailed, LoadClientJobTerminalRetry
 from dlt.pipeline.exceptions import PipelineStepFailed
 
@@ -30,7 +29,7 @@ def nothing() -> None:
 class Pipeline:
     """Does what a test says instead of each run, and notes what it was asked for."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that a pipeline may have been left with
         self,
         *runs: Callable[[], object],
         formats: tuple[str, ...] | None = ("insert_values", "parquet"),
@@ -38,13 +37,17 @@ class Pipeline:
         begun: str = "",
         remote_hash: str = "one",
         refresh: str | None = None,
+        table: str = "report_daily",
+        disposition: str = "merge",
+        is_refreshing: bool = False,
     ) -> None:
-        self.told: list[object] = []
+        self.told: list[Any] = []
         self.refresh = refresh
         self.refreshes: list[str | None] = []
         self.has_pending_data = has_pending_data
         self.state = {"_version_hash": "one"}
         self._begun, self._remote_hash = begun, remote_hash
+        self._table, self._disposition, self._is_refreshing = table, disposition, is_refreshing
         self.pipeline_name = "ads"
         self._runs = list(runs)
         capabilities = SimpleNamespace(supported_loader_file_formats=formats)
@@ -61,10 +64,20 @@ class Pipeline:
         return ["1", "2"] if self.has_pending_data else []
 
     def get_load_package_info(self, load_id: str) -> SimpleNamespace:
-        return SimpleNamespace(package_path=self._begun if load_id == "2" else "nowhere")
+        job = SimpleNamespace(job_file_info=SimpleNamespace(table_name=self._table))
+        return SimpleNamespace(
+            load_id=load_id,
+            package_path=self._begun if load_id == "2" else "nowhere",
+            jobs={"new_jobs": [job]},
+            schema=SimpleNamespace(tables={self._table: {"write_disposition": self._disposition}}),
+        )
+
+    def get_load_package_state(self, load_id: str) -> dict[str, str]:
+        return {"refresh": "drop_data"} if self._is_refreshing and load_id == "1" else {}
 
     def drop(self) -> None:
         self.told.append("drop")
+        self.refresh = None
 
     def run(self, source: object = None, loader_file_format: str | None = None) -> str:
         self.told.append((source, loader_file_format) if source else "leftovers")
@@ -115,9 +128,8 @@ def test_what_an_earlier_run_left_is_loaded_before() -> None:
     [
         LoadClientJobTerminalRetry("1", "job", "the row is there already", ValueError()),
         LoadClientJobFailed("1", "job", "the row is there already", ValueError()),
-        SchemaUpdateTerminalError("ads", ["report_daily"], ValueError("no null there")),
     ],
-    ids=["retry", "failed", "schema"],
+    ids=["retry", "failed"],
 )
 def test_what_cannot_be_loaded_for_ever_is_dropped_and_its_days_come_again(
     error: Exception, caplog: pytest.LogCaptureFixture
@@ -139,6 +151,29 @@ def test_what_an_ended_load_or_another_machine_made_unsafe_is_not_loaded(
     pipeline.load()
     assert pipeline.told == ["sync", "drop", "sync", ("source", "parquet")]
     assert "its days are exported again" in caplog.text
+
+
+@pytest.mark.parametrize("left", [{"disposition": "replace"}, {"is_refreshing": True}])
+def test_what_a_dropped_load_has_emptied_is_exported_again(
+    tmp_path: Path, left: dict[str, Any]
+) -> None:
+    (tmp_path / "applied_schema_updates.json").write_text("{}")
+    pipeline = Pipeline(
+        nothing, nothing, has_pending_data=True, begun=str(tmp_path), refresh="drop_data", **left
+    )
+    pipeline.load()
+    [*before, (forgetting, _), last] = pipeline.told
+    assert (before, last) == (["sync", "drop", "sync"], ("source", "parquet"))
+    assert list(forgetting.resources) == ["forgotten_state"]
+    assert pipeline.refreshes == [None, "drop_data"]
+
+
+def test_a_state_alone_is_loaded_though_its_load_has_begun(tmp_path: Path) -> None:
+    (tmp_path / "applied_schema_updates.json").write_text("{}")
+    table = "_dlt_pipeline_state"
+    pipeline = Pipeline(nothing, nothing, has_pending_data=True, begun=str(tmp_path), table=table)
+    pipeline.load()
+    assert pipeline.told == ["sync", "leftovers", ("source", "parquet")]
 
 
 def test_leftovers_that_may_be_loaded_later_stay() -> None:
