@@ -246,10 +246,8 @@ def _check_account(report: Report, account: str | None) -> None:
         )
         columns = {column.lower() for column in table["columns"]} if table else set()
         if columns and (ACCOUNT_COLUMN in columns) != bool(account):
-            without, advice = (
-                ("without", "begin in a new dataset") if account else ("with", "give the label")
-            )
-            raise ConfigError(f"account: {name} was made {without} this column: {advice}")
+            told = "out this column: begin in a new dataset" if account else " it: give the label"
+            raise ConfigError(f"account: {name} was made with{told}")
 
 
 def _check_destination() -> None:

@@ -60,12 +60,12 @@ def is_replaced(resource: str) -> bool:
 
 def is_refreshed() -> bool:
     """Return whether this load drops or empties the tables first, as a run can request."""
-    return "refresh" in _package_state()
+    return "refresh" in _package()["state"]
 
 
 def is_emptied(table: str) -> bool:
     """Return whether a table is among those that this load drops or empties first."""
-    state = _package_state()
+    state = _package()["state"]
     emptied = [*state.get("dropped_tables", ()), *state.get("truncated_tables", ())]
     return any(each["name"].lower() == table for each in emptied)
 
@@ -75,14 +75,8 @@ def load_id_of_package() -> str:
     return str(_package()["load_id"])
 
 
-def _package_state() -> Mapping[str, Any]:
-    state: Mapping[str, Any] = _package()["state"]
-    return state
-
-
-def _package() -> Mapping[str, Any]:
-    package: Any = dlt.current.load_package_state()
-    return {"load_id": package["load_id"], "state": package["state"]}
+def _package() -> Any:  # noqa: ANN401 - dlt's, typed by none of its keys
+    return dlt.current.load_package_state()
 
 
 def import_state(
