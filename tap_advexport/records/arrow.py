@@ -155,6 +155,25 @@ def _type(name: str, timezone: str) -> pa.DataType:
             return DECIMALS[name]
 
 
+class _Decimals(Cache[bytes]):
+    """The bytes of decimals by cell; Arrow parses all new cells of a block at once."""
+
+    def __init__(self, field: pa.Field) -> None:
+        super().__init__(lambda cell: _stored(field, number_value(cell), quoted(cell)))
+        self._kind = field.type
+
+    def _made(self, cells: Sequence[str]) -> Iterable[bytes]:
+        texts = [cell or "0" for cell in cells]
+        try:
+            array = pa.array(texts, pa.string()).cast(self._kind)
+        except pa.ArrowInvalid:
+            # A number does not fit, or is a zero with an exponent that Arrow cannot read.
+            return super()._made(cells)
+        size = self._kind.bit_width // 8
+        stored = array.buffers()[1].to_pybytes()
+        return [stored[at : at + size] for at in range(0, size * len(cells), size)]
+
+
 def _arrays(field: pa.Field, grid: TimeGrid) -> Callable[[Sequence[str]], pa.Array]:
     """Return the function that builds arrays from a column's cells."""
     match _KINDS[field.name]:
@@ -167,8 +186,8 @@ def _arrays(field: pa.Field, grid: TimeGrid) -> Callable[[Sequence[str]], pa.Arr
             integers = Cache(lambda cell: _stored(field, integer_value(cell), quoted(cell)))
             return lambda cells: _numbers(cells, integers, field.type)
         case Kind.NUMBER:
-            decimals = Cache(lambda cell: _stored(field, number_value(cell), quoted(cell)))
-            return lambda cells: _decimals(cells, decimals, field.type)
+            decimals = _Decimals(field)
+            return lambda cells: _numbers(cells, decimals, field.type)
 
 
 def _moments(cells: Sequence[str], moments: Cache[int], kind: pa.DataType) -> pa.Array:
@@ -190,16 +209,6 @@ def _numbers(cells: Sequence[str], values: Cache[bytes], kind: pa.DataType) -> p
     validity = pa.array(list(map(bool, cells))).buffers()[1] if "" in cells else None
     data = pa.py_buffer(b"".join(values.read(cells)))
     return pa.Array.from_buffers(kind, len(cells), [validity, data])
-
-
-def _decimals(cells: Sequence[str], values: Cache[bytes], kind: pa.DataType) -> pa.Array:
-    """Let Arrow parse all texts at once: decimals have many values, so a cache has few hits."""
-    texts = [cell or None for cell in cells] if "" in cells else cells
-    try:
-        return pa.array(texts, pa.string()).cast(kind)
-    except pa.ArrowInvalid:
-        # A number does not fit, or is a zero with an exponent that Arrow cannot read.
-        return _numbers(cells, values, kind)
 
 
 def _stored(field: pa.Field, value: int | Decimal, shown: str) -> bytes:

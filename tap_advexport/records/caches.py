@@ -36,5 +36,8 @@ class Cache(Generic[V]):
             self._values.clear()
             self._characters = 0
         new = [cell for cell in cells if cell not in self._values]
-        self._values.update(zip(new, map(self._make, new), strict=True))
+        self._values.update(zip(new, self._made(new), strict=True))
         self._characters += sum(map(len, new))
+
+    def _made(self, cells: Sequence[str]) -> Iterable[V]:
+        return map(self._make, cells)
