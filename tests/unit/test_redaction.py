@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_advexport.redaction import MAX_EXCERPT, Redactor, excerpt, quoted
+from tap_advexport.redaction import MAX_EXCERPT, MAX_QUOTED, Redactor, excerpt, quoted
 
 
 @pytest.mark.parametrize(
@@ -58,6 +58,10 @@ def test_whatever_is_redacted_is_one_printable_line(text: str, secret: str) -> N
 )
 def test_an_excerpt_is_short_and_without_queries(text: str, shown: str) -> None:
     assert excerpt(text) == shown
+
+
+def test_an_excerpt_is_as_long_as_asked_for() -> None:
+    assert excerpt("a longer text", 10) == "a longe..."
 
 
 def test_a_token_is_not_in_an_excerpt() -> None:
@@ -114,6 +118,21 @@ def test_a_token_that_straddles_a_cut_shows_no_beginning(length: int, shift: int
     assert TOKEN[:4] not in redactor.excerpt(text, length)
 
 
+@pytest.mark.parametrize("cut", range(4, len(TOKEN)))
+def test_nothing_but_the_token_is_missing_where_a_text_is_cut(cut: int) -> None:
+    shrinks, length = "https://h/f?", 200
+    before = f"{shrinks}{'q' * (20 * length - len(shrinks) - cut - 5)} end "
+    text = f"{before}{TOKEN}{'y' * 10_000}"
+    assert Redactor(TOKEN).excerpt(text, length) == "https://h/f?*** end"
+    assert Redactor("another").excerpt(text, length) == f"https://h/f?*** end {TOKEN[:cut]}"
+
+
+def test_a_cut_token_is_known_as_it_is_and_as_a_url_writes_it() -> None:
+    redactor = Redactor(TOKEN)
+    assert redactor.without_token("'t0ken/nev'...") == "'***'..."
+    assert redactor.without_token("'t0ken%2Fnev'...") == "'***'..."
+
+
 @pytest.mark.parametrize("token", [TOKEN, "t0ken%2Fnever%2Bshown"])
 def test_the_token_in_the_path_of_a_url_is_taken_out(token: str) -> None:
     redactor = Redactor(TOKEN)
@@ -127,7 +146,7 @@ def test_users_and_passwords_are_taken_out_of_urls_without_a_query(scheme: str) 
 
 
 def test_a_redactor_does_not_show_its_secret() -> None:
-    assert TOKEN not in repr(Redactor(TOKEN))
+    assert repr(Redactor(TOKEN)) == "Redactor(***)"
 
 
 @pytest.mark.parametrize(
@@ -165,3 +184,20 @@ def test_a_token_is_known_as_json_html_and_urls_write_it(echo: str) -> None:
     assert "***" in shown
     assert "cd" not in shown
     assert "gh" not in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("x" * MAX_QUOTED, repr("x" * MAX_QUOTED)),
+        ("x" * (MAX_QUOTED + 1), repr("x" * MAX_QUOTED) + "..."),
+        # Each of these letters becomes six.
+        ("\u2028" * MAX_QUOTED, "'" + "\\u2028" * 19 + "\\u202..."),
+        # 118 characters and two quotation marks are just what is shown.
+        ("\x00" * 29 + "xx", "'" + "\\x00" * 29 + "xx'"),
+        ("\x00" * 29 + "xxx", "'" + "\\x00" * 29 + "xxx..."),
+    ],
+    ids=["fits", "one more", "escapes", "escapes that fit", "one escape more"],
+)
+def test_a_text_of_a_file_is_cut(text: str, shown: str) -> None:
+    assert quoted(text) == shown

@@ -375,6 +375,36 @@ def test_of_days_that_have_not_settled_those_unseen_for_longest_come_first() -> 
     assert limited(coverage, 4).windows == (window("2024-03-12", "2024-03-15"),)
 
 
+def test_days_that_were_never_exported_come_before_settled_ones_that_are_due_again() -> None:
+    """A raised `lookback_days` makes settled days due, which have no moment of their export."""
+    coverage = Coverage(settled=(window("2024-03-05", "2024-04-01"),))
+    assert limited(coverage, 2).windows == (window("2024-03-03", "2024-03-04"),)
+    assert limited(coverage, 5).windows == (
+        window("2024-04-01"),
+        window("2024-03-01", "2024-03-04"),
+    )
+
+
+def test_a_month_that_was_exported_in_part_comes_before_whole_ones() -> None:
+    wanted = window("2024-02-01", "2024-04-01")
+    before = NOW - timedelta(days=1)
+    coverage = Coverage(
+        unsettled=(
+            exported("2024-02-01", "2024-02-29", before),
+            exported("2024-03-01", "2024-03-30", NOW),
+        )
+    )
+    planned = plan(coverage, wanted, MONTHLY, 7, portion=Portion(32))
+    assert planned.windows == (window("2024-04-01"), window("2024-03-01", "2024-03-31"))
+
+
+def test_a_limit_takes_as_many_months_as_fit() -> None:
+    wanted = window("2024-01-01", "2024-04-01")
+    planned = plan(Coverage(), wanted, MONTHLY, 7, portion=Portion(1 + 31 + 29))
+    assert [each.first.month for each in planned.windows] == [4, 3, 2]
+    assert planned.days_left == 31
+
+
 def test_a_limit_takes_one_month_at_least_and_no_part_of_one() -> None:
     planned = plan(Coverage(), MARCH_ON, MONTHLY, 7, portion=Portion(2))
     assert planned.windows == (window("2024-04-01"),)

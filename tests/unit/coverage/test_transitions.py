@@ -16,6 +16,7 @@ from tap_advexport.coverage.transitions import (
     is_settled,
     overwriting,
     refreshed,
+    shaped,
     submitted,
 )
 from tap_advexport.reports import Interval
@@ -153,6 +154,13 @@ def test_what_was_sent_of_given_periods_can_be_forgotten() -> None:
     assert forget_sent(coverage, [day("2024-03-03"), day("2024-01-01")]) == replace(
         coverage, sent={day("2024-03-04"): sent()}
     )
+
+
+def test_another_shape_forgets_what_was_sent_and_nothing_else() -> None:
+    days = (exported("2024-03-30", "2024-04-01"),)
+    coverage = Coverage(unsettled=days, sent={day("2024-04-01"): sent()}, shape="one")
+    assert shaped(coverage, "one") is coverage
+    assert shaped(coverage, "two") == replace(coverage, sent={}, shape="two")
 
 
 def test_settled_days_that_are_overwritten_are_due_until_their_new_rows_are_out() -> None:

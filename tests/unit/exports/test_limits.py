@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tap_advexport.exports.limits import (
     ENDED_AT_LIMIT_SECONDS,
     ENDED_SECONDS,
     FIRST_PROBE_SECONDS,
     MAX_SPAN_SECONDS,
+    MIN_SPAN_SECONDS,
     PROBE_GROWTH,
+    SPAN_SHRINKS_TO,
     UNSEEN_SECONDS,
     SubmissionPace,
     TaskLimit,
@@ -59,6 +63,24 @@ def test_submissions_keep_the_distance_that_was_learned_and_close_up_again() -> 
     assert pace.opens_at == 1059
 
 
+def test_a_distance_that_is_as_long_as_can_be_is_learned() -> None:
+    pace = SubmissionPace()
+    pace.accepted(0)
+    pace.refused()
+    pace.accepted(MAX_SPAN_SECONDS)
+    assert pace.opens_at == 2 * MAX_SPAN_SECONDS
+
+
+@pytest.mark.parametrize(("span", "after"), [(1.05, 0.0), (MIN_SPAN_SECONDS / SPAN_SHRINKS_TO, 1)])
+def test_no_distance_of_less_than_a_second_is_kept(span: float, after: float) -> None:
+    pace = SubmissionPace()
+    pace.accepted(0)
+    pace.refused()
+    pace.accepted(span)
+    pace.accepted(100)
+    assert pace.opens_at == 100 + after
+
+
 def test_nothing_is_learned_from_the_first_submission_nor_after_a_long_time() -> None:
     pace = SubmissionPace()
     pace.refused()
@@ -93,6 +115,6 @@ def test_words_that_had_no_such_reason_once_are_a_refusal_from_then_on() -> None
     tasks.refused("too old")
     tasks.limited("too old")
     tasks.ended(0)
-    assert not tasks.may_refuse("too old", 1)
+    assert not tasks.may_refuse("too old", 0)
     tasks.may_exist(0)
     assert tasks.may_refuse("too old", 1)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_advexport.exports.pacing import PollSchedule, Throttle, retry_pause
+from tap_advexport.exports.pacing import PollSchedule, Throttle, poll_again_pause, retry_pause
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,13 @@ def test_pauses_between_tries_double_up_to_half_a_minute(tries: int, longest: fl
 def test_pauses_have_full_jitter() -> None:
     assert retry_pause(5, random=lambda: 0.0) == 0
     assert retry_pause(5, random=lambda: 0.25) == 2
+
+
+@pytest.mark.parametrize(
+    ("times", "pause"), [(1, 0.25), (2, 0.5), (3, 1), (7, 16), (8, 30), (10**9, 30)]
+)
+def test_what_is_not_visible_yet_is_polled_at_twice_the_distance(times: int, pause: float) -> None:
+    assert poll_again_pause(times) == pause
 
 
 def test_what_the_server_asks_for_comes_on_top_and_is_capped_at_ten_minutes() -> None:
@@ -84,6 +91,15 @@ def test_after_a_full_recovery_the_next_refusal_counts_as_the_first() -> None:
     assert throttle.seconds_until_open(50.0) == pytest.approx(0.5)
 
 
+def test_each_good_answer_takes_back_one_refusal() -> None:
+    throttle = Throttle(2)
+    refused(throttle, 10.0, 9.9, None)
+    refused(throttle, 12.0, 11.9, None)
+    throttle.answered()
+    refused(throttle, 50.0, 49.0, None)
+    assert throttle.seconds_until_open(50.0) == pytest.approx(1.0)
+
+
 @pytest.mark.parametrize(
     ("age", "pause"), [(0, 0.25), (1, 0.25), (5, 1), (60, 12), (300, 60), (9000, 60)]
 )
@@ -105,6 +121,17 @@ def test_a_task_is_also_looked_at_when_the_last_one_was_done() -> None:
     assert times.pause(97.9) == pytest.approx(2.1)
     assert times.pause(98.0) == pytest.approx(2.01)
     assert times.pause(100.0) == 20.0
+
+
+@pytest.mark.parametrize(
+    ("age", "pause"), [(90.0, 10.0), (95.0, 5.0), (100.0, 5.0), (110.0, 5.5), (118.0, 3.0)]
+)
+def test_finishes_that_do_not_agree_are_looked_for_in_small_steps(age: float, pause: float) -> None:
+    times = PollSchedule(60.0)
+    times.learn(50.0, 100.0)
+    times.learn(100.0, 120.0)
+    times.learn(100.0, 121.0)
+    assert times.pause(age) == pytest.approx(pause, abs=0.02)
 
 
 @given(

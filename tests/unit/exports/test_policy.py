@@ -145,8 +145,14 @@ FORBIDDEN = AuthorizationError("HTTP 403", status=403)
 
 @pytest.mark.parametrize("error", [BAD_REQUEST, ERROR, FORBIDDEN], ids=["400", "ERROR", "403"])
 def test_a_refusal_while_tasks_of_ours_are_unfinished_means_later(error: TapAdvexportError) -> None:
-    export = Export(WEEK, submissions=3, tries=1)
+    export = Export(WEEK, submissions=3, tries=1, polls_again=2)
     assert after(export, error, CROWDED) == SubmitLater(Export(WEEK, submissions=2))
+
+
+def test_a_refusal_that_an_unseen_task_may_explain_means_soon_and_costs_no_submission() -> None:
+    export = Export(WEEK, submissions=3, tries=1, polls_again=2)
+    step = after(export, BAD_REQUEST, Situation(may_be_crowded=True))
+    assert step == SubmitSoon(Export(WEEK, submissions=2, polls_again=3))
 
 
 def test_a_401_ends_the_run_whatever_is_unfinished() -> None:
@@ -247,6 +253,7 @@ def test_a_task_without_a_url_is_polled_for_two_minutes_then_submitted_again() -
 
 def test_another_task_begins_with_a_clean_record() -> None:
     tried = replace(UNDER_WAY, tries=3, fresh_urls=1, polls_again=2, had_invalid_file=True)
+    tried = replace(tried, is_adopted=True)
     assert tried.with_task(TASK) == Export(WEEK, submissions=1, task=TASK, had_invalid_file=True)
 
 

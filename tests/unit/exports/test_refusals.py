@@ -89,6 +89,18 @@ def test_refused_days_are_told_as_ranges_with_the_day_from_which_on_others_work(
     assert list(refusals.ranges()) == []
 
 
+def test_days_that_are_not_asked_for_have_the_reason_of_the_last_refusal() -> None:
+    refusals = Refusals()
+    for number, kind in enumerate(("ERROR", "HTTP 404", "HTTP 400")):
+        refusals.add(day(number), error(kind, f"advice of {kind}"))
+    refusals.add_unasked([day(3, 7), day(10, 7)])
+    assert next(refusals.ranges()) == (
+        DateWindow(day(10, 7).first, day(2).last),
+        "the API refuses these days: HTTP 400 too old",
+        "advice of HTTP 400",
+    )
+
+
 @pytest.mark.parametrize(
     ("kind", "came", "advice", "told"),
     [
