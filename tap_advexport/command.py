@@ -28,7 +28,6 @@ logger = logging.getLogger("tap-advexport")
 
 LAST_STATE_SECONDS: Final = 2.0
 FAILED: Final = 1
-READER_GONE: Final = 1
 MAX_WHY_LENGTH: Final = 160
 
 
@@ -85,7 +84,7 @@ def _code_of(  # noqa: PLR0911 - one for each way to end
     except (Interrupted, WriteInterrupted, click.Abort, KeyboardInterrupt):
         return 128 + (started[-1].run.signal or 2) if started else 130
     except OutputClosed:
-        return READER_GONE
+        return FAILED
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else FAILED
     return returned if isinstance(returned, int) else 0
@@ -104,17 +103,18 @@ def _end(tap: TapAdvexport, code: int, reasons: list[str]) -> int:
     """Write the last STATE, log failed days and the summary, and return the exit code."""
     run = tap.run
     is_reader_gone = tap.message_writer.is_closed()
-    if code != READER_GONE or not is_reader_gone:
+    if not is_reader_gone:
         run.grace.extend(LAST_STATE_SECONDS)
         try:
             tap.output.write_last_state()
         except (OutputClosed, WriteInterrupted):
-            is_reader_gone, code = True, code or READER_GONE
+            is_reader_gone = True
         except TapAdvexportError as error:
             code = _fail(error, reasons)
     if is_reader_gone and not reasons and not run.signal:
         logger.error("The target has closed the pipe: its own log says why")
         reasons.append("the target has closed the pipe")
+        code = code or FAILED
     failures = failed_ranges(run.failures)
     # When the circuit breaker has given up, one line has already reported all days.
     ranges = [] if run.circuit_breaker.is_given_up else failures

@@ -19,11 +19,6 @@ class Exported(DateWindow):
 
     exported_at: datetime
 
-    @property
-    def window(self) -> DateWindow:
-        """The days alone, without the time."""
-        return DateWindow(self.first, self.last)
-
 
 @dataclass(frozen=True, slots=True)
 class Sent:

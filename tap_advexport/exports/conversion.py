@@ -37,11 +37,6 @@ class Conversions:
         self._processes = processes or ConversionProcesses()
         self._has_processes = True
 
-    @property
-    def process_ids(self) -> tuple[int, ...]:
-        """The processes that are converting."""
-        return self._processes.process_ids
-
     def convert(
         self, source: BinaryIO, lines: BinaryIO, conversion: Conversion, byte_count: int
     ) -> Converted:
@@ -59,8 +54,8 @@ class Conversions:
             except NoProcessError as error:
                 self._has_processes = False
                 logger.warning(
-                    "Files are converted one after the other: no process can be started for them "
-                    "(%s)",
+                    "Files are converted in the tap's own process, which is slower: no process "
+                    "works for them (%s)",
                     error,
                 )
         return convert(source, lines, conversion)

@@ -239,7 +239,8 @@ class Recovery:
 
     def _refuse(self, window: DateWindow, error: TapAdvexportError) -> None:
         if not isinstance(error, ExportError):
-            return
+            msg = f"a refusal of another kind: {error!r}"
+            raise AssertionError(msg)  # noqa: TRY004 - a mistake of ours
         logger.debug("%s; these days fail in this run", self._named(window, error))
         self.refusals.add(window, error)
         if self.refusals.has_ended and self.refusals.oldest:

@@ -47,7 +47,7 @@ class Schedule:
     def drop_older(self, window: DateWindow) -> list[DateWindow]:
         """Remove older windows from the queue, except those with a task, and return them."""
         older = [each for each in self.queue if not each.task and each.window < window]
-        self.queue = deque(each for each in self.queue if each.task or each.window > window)
+        self.queue = deque(each for each in self.queue if each.task or each.window >= window)
         return [each.window for each in older]
 
     def begin(self, now: float, moment: datetime) -> Iterator[ExportJob]:

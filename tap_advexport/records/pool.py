@@ -88,7 +88,7 @@ class ConversionProcesses:
                 raise NoProcessError(said.decode(errors="replace") or f"exit code {code}")
         raise OutputError(
             f"conversion of the file of {conversion.first}..{conversion.last}: its process was "
-            f"killed twice ({signal.Signals(-code).name}), as happens when memory runs out; free "
+            f"killed twice ({_signal_name(-code)}), as happens when memory runs out; free "
             "some, or lower max_concurrent_exports"
         )
 
@@ -131,6 +131,13 @@ def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
     return {
         name: text for name, text in environment.items() if not name.startswith("TAP_ADVEXPORT_")
     }
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"
 
 
 def _read(said: bytes, kind: type[_Answer]) -> _Answer:

@@ -155,7 +155,7 @@ def _storage_errors(export_id: str) -> Iterator[None]:
         yield
     except TapAdvexportError:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever a storage raises
         reason = getattr(error, "strerror", None) or f"{type(error).__name__} {error}".strip()
         msg = f"batch_config: export {export_id} cannot be written to the storage: {quoted(reason)}"
-        raise OutputError(msg) from error
+        raise OutputError(msg) from None

@@ -119,8 +119,10 @@ class Run:
             raise Interrupted
 
     def on_interrupt(self, stop: Callable[[], None]) -> None:
-        """Register `stop` to be called on a signal; it must be safe in a signal handler."""
+        """Have `stop` called on a signal, now if one has come; it must be safe in a handler."""
         self._stoppers.append(stop)
+        if self.signal is not None:
+            stop()
 
     def warn_of_columns(self, unknown: Iterable[str]) -> None:
         """Warn once of columns that are not in the API's documentation."""

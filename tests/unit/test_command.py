@@ -186,6 +186,17 @@ def test_a_target_that_has_gone_is_told_and_gets_nothing_more(
     assert log.messages[-1].endswith("; failed: the target has closed the pipe")
 
 
+def test_a_target_that_goes_after_the_last_state_fails_the_run(
+    log: pytest.LogCaptureFixture,
+) -> None:
+    writer = RecordingWriter()
+    tap = begun(writer)
+    tap.output.write_last_state()
+    writer.has_reader = False
+    assert ended(tap=tap) == 1
+    assert log.messages[-1].endswith("; failed: the target has closed the pipe")
+
+
 def test_a_dry_run_tells_what_it_has_shown_and_has_no_summary(
     log: pytest.LogCaptureFixture,
 ) -> None:

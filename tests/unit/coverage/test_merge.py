@@ -98,7 +98,7 @@ def essence(coverage: Coverage) -> tuple[object, ...]:
     dates = {
         day: local_date(each.exported_at, ZONE)
         for each in coverage.unsettled
-        for day in days_of(each.window)
+        for day in days_of(each)
     }
     return coverage.settled, dates, coverage.sent, coverage.pending, coverage.shape
 
@@ -153,7 +153,7 @@ def test_a_day_is_covered_and_settled_where_it_is_anywhere(
 def test_the_later_date_of_two_exports_wins(made: tuple[Rules, list[Coverage]]) -> None:
     asked, states = made
     for each in merge_coverages(states, asked).unsettled:
-        for day in days_of(each.window):
+        for day in days_of(each):
             said = [
                 local_date(other.exported_at, ZONE)
                 for state in states

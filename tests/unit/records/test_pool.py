@@ -118,11 +118,12 @@ def test_a_process_that_is_killed_gets_one_successor(tmp_path: Path) -> None:
         assert convert_all(processes, csv_bytes(ROWS))[0].row_count == len(ROWS)
 
 
-def test_a_process_that_is_killed_twice_is_one_error_that_says_so() -> None:
+@pytest.mark.parametrize(("number", "name"), [(9, "SIGKILL"), (40, "signal 40")])
+def test_a_process_that_is_killed_twice_is_one_error_that_says_so(number: int, name: str) -> None:
     with (
-        closing(ConversionProcesses(started_by_shell("kill -9 $$"))) as processes,
+        closing(ConversionProcesses(started_by_shell(f"kill -{number} $$"))) as processes,
         pytest.raises(
-            OutputError, match=r"2017-10-01..2017-10-03: its process was killed twice \(SIGKILL\)"
+            OutputError, match=rf"2017-10-01..2017-10-03: its process was killed twice \({name}\)"
         ),
     ):
         convert_all(processes, csv_bytes(ROWS))

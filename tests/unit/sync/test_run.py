@@ -26,6 +26,9 @@ def test_the_first_signal_decides_and_every_one_stops_what_is_under_way(sandbox:
     assert (run.signal, stops) == (signal.SIGINT, [1, 1])
     with pytest.raises(Interrupted):
         run.raise_if_interrupted()
+    # What begins after the signal is stopped before it does anything.
+    run.on_interrupt(lambda: stops.append(2))
+    assert stops == [1, 1, 2]
 
 
 def test_unknown_columns_are_one_warning_a_run(
