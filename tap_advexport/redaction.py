@@ -26,10 +26,10 @@ class Redactor:
     """Removes the given token from texts, and users, passwords and queries from their URLs."""
 
     def __init__(self, secret: str = "") -> None:
+        is_secret = len(secret) >= MIN_SECRET_LENGTH
         # In a URL the token may be percent-encoded.
-        written = {secret, quote(secret, safe="")} if len(secret) >= MIN_SECRET_LENGTH else set()
-        self._secrets = sorted(written, key=len, reverse=True)
-        self._writings = re.compile("".join(map(_writings, secret))) if written else None
+        self._secrets = {secret, quote(secret, safe="")} if is_secret else set()
+        self._writings = re.compile("".join(map(_writings, secret))) if is_secret else None
 
     def __repr__(self) -> str:
         return "Redactor(***)"

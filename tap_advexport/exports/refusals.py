@@ -52,7 +52,6 @@ class Refusals:
     _in_a_row: int = 0
     _since_taught: int = 0
     _oldest_success: date | None = None
-    _newest_success: date | None = None
 
     @property
     def has_ended(self) -> bool:
@@ -90,7 +89,6 @@ class Refusals:
     def succeeded(self, window: DateWindow) -> None:
         """Note that a window succeeded. If it is older than the refused ones, age is no reason."""
         self._oldest_success = min(self._oldest_success or window.first, window.first)
-        self._newest_success = max(self._newest_success or window.last, window.last)
         if not self._refused or window < self._refused[-1].window:
             self._forget()
 
@@ -110,12 +108,10 @@ class Refusals:
             yield each.window, f"{words}: {each.said}", self._advice(each)
 
     def _advice(self, refused: Refused) -> str:
-        window, newest, oldest = refused.window, self._newest_success, self._oldest_success
-        is_older = oldest is None or window.last < oldest
         if refused.kind in QUOTAS:
             return "run again later"
-        if newest is not None and window.last < newest and is_older:
-            return f"newer days work: set start_date to {window.last + DAY}"
+        if self._oldest_success and refused.window.last < self._oldest_success:
+            return f"newer days work: set start_date to {refused.window.last + DAY}"
         return refused.advice
 
     def _forget(self) -> None:

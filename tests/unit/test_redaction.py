@@ -127,6 +127,10 @@ def test_nothing_but_the_token_is_missing_where_a_text_is_cut(cut: int) -> None:
     assert Redactor("another").excerpt(text, length) == f"https://h/f?*** end {TOKEN[:cut]}"
 
 
+def test_a_token_beyond_ascii_is_known_as_a_url_writes_it() -> None:
+    assert Redactor("tök€n").redact("at https://h/t%C3%B6k%E2%82%ACn/1") == "at https://h/***/1"
+
+
 def test_a_cut_token_is_known_as_it_is_and_as_a_url_writes_it() -> None:
     redactor = Redactor(TOKEN)
     assert redactor.without_token("'t0ken/nev'...") == "'***'..."
