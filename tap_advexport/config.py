@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 import os
 from contextlib import suppress
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from dotenv import dotenv_values, find_dotenv
-
+from tap_advexport.environment import PREFIX, all_variables
 from tap_advexport.errors import ConfigError
-from tap_advexport.json_files import read_text
 from tap_advexport.reports import PERIODS_STREAM, REPORTS
 from tap_advexport.settings import FALSE_TEXTS, SETTINGS, TRUE_TEXTS, unknown_names
 from tap_advexport.singer.batch import check_batch_settings
@@ -26,7 +22,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PREFIX: Final = "TAP_ADVEXPORT_"
 # Variables that the SDK reads before there is a config: they are not settings.
 NO_SETTINGS: Final = ("LOGLEVEL",)
 
@@ -53,7 +48,7 @@ def complete_config(
     """
     kinds = schema["properties"]
     if environment is None:
-        environment = {**(_dotenv() if is_environment_read else {}), **os.environ}
+        environment = all_variables() if is_environment_read else os.environ
     _warn_of_unknown(given, environment, kinds, is_environment_read=is_environment_read)
     merged = dict(given)
     if is_environment_read:
@@ -86,27 +81,6 @@ def environment_hint(config: Mapping[str, Any]) -> str:
         return ""
     verb = "is" if len(found) == 1 else "are"
     return f"{' and '.join(found)} {verb} set, and read with --config=ENV only"
-
-
-def _dotenv() -> dict[str, str]:
-    """Return the variables of a `.env` in the working folder or above it.
-
-    The file may belong to another tool, so an unreadable one only causes a warning.
-    """
-    try:
-        path = find_dotenv(usecwd=True)
-    except OSError:  # The working folder is gone.
-        return {}
-    # It also finds named pipes, and reading one may never end.
-    if not Path(path).is_file():
-        return {}
-    try:
-        text = read_text(path, ConfigError, path)
-    except ConfigError as error:
-        logger.warning("%s; it is passed over", error)
-        return {}
-    found = dotenv_values(stream=io.StringIO(text))
-    return {name: value for name, value in found.items() if value is not None}
 
 
 def _settings_of(

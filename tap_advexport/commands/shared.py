@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from datetime import UTC, datetime
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from tap_advexport.environment import PREFIX, all_variables
 from tap_advexport.errors import ConfigError, UserError
 from tap_advexport.json_files import read_object
 from tap_advexport.settings import parse_some
@@ -63,7 +64,8 @@ def settings_of(config: str | None, options: Mapping[str, object]) -> dict[str, 
     """
     found: Mapping[str, object] = {}
     if config == "ENV":
-        found = {name: os.environ.get(f"TAP_ADVEXPORT_{name.upper()}") for name in options}
+        variables = all_variables()
+        found = {name: variables.get(f"{PREFIX}{name.upper()}") for name in options}
     elif config:
         found = read_object(config, ConfigError, f"config: {config}")
     given = {name: value for name, value in options.items() if value is not None}
@@ -77,9 +79,12 @@ def moment_of(text: str | None) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
+        moment = None
+    # In the first and last year of the calendar, other zones may be outside of it.
+    if moment is None or not MINYEAR < moment.year < MAXYEAR:
         raise click.BadParameter(
             f"{text!r} is not a time (expected YYYY-MM-DDTHH:MM:SSZ)", param_hint="--now"
-        ) from None
+        )
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 

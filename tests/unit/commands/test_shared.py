@@ -103,6 +103,23 @@ def test_options_go_before_the_config_and_it_before_the_defaults(
     assert settings_of(None, options)["start_date"] is None
 
 
+def test_the_environment_is_the_same_as_the_taps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = "TAP_ADVEXPORT_TIMEZONE=Asia/Tokyo\nTAP_ADVEXPORT_LOOKBACK_DAYS=3\n"
+    (tmp_path / ".env").write_text(text, "utf-8")
+    monkeypatch.setenv("TAP_ADVEXPORT_LOOKBACK_DAYS", "5")
+    found = settings_of("ENV", {"timezone": None, "lookback_days": None})
+    assert (str(found["timezone"]), found["lookback_days"]) == ("Asia/Tokyo", 5)
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00+05:00", "9999-12-31T23:00-05:00", "tomorrow"])
+def test_a_moment_that_no_calendar_holds_is_refused(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="is not a time"):
+        moment_of(text)
+
+
 def test_a_wrong_setting_is_named() -> None:
     with pytest.raises(ConfigError, match="timezone"):
         settings_of(None, {"timezone": "Mars/Base"})
