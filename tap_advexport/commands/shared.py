@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from datetime import MAXYEAR, MINYEAR, UTC, datetime
@@ -25,6 +26,9 @@ def run_cli(command: click.Command, args: Sequence[str] | None, *, failed: int =
         if not is_closed(sys.stderr):
             sys.stderr.write(f"{command.name}: standard output is closed\n")
         return failed
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A label or a text of a table may hold letters that the locale's encoding does not have.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         # Not `main`, which always returns 1 for a closed pipe.
         with command.make_context(command.name, arguments) as context:

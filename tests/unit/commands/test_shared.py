@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from datetime import UTC, date, datetime
@@ -51,6 +52,15 @@ def test_a_mistake_is_one_line_with_the_name_of_the_command(
     assert len(told) == 2
     assert told[0].startswith("tool: ")
     assert told[0].endswith("not so")
+
+
+def test_letters_that_the_terminal_does_not_know_are_no_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+    assert run_cli(click.Command("tool", callback=lambda: click.echo("Kärnten")), []) == 0
+    assert written.getvalue() == b"K\\xe4rnten\n"
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), click.Abort()], ids=["signal", "click"])
