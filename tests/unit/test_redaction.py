@@ -127,6 +127,12 @@ def test_nothing_but_the_token_is_missing_where_a_text_is_cut(cut: int) -> None:
     assert Redactor("another").excerpt(text, length) == f"https://h/f?*** end {TOKEN[:cut]}"
 
 
+def test_a_beginning_that_reveals_nothing_stays_where_a_text_is_cut() -> None:
+    shrinks, length = "https://h/f?", 200
+    text = f"{shrinks}{'q' * (20 * length - len(shrinks) - 8)} end {TOKEN}{'y' * 10_000}"
+    assert Redactor(TOKEN).excerpt(text, length) == "https://h/f?*** end t0k"
+
+
 def test_a_token_beyond_ascii_is_known_as_a_url_writes_it() -> None:
     assert Redactor("tök€n").redact("at https://h/t%C3%B6k%E2%82%ACn/1") == "at https://h/***/1"
 
