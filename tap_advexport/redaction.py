@@ -28,7 +28,7 @@ class Redactor:
     def __init__(self, secret: str = "") -> None:
         is_secret = len(secret) >= MIN_SECRET_LENGTH
         # In a URL the token may be percent-encoded.
-        self._secrets = {secret, quote(secret, safe="")} if is_secret else set()
+        self._secrets = (secret, quote(secret, safe="")) if is_secret else ()
         self._writings = re.compile("".join(map(_writings, secret))) if is_secret else None
 
     def __repr__(self) -> str:

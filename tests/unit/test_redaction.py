@@ -138,9 +138,9 @@ def test_a_token_beyond_ascii_is_known_as_a_url_writes_it() -> None:
 
 
 def test_a_cut_token_is_known_as_it_is_and_as_a_url_writes_it() -> None:
-    redactor = Redactor(TOKEN)
-    assert redactor.without_token("'t0ken/nev'...") == "'***'..."
-    assert redactor.without_token("'t0ken%2Fnev'...") == "'***'..."
+    redactor = Redactor("t/ken-never-shown")
+    assert redactor.without_token("'t/ken-nev'...") == "'***'..."
+    assert redactor.without_token("'t%2Fken-nev'...") == "'***'..."
 
 
 @pytest.mark.parametrize("token", [TOKEN, "t0ken%2Fnever%2Bshown"])
