@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tap_advexport.environment import PREFIX, all_variables
 from tap_advexport.errors import ConfigError, UserError
 from tap_advexport.json_files import read_object
 from tap_advexport.settings import parse_some
@@ -68,6 +67,9 @@ def settings_of(config: str | None, options: Mapping[str, object]) -> dict[str, 
     """
     found: Mapping[str, object] = {}
     if config == "ENV":
+        # The audit also runs where the tap's libraries are not installed.
+        from tap_advexport.environment import PREFIX, all_variables  # noqa: PLC0415
+
         variables = all_variables()
         found = {name: variables.get(f"{PREFIX}{name.upper()}") for name in options}
     elif config:
