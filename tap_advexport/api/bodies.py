@@ -106,7 +106,7 @@ class BodyReader:
             return True
         if coding != "identity":
             shown = self.redactor.excerpt(coding)
-            raise FileError(f"{what}: the transfer encoding {shown} is none to be read")
+            raise FileError(f"{what}: the transfer encoding {shown} cannot be read")
         lengths = {part.strip() for part in response.headers.get("Content-Length", "").split(",")}
         length = lengths.pop()
         if not length and "Content-Length" not in response.headers:

@@ -1,8 +1,8 @@
 """The three calls of the API: submit, poll and download.
 
-No call is retried here: `exports` decides when to send a request again. Every error leaves as one
-of ours, without the token, without the query of a download URL, and without the HTTP library's
-exception as its context (it holds the URL).
+`exports` decides when to send a request again; here, only a submission to an `api_url` without its
+last slash is. Every error leaves as one of ours, without the token, without the query of a download
+URL, and without the HTTP library's exception as its context (it holds the URL).
 """
 
 from __future__ import annotations

@@ -103,9 +103,8 @@ def audit_command(  # noqa: PLR0913 - each is an option
     account = settings["account"]
     periods = [each for each in compared if account in {None, each.account}]
     if not periods:
-        raise AuditError(
-            "there are no periods to compare" + f" of account {account}" * bool(account)
-        )
+        of_account = f" of account {account}" if account else ""
+        raise AuditError(f"there are no periods{of_account}: has it been loaded?")
     gaps = list(_gaps(periods, settings))
     different = [each for each in periods if each.differs is not None]
     findings = in_order([*different, *gaps])

@@ -231,7 +231,9 @@ def _elsewhere(warehouse: Warehouse, stream: str) -> str:
         f" and table_name = {_literal(warehouse.table(stream))} order by table_schema"
     )
     schemas = ", ".join(schema for (schema,) in found)
-    return f"; one lies in the schema {schemas}: name it with --schema" if schemas else ""
+    if schemas:
+        return f"; one lies in the schema {schemas}: name it with --schema"
+    return "; if it lies elsewhere, name it with --schema and --table"
 
 
 def _column_types(warehouse: Warehouse) -> _Types:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import click
@@ -49,8 +50,9 @@ def merge_states_command(
     """
     settings = settings_of(config, options)
     reading = Reading(moment_of(now), settings["timezone"], settings["start_date"])
-    if len(set(states)) < len(states):
-        raise StateError("state: a file is named twice")
+    for name, count in Counter(states).items():
+        if count > 1:
+            raise StateError(f"state: {name} is given twice")
     merged = merge_states({name: read_state(name, settings["account"]) for name in states}, reading)
     value = {"singer_state": merged} if is_for_meltano else merged
     sys.stdout.write(json.dumps(value) + "\n")

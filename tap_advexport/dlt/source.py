@@ -246,8 +246,9 @@ def _check_account(report: Report, account: str | None) -> None:
         )
         columns = {column.lower() for column in table["columns"]} if table else set()
         if columns and (ACCOUNT_COLUMN in columns) != bool(account):
-            told = "out this column: begin in a new dataset" if account else " it: give the label"
-            raise ConfigError(f"account: {name} was made with{told}")
+            if account:
+                raise ConfigError(f"account: {name} has no such column: load into a new dataset")
+            raise ConfigError(f"account: {name} has this column: give the label of its account")
 
 
 def _check_destination() -> None:

@@ -81,7 +81,7 @@ def _check_keys(
         raise ConfigError(f"{path}: lacks {', '.join(missing)}")
     if unknown:
         raise ConfigError(
-            f"{path}: has no {quoted(unknown[0])}, but {', '.join([*needed, *others])}"
+            f"{path}: unknown key {quoted(unknown[0])} (known: {', '.join([*needed, *others])})"
         )
 
 

@@ -575,7 +575,7 @@ def test_tables_that_a_failed_load_has_emptied_are_filled_again(
 def test_a_dataset_without_accounts_refuses_one_and_goes_on(place: Place, api: Api) -> None:
     load(place.pipeline(), api.source(START))
     asked = len(api.submitted())
-    with pytest.raises(ConfigError, match="was made without this column: begin in a new dataset"):
+    with pytest.raises(ConfigError, match="has no such column: load into a new dataset"):
         load(place.pipeline(), api.source(START, account="north"))
     assert len(api.submitted()) == asked
     api.pass_days(1)

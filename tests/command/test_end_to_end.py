@@ -255,7 +255,7 @@ BAD_BATCHES = [
     ({"encoding": {"format": "jsonl"}, "storage": {}}, "batch_config.storage: lacks root"),
     (
         {"encoding": {"format": "jsonl", "level": 1}, "storage": STORAGE},
-        "batch_config.encoding: has no 'level', but format, compression",
+        "batch_config.encoding: unknown key 'level' (known: format, compression)",
     ),
 ]
 

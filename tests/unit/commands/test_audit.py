@@ -88,7 +88,10 @@ def test_rows_whose_day_is_unknown_are_one_clear_line(warehouse: Warehouse) -> N
 def test_an_audit_that_compares_nothing_does_not_pass(warehouse: Warehouse) -> None:
     warehouse.flush()
     code, _, error = run_audit(warehouse.url)
-    assert (code, error) == (2, "tap-advexport-audit: there are no periods to compare\n")
+    assert (code, error) == (
+        2,
+        "tap-advexport-audit: there are no periods: has it been loaded?\n",
+    )
 
 
 def test_other_names_of_schema_and_tables_are_given_by_options(warehouse: Warehouse) -> None:
@@ -240,7 +243,7 @@ def test_one_account_is_compared_alone(two_accounts: str) -> None:
     code, _, error = run_audit(two_accounts, "--account", "west")
     assert (code, error) == (
         2,
-        "tap-advexport-audit: there are no periods to compare of account west\n",
+        "tap-advexport-audit: there are no periods of account west: has it been loaded?\n",
     )
 
 
