@@ -88,8 +88,7 @@ def _plugin(setting: Setting) -> Iterator[str]:
 
 
 def _kind(setting: Setting) -> str:
-    if _is_date(setting):
-        return "date_iso8601"
+    # Not `date_iso8601`: of what is no such date, Meltano makes another (01/09/2026: 9 January).
     return "options" if _options(setting) else KINDS[setting.type.json_type]
 
 

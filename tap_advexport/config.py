@@ -68,19 +68,25 @@ def complete_config(
     return config
 
 
-def environment_hint(config: Mapping[str, Any]) -> str:
-    """Return a hint about required settings that only the environment has, or an empty text."""
-    found = [
-        variable
+def hint_of_missing(config: Mapping[str, Any], *, is_environment_read: bool) -> str:
+    """Say where the required settings that `config` lacks are to be given; empty if it has all."""
+    missing = [
+        setting.name
         for setting in SETTINGS
-        if setting.is_required
-        and config.get(setting.name) in (None, "")
-        and os.environ.get(variable := PREFIX + setting.name.upper())
+        if setting.is_required and config.get(setting.name) in {None, ""}
     ]
-    if not found:
+    variables = [PREFIX + name.upper() for name in missing]
+    if not missing:
         return ""
-    verb = "is" if len(found) == 1 else "are"
-    return f"{' and '.join(found)} {verb} set, and read with --config=ENV only"
+    if is_environment_read:
+        return f"set {' and '.join(variables)}"
+    if found := [variable for variable in variables if os.environ.get(variable)]:
+        verb = "is" if len(found) == 1 else "are"
+        return f"{' and '.join(found)} {verb} set, and read with --config=ENV only"
+    return (
+        f"put {' and '.join(missing)} into the config, or set {' and '.join(variables)} and give "
+        "--config=ENV"
+    )
 
 
 def _settings_of(

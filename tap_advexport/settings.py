@@ -208,7 +208,9 @@ def _read_token(value: object) -> str:
     if token is None:
         raise _Invalid("must be a text")
     if not all("!" <= character <= "~" for character in token):
-        raise _Invalid("has a blank, a control character or a character outside ASCII in it")
+        raise _Invalid(
+            "has a blank, a control character or a character outside ASCII: give the token alone"
+        )
     return token
 
 

@@ -10,7 +10,7 @@ from singer_sdk.exceptions import ConfigValidationError, MappingError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from typing_extensions import override
 
-from tap_advexport.config import complete_config, environment_hint
+from tap_advexport.config import complete_config, hint_of_missing
 from tap_advexport.coverage.state_envelope import parse_state_object
 from tap_advexport.errors import CatalogError, ConfigError, StateError
 from tap_advexport.json_files import decode, parse_object, read_object
@@ -139,19 +139,20 @@ class TapAdvexport(InterruptibleTap):
         self, given: Mapping[str, Any], *, is_environment_read: bool, must_be_valid: bool
     ) -> tuple[dict[str, Any], Settings | None]:
         """Return the SDK's config and our settings, which may be invalid (None) in discovery."""
-        complete: dict[str, Any] = {}
+        complete: dict[str, Any] | None = None
         try:
             complete = complete_config(
                 given, self.complete_schema(), is_environment_read=is_environment_read
             )
             return complete, parse_settings(complete, now=self._machine.clock.now())
         except ConfigError as error:
-            hint = "" if is_environment_read else environment_hint(given)
-            told = f"{error}; {hint}" if hint else str(error)
+            config = complete if is_environment_read else given
+            hint = hint_of_missing(config or {}, is_environment_read=is_environment_read)
+            told = f"{error}; {hint}" if hint and config is not None else str(error)
             if must_be_valid:
                 raise ConfigError(told) from None
             logger.warning("The settings are not valid: %s", told)
-            return complete, None
+            return complete or {}, None
 
     @override
     def discover_streams(self) -> Sequence[ReportStream | PeriodsStream]:

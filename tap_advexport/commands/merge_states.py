@@ -11,7 +11,7 @@ import click
 
 from tap_advexport.commands.shared import moment_of, run_cli, settings_of
 from tap_advexport.commands.state_files import read_state
-from tap_advexport.coverage.merge import Reading, merge_states
+from tap_advexport.coverage.merge import Reading, merge_states, streams_of_several_shapes
 from tap_advexport.errors import StateError
 
 if TYPE_CHECKING:
@@ -53,7 +53,13 @@ def merge_states_command(
     for name, count in Counter(states).items():
         if count > 1:
             raise StateError(f"state: {name} is given twice")
-    merged = merge_states({name: read_state(name, settings["account"]) for name in states}, reading)
+    read = {name: read_state(name, settings["account"]) for name in states}
+    merged = merge_states(read, reading)
+    for stream in streams_of_several_shapes(read):
+        sys.stderr.write(
+            f"tap-advexport-merge-states: {stream}: the states differ in columns, stream_maps, "
+            "timezone, account or the tap's version; those of several accounts must stay apart\n"
+        )
     value = {"singer_state": merged} if is_for_meltano else merged
     sys.stdout.write(json.dumps(value) + "\n")
 

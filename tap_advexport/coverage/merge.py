@@ -72,6 +72,16 @@ def merge_states(states: Mapping[str, Mapping[str, object]], reading: Reading) -
     return merged
 
 
+def streams_of_several_shapes(states: Mapping[str, Mapping[str, object]]) -> list[str]:
+    """Return the streams whose bookmarks differ in `shape`: their rows are not of one kind."""
+    shapes: dict[str, set[object]] = {}
+    for name, state in states.items():
+        for stream, bookmark in bookmarks_of(state, f"state: {name}").items():
+            if shape := bookmark.get("shape"):
+                shapes.setdefault(stream, set()).add(shape)
+    return [stream for stream, found in shapes.items() if len(found) > 1]
+
+
 def merge_coverages(coverages: Sequence[Coverage], rules: Rules) -> Coverage:
     """Merge coverages of one report into one; their order does not matter.
 

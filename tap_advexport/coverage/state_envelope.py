@@ -158,7 +158,7 @@ def _of_dlt(pipeline: Mapping[str, object], where: str, account: str | None) -> 
         raise StateError(f"{at} has no bookmarks{of}: nothing was loaded with the source")
     if len(found) > 1:
         names = ", ".join(name or "none" for name in holders)
-        raise StateError(f"{at} has bookmarks of several accounts ({names}): give --account")
+        raise StateError(f"{at} has bookmarks of several accounts ({names}): name one as account")
     return {"bookmarks": found[0].get("bookmarks", {})}
 
 

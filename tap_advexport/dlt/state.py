@@ -113,10 +113,20 @@ def import_state(
 
 
 def export_state(pipeline: dlt.Pipeline, *, account: str | None = None) -> dict[str, Any]:
-    """Return what a pipeline has loaded as a Singer state, for the tap and its commands."""
+    """Return what a pipeline has loaded as a Singer state, for the tap and its commands.
+
+    Args:
+        account: the account whose state to take; not needed where only one was loaded.
+
+    Raises:
+        StateError: nothing of the account was loaded, or several were and none is named.
+    """
     pipeline.sync_destination()
-    found: Any = pipeline.state.get("sources", {}).get(SOURCE, {})
-    return {"bookmarks": dict(kept_bookmarks(json.loads(json.dumps(found)), account))}
+    sources: Any = pipeline.state.get("sources", {})
+    if not sources.get(SOURCE):
+        return {"bookmarks": {}}
+    state = {"sources": sources}
+    return parse_singer_state(json.dumps(state), "pipeline state", account=account)
 
 
 @dlt.source(name=SOURCE)

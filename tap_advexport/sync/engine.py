@@ -101,6 +101,13 @@ class ReportSync(Generic[Item]):
             portion,
         )
         self.coverage = self._plan.coverage
+        if before.settled and before.shape not in {"", shape.digest}:
+            logger.warning(
+                "%s: columns, stream_maps, timezone, account or the tap's version are not those of "
+                "the run that wrote the state. Settled days stay as they were sent: "
+                "refresh_start_date sends them again, and another account needs its own state",
+                report.stream,
+            )
         if before.pending:
             # Until this report's turn comes, or for good, no job holds them.
             run.unseen_tasks.may_exist(run.machine.clock.monotonic())

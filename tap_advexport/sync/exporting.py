@@ -75,8 +75,15 @@ def events_of(
         return
     clock = run.machine.clock
     waiting_since = clock.monotonic()
-    for batch in Background(events).batches(on_idle):
-        run.tally.seconds_waiting += clock.monotonic() - waiting_since
+    batches = Background(events).batches(on_idle)
+    while True:
+        try:
+            batch = next(batches)
+        except StopIteration:
+            return
+        finally:
+            # However the waiting has ended: with events, with the last of them or with a signal.
+            run.tally.seconds_waiting += clock.monotonic() - waiting_since
         yield batch
         waiting_since = clock.monotonic()
 

@@ -179,6 +179,18 @@ def test_settings_that_wait_in_the_environment_are_told(folder: Folder) -> None:
     )
 
 
+def test_where_a_setting_that_is_missing_belongs_is_told(folder: Folder) -> None:
+    assert_is_one_line(
+        folder.run(),
+        "auth_token: is required; start_date: is required; put auth_token and start_date",
+        "into the config, or set TAP_ADVEXPORT_AUTH_TOKEN and TAP_ADVEXPORT_START_DATE and give",
+    )
+    assert_is_one_line(
+        folder.run("--config=ENV", TAP_ADVEXPORT_START_DATE="2024-01-01"),
+        "auth_token: is required; set TAP_ADVEXPORT_AUTH_TOKEN",
+    )
+
+
 def test_a_variable_that_is_not_a_setting_is_told_with_the_nearest_one(folder: Folder) -> None:
     told = folder.run(
         "--config=ENV",

@@ -54,8 +54,10 @@ def test_config_test_says_that_all_is_well_within_seconds(sandbox: Sandbox, tmp_
             "nothing answers there: check api_url",
         ),
         ({"timezone": "Mars/Base"}, "timezone"),
+        # Meltano does not make another date of it: the setting is a string to it.
+        ({"start_date": "01/09/2024"}, "is not a date (expected YYYY-MM-DD)"),
     ],
-    ids=["token", "down", "setting"],
+    ids=["token", "down", "setting", "date"],
 )
 def test_config_test_says_what_is_wrong_within_seconds(
     sandbox: Sandbox, tmp_path: Path, settings: dict[str, str], words: str

@@ -175,14 +175,29 @@ def test_a_pipe_that_is_killed_takes_the_tap_along_and_the_next_run_takes_its_st
     assert pipe.kept() == {"interrupted": True}
 
 
-def test_wrong_usage_says_how_it_is_used(tmp_path: Path) -> None:
-    for arguments in ([], ["state.json"], ["state.json", "tap"], ["state.json", "--", "target"]):
-        done = subprocess.run(
-            [PIPE, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 2
-        assert "advexport-pipe state.json tap-advexport" in done.stderr
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("", "the following arguments are required: state, tap"),
+        ("state.json", "the tap is missing: it comes after the state file"),
+        ("state.json -- target", "the tap is missing: it comes after the state file"),
+        ("state.json tap -c x", "the target is missing: it comes after the tap and --"),
+        ("tap -c x -- target", "the state file comes first, then the tap"),
+        ("--wait long state.json tap", "argument --wait: invalid float value: 'long'"),
+    ],
+)
+def test_wrong_usage_is_one_line(tmp_path: Path, arguments: str, told: str) -> None:
+    command = [str(PIPE), *arguments.split()]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"advexport-pipe: {told}; see advexport-pipe --help\n"
     assert os.listdir(tmp_path) == []  # noqa: PTH208 - nothing at all
+
+
+def test_help_says_how_it_is_used() -> None:
+    done = subprocess.run([PIPE, "--help"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "advexport-pipe state.json tap-advexport" in done.stdout
 
 
 def test_a_file_that_cannot_be_opened_is_one_line(pipe: Pipe) -> None:

@@ -83,6 +83,20 @@ def test_shares_of_a_backfill_become_one_range(
     assert (code, wrapped) == (0, {"singer_state": whole})
 
 
+def test_states_that_differ_in_shape_are_merged_with_a_warning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    states = [bookmark(("2023-01-01", "2023-12-31")), bookmark(("2024-01-01", "2024-03-01"))]
+    paths = [tmp_path / "north.json", tmp_path / "south.json"]
+    for path, state, shape in zip(paths, states, ("n", "s"), strict=True):
+        state["bookmarks"]["report_daily"]["shape"] = shape
+        path.write_text(json.dumps(state), "utf-8")
+    assert main([*map(str, paths), "--now", NOW.isoformat()]) == 0
+    told = capsys.readouterr().err
+    assert told.startswith("tap-advexport-merge-states: report_daily: the states differ in columns")
+    assert told.count("\n") == 1
+
+
 def test_a_bookmark_alone_is_merged_from_the_start_date_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -34,7 +34,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
 def test_a_singer_state_comes_out_as_it_went_in(place: Place, account: str | None) -> None:
     import_state(place.pipeline(), {"singer_state": STATE}, account=account)
     assert export_state(place.pipeline(machine="two"), account=account) == STATE
-    assert export_state(place.pipeline(machine="two"), account="another") == {"bookmarks": {}}
+    with pytest.raises(StateError, match="has no bookmarks of the account another"):
+        export_state(place.pipeline(machine="two"), account="another")
 
 
 def test_days_that_a_moved_state_has_settled_are_not_exported(place: Place) -> None:

@@ -132,6 +132,19 @@ def test_rows_of_another_shape_go_out_again_under_the_same_version(sandbox: Sand
     assert found == days("2024-02-27", "2024-02-29")
 
 
+@pytest.mark.parametrize("is_another", [False, True])
+def test_settled_days_of_another_shape_are_told(
+    sandbox: Sandbox, caplog: pytest.LogCaptureFixture, *, is_another: bool
+) -> None:
+    """As where the state of one account is given to another, which would leave a gap for good."""
+    bookmark = sync(run_of(sandbox)).of("commit")[-1]
+    assert bookmark["settled"]
+    settings = {"account": "south"} if is_another else {}
+    sync(run_of(sandbox, now=TODAY + timedelta(hours=2)), bookmark, Shape(SHAPE.columns, settings))
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert ["account" in each for each in told] == [True] * is_another
+
+
 def test_the_export_that_settles_a_period_sends_it_whole(sandbox: Sandbox) -> None:
     bookmark = sync(run_of(sandbox)).of("commit")[-1]
     sandbox.advance(days=4)
