@@ -6,7 +6,7 @@
 -- For report_hourly and report_monthly, the same with that word in the place of `daily`. target-duckdb stores dates
 -- as text: the views make dates of them.
 
-set schema = 'tap_advexport';  -- with dlt, the name of the dataset
+set schema = 'tap_advexport';  -- in this Meltano project: main; with dlt: the name of the dataset
 
 -- Every row of the daily report that is true now, once. With several accounts in the tables, take the last condition in.
 create or replace view daily_rows as

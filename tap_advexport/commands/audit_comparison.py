@@ -230,7 +230,8 @@ def _elsewhere(warehouse: Warehouse, stream: str) -> str:
         f" where table_catalog = {_literal(warehouse.database)}"
         f" and table_name = {_literal(warehouse.table(stream))} order by table_schema"
     )
-    schemas = ", ".join(schema for (schema,) in found)
+    # dlt keeps a staging copy beside each dataset.
+    schemas = ", ".join(schema for (schema,) in found if not schema.endswith("_staging"))
     if schemas:
         return f"; one lies in the schema {schemas}: name it with --schema"
     return "; if it lies elsewhere, name it with --schema and --table"
