@@ -25,7 +25,10 @@ TapAdvexportError
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # Advice for files and answers that stay wrong.
 SUPPORT: Final = "if it stays, give this line to the API's support"
@@ -105,6 +108,11 @@ class ExportError(TapAdvexportError):
         self.refusal = refusal
         self.said = said
 
+    def rewrite(self, rewritten: Callable[[str], str]) -> None:
+        """Replace every text by what the function makes of it."""
+        self.args = (rewritten(str(self)),)
+        self.advice, self.said = rewritten(self.advice), rewritten(self.said)
+
     def of_task(self, shown: str) -> ExportError:
         """Return an error of the same type whose text also names the task of the file."""
         return type(self)(f"task {shown}: {self}", advice=self.advice or SUPPORT)
@@ -123,6 +131,7 @@ class RequestError(ExportError):
         has_arrived: whether the API may have received the request anyway.
         is_accepted: a submission was answered with success, but the answer is not usable: each
             attempt may create another task.
+        names_no_task: a submission was answered with a JSON object about something else.
         is_setup: the fault is on this side: a proxy, or the trusted certificates.
     """
 
@@ -146,6 +155,7 @@ class RequestError(ExportError):
         self.has_arrived = has_arrived and not is_throttled
         self.is_setup = is_setup
         self.is_accepted = is_accepted
+        self.names_no_task = False
 
 
 class RejectedError(ExportError):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from typing import Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote_plus, urlsplit
 
 MAX_EXCERPT: Final = 200
 MAX_QUOTED: Final = 60
 # A shorter prefix of the token reveals nothing, and a shorter token may occur in our own words.
 MIN_SECRET_LENGTH: Final = 3
+# A shorter value in the query of a URL is no signature, and may be an ordinary word.
+MIN_VALUE_LENGTH: Final = 6
 
 # A query may hold apostrophes. (For logs, `api.log_filter` also includes quotation marks.)
 _URL: Final = re.compile(
@@ -23,20 +25,23 @@ _UNPRINTABLE: Final = re.compile(r"[^\S ]+|[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 class Redactor:
-    """Removes the given token from texts, and users, passwords and queries from their URLs."""
+    """Removes the given secrets from texts, and users, passwords and queries from their URLs."""
 
-    def __init__(self, secret: str = "") -> None:
-        is_secret = len(secret) >= MIN_SECRET_LENGTH
+    def __init__(self, *secrets: str) -> None:
+        self._known = sorted(
+            {each for each in secrets if len(each) >= MIN_SECRET_LENGTH}, key=len, reverse=True
+        )
         # In a URL the token may be percent-encoded.
-        self._secrets = (secret, quote(secret, safe="")) if is_secret else ()
-        self._writings = re.compile("".join(map(_writings, secret))) if is_secret else None
+        self._secrets = [text for each in self._known for text in (each, quote(each, safe=""))]
+        patterns = ["".join(map(_writings, each)) for each in self._known]
+        self._writings = re.compile("|".join(patterns)) if patterns else None
 
     def __repr__(self) -> str:
         return "Redactor(***)"
 
     def redact(self, text: str) -> str:
         """Return a text on one printable line, without secrets."""
-        text = _URL.sub(_without_user_and_query, self.without_token(text))
+        text = _URL.sub(_without_user_and_query, self.without_secrets(text))
         text = _UNPRINTABLE.sub(" ", text).strip()
         if text.isprintable():
             return text
@@ -62,8 +67,18 @@ class Redactor:
             return "a URL without a scheme"
         return self.excerpt(f"{parts.scheme}://{host}{port}{parts.path}")
 
-    def without_token(self, text: str) -> str:
-        """Return a text without the token, also where the text has shortened it (`...`)."""
+    def for_url(self, url: str) -> Redactor:
+        """Return a redactor that also removes the query of a URL, and each value in it.
+
+        A storage repeats the signature of a URL in what it says of it.
+        """
+        query = url.partition("?")[2].partition("#")[0]
+        values = [each.partition("=")[2] for each in query.split("&")]
+        found = {query, *values, *map(unquote_plus, values)}
+        return Redactor(*self._known, *(each for each in found if len(each) >= MIN_VALUE_LENGTH))
+
+    def without_secrets(self, text: str) -> str:
+        """Return a text without the secrets, also where the text has shortened one (`...`)."""
         if self._writings is not None:
             text = self._writings.sub("***", text)
         for secret in self._secrets:

@@ -146,7 +146,7 @@ def _parsed(config: Mapping[str, object], settings: Sequence[Setting]) -> dict[s
         problems.append("account: must not hold the token")
     if problems:
         # The token may have been put into another setting, whose error would show it.
-        raise ConfigError(Redactor(secret).without_token("; ".join(problems)))
+        raise ConfigError(Redactor(secret).without_secrets("; ".join(problems)))
     return values
 
 

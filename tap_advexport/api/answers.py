@@ -93,6 +93,15 @@ def parse_submit_answer(body: bytes) -> tuple[SubmitAnswer, str]:
         raise AnswerError from None
 
 
+def names_no_task(body: bytes) -> bool:
+    """Return whether an answer to a submission is a JSON object about something else."""
+    try:
+        answer = msgspec.json.decode(body, type=dict[str, object])
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return False
+    return not answer.keys() & {"result", "task_id"}
+
+
 def parse_poll_answer(body: bytes) -> Unfinished | Finished | FailedTask:
     """Parse the answer to a poll.
 

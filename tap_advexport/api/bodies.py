@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 import requests
@@ -31,10 +31,16 @@ _RANGE: Final = re.compile(r"bytes +([0-9]+)-[0-9]+/([0-9]{1,18})")
 
 @dataclass(frozen=True, slots=True)
 class Downloaded:
-    """A file in a spool. `is_end_proven`: its length or last chunk proves that it is complete."""
+    """A file in a spool.
+
+    Attributes:
+        is_end_proven: its length or last chunk proves that it is complete.
+        urls: where it came from, redirects included; secrets.
+    """
 
     byte_count: int
     is_end_proven: bool
+    urls: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, BinaryIO, Final
 from urllib.parse import quote
@@ -20,6 +21,7 @@ from tap_advexport.api.answers import (
     Finished,
     Unfinished,
     is_page,
+    names_no_task,
     parse_poll_answer,
     parse_submit_answer,
     retry_after,
@@ -45,7 +47,7 @@ from tap_advexport.errors import (
 from tap_advexport.redaction import Redactor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     import requests
     from requests.adapters import BaseAdapter
@@ -137,7 +139,9 @@ class ApiClient:
         try:
             answer, reason = parse_submit_answer(content)
         except AnswerError:
-            raise self._undocumented(what, response, content) from None
+            error = self._undocumented(what, response, content)
+            error.names_no_task = names_no_task(content)
+            raise error from None
         self._session.has_answered = self._is_submission_answered = True
         if answer.is_refused:
             said = self.redactor.excerpt(answer.result) or "no result"
@@ -203,22 +207,30 @@ class ApiClient:
         except UrlRefused as refused:
             msg = f"{what}: {refused}"
             raise FileError(msg) from None
-        with self._session.follow(what, url, is_api=False) as response:
-            self._refuse_status(what, response, FileError, FileNotFoundYetError, _NO_SUCH_FILE)
-            if response.status_code != HTTPStatus.OK:
-                msg = f"{what}: HTTP {response.status_code} brings no file"
-                raise FileError(msg)
-            return self._bodies.spool(what, response, spool, is_cancelled)
+        urls = [url]
+        try:
+            with self._session.follow(what, url, is_api=False) as response:
+                urls.append(response.url)
+                self._refuse_status(what, response, FileError, FileNotFoundYetError, _NO_SUCH_FILE)
+                if response.status_code != HTTPStatus.OK:
+                    msg = f"{what}: HTTP {response.status_code} brings no file"
+                    raise FileError(msg)
+                found = self._bodies.spool(what, response, spool, is_cancelled)
+                return replace(found, urls=tuple(urls))
+        except ExportError as error:
+            self.clear(error, urls)
+            raise
 
     def shown(self, text: str) -> str:
         """Return a text of the API as messages may show it."""
         return self.redactor.excerpt(text)
 
-    def cleared(self, error: ExportError) -> ExportError:
-        """Remove the token from an error about the content of a file."""
-        text = str(error)
-        clear = self.redactor.without_token(text)
-        return error if clear == text else type(error)(clear, advice=error.advice)
+    def clear(self, error: ExportError, urls: Iterable[str]) -> None:
+        """Remove the token, and the queries of a file's URLs, from an error about the file."""
+        redactor = self.redactor
+        for url in urls:
+            redactor = redactor.for_url(url)
+        error.rewrite(redactor.without_secrets)
 
     def close(self) -> None:
         """Close idle connections."""
@@ -324,7 +336,7 @@ class ApiClient:
         problem = f"is {kind}: {shown}" if shown else "is empty"
         msg = f"{what}: the answer (HTTP {response.status_code}) {problem}"
         advice = A_PAGE_ANSWERS if is_page(text) else self._advice_on_answer()
-        return RequestError(msg, advice=advice)
+        return RequestError(msg, advice=advice, said=shown)
 
     def _advice_on_answer(self) -> str:
         return SUPPORT if self._session.has_answered else NOT_THE_API

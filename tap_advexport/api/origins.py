@@ -42,7 +42,8 @@ def literal_url(url: str, base: str) -> str:
     Only blanks and non-ASCII characters, which no request can hold, are percent-encoded.
 
     Args:
-        url: the URL in the answer; a path is on the origin of `base`.
+        url: the URL in the answer; a path is on the origin of `base`, and `//host/path` has its
+            scheme.
         base: the URL that was requested.
 
     Raises:
@@ -51,7 +52,9 @@ def literal_url(url: str, base: str) -> str:
     if any(ord(letter) < 0x20 or ord(letter) == 0x7F for letter in url):  # noqa: PLR2004 - ASCII
         msg = "the URL holds blanks or control characters"
         raise UrlRefused(msg)
-    if url.startswith("/") and not url.startswith("//"):
+    if url.startswith("//"):
+        url = f"{base.partition(':')[0]}:{url}"
+    elif url.startswith("/"):
         url = _head(base) + url
     head = _head(url)
     return head + quote(url[len(head) :], safe=_AS_WRITTEN, errors="replace")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from tap_advexport.coverage.settling import Rules, counting, settle
 from tap_advexport.coverage.state import Coverage, Exported, Sent
-from tap_advexport.coverage.transitions import claimed, forgotten
+from tap_advexport.coverage.transitions import claimed, forgotten, reopened
 from tap_advexport.errors import StateError
 from tap_advexport.windows import DAY, DateWindow, Task, period_of, rfc3339, whole_second
 
@@ -35,6 +35,8 @@ _TASK: Final = ("task_id", "first", "last", "submitted_at")
 
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _LONGEST_ECHO: Final = 60
+# How long ago a run whose clock was ahead may have been.
+DOUBTFUL_DAYS: Final = 31
 
 
 def parse_bookmark(
@@ -56,7 +58,19 @@ def parse_bookmark(
     _check_keys(bookmark, (*_OURS, *_OF_THE_SDK), path)
     coverage = counting(_coverage(bookmark, rules.interval, path), rules)
     last = _replication_key_value(bookmark, path)
-    return settle(_reconciled(coverage, last, start_date, rules), rules)
+    return settle(_without_doubt(_reconciled(coverage, last, start_date, rules), rules), rules)
+
+
+def doubtful_days(bookmark: Mapping[str, object], rules: Rules) -> DateWindow | None:
+    """Return the days that are exported again because the bookmark covers days that lie ahead.
+
+    The clock of the run that wrote it was wrong, and what that run settled may not be final. When
+    it ran is unknown; it is taken to be at most `DOUBTFUL_DAYS` ago.
+
+    Args:
+        bookmark: one that `parse_bookmark` accepts.
+    """
+    return _doubtful(_coverage(bookmark, rules.interval, ""), rules)
 
 
 def render_bookmark(coverage: Coverage, rules: Rules) -> dict[str, object]:
@@ -85,6 +99,19 @@ def render_bookmark(coverage: Coverage, rules: Rules) -> dict[str, object]:
             for each in coverage.pending
         ],
     }
+
+
+def _without_doubt(coverage: Coverage, rules: Rules) -> Coverage:
+    doubtful = _doubtful(coverage, rules)
+    return reopened(coverage, (doubtful,), rules) if doubtful else coverage
+
+
+def _doubtful(coverage: Coverage, rules: Rules) -> DateWindow | None:
+    # After a change of time zone, the day after today may be covered.
+    if all(each.last <= rules.today + DAY for each in coverage.covered()):
+        return None
+    first = rules.today.toordinal() - rules.lookback_days - DOUBTFUL_DAYS
+    return DateWindow(date.fromordinal(max(first, 1)), rules.today - DAY)
 
 
 def _reconciled(coverage: Coverage, last: date | None, start_date: date, rules: Rules) -> Coverage:

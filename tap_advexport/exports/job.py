@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Protocol
@@ -94,8 +94,8 @@ class Client(Protocol):
         """Download a file into a spool."""
         ...
 
-    def cleared(self, error: ExportError) -> ExportError:
-        """Return an error about a file's content with the token removed from it."""
+    def clear(self, error: ExportError, urls: Iterable[str]) -> None:
+        """Remove the token, and the queries of a file's URLs, from an error about the file."""
         ...
 
 

@@ -233,6 +233,9 @@ def _after_request(
         has_asked_twice = situation.asks > 1 and error.retry_after_seconds is None
         if situation.is_limited or has_asked_twice:
             return _submit_later(export)
+    if error.names_no_task and situation.is_crowded:
+        # Some APIs tell a limit on tasks with status 200.
+        return _submit_later(export)
     is_over = error.is_throttled and (
         situation.seconds_asking >= situation.export_timeout_seconds
         or (situation.is_taught and export.tries > 0)

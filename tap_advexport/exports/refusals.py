@@ -110,9 +110,11 @@ class Refusals:
     def _advice(self, refused: Refused) -> str:
         if refused.kind in QUOTAS:
             return "run again later"
+        if refused.advice:
+            return refused.advice
         if self._oldest_success and refused.window.last < self._oldest_success:
             return f"newer days work: set start_date to {refused.window.last + DAY}"
-        return refused.advice
+        return ""
 
     def _forget(self) -> None:
         self._in_a_row = self._since_taught = 0

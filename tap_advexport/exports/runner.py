@@ -19,6 +19,7 @@ from tap_advexport.errors import (
     CutFileError,
     IncompleteError,
     NoUrlYetError,
+    RejectedError,
     RequestError,
     TapAdvexportError,
     TaskError,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from tap_advexport.clock import Clock
     from tap_advexport.exports.circuit_breaker import CircuitBreaker
     from tap_advexport.exports.job import Answer, Client, Convert, Event
+    from tap_advexport.exports.known_tasks import KnownTasks
     from tap_advexport.exports.limits import Limits, UnseenTasks
     from tap_advexport.exports.policy import Export, RetryPolicy
     from tap_advexport.exports.workers import Outcome, Workers
@@ -74,6 +76,7 @@ class Runner:
         sorting: str,
         circuit_breaker: CircuitBreaker,
         unseen_tasks: UnseenTasks,
+        known_tasks: KnownTasks,
     ) -> None:
         self._workers = workers
         self._clock = clock
@@ -88,6 +91,8 @@ class Runner:
         )
         self._breaker = circuit_breaker
         self._unseen = unseen_tasks
+        self._known_tasks = known_tasks
+        self._interval = retry_policy.interval
         self._events: deque[Event] = deque()
         self._schedule = Schedule(limits, circuit_breaker, retry_policy.export_attempts)
         self._recovery = Recovery(
@@ -267,8 +272,16 @@ class Runner:
 
     def _submitted(self, job: ExportJob, task_id: str) -> None:
         now = self._clock.monotonic()
+        window = job.export.window
+        if other := self._known_tasks.other_export(task_id, self._interval, window):
+            # Its file would be the other export's, which for an empty day is not even noticed.
+            said = f"it gives the task of {other} once more"
+            what = f"submitting {self._interval} {window}: {said} (task {excerpt(task_id)})"
+            self._recovery.take(job, RejectedError(what, refusal="the same task", said=said), now)
+            return
         submitted_at = (job.submitting_at or self._clock.now()).replace(microsecond=0)
-        task = Task(task_id, job.export.window, submitted_at)
+        task = Task(task_id, window, submitted_at)
+        self._known_tasks.note(task, self._interval)
         self._schedule.pace.accepted(now)
         job.export = job.export.with_task(task)
         job.began_at = job.waits_since = now

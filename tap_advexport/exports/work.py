@@ -89,7 +89,9 @@ class WorkFactory:
                 return ConvertedFile(*self.convert(spool, task, download))
             except ExportError as error:
                 shown = excerpt(task.task_id)
-                raise self.client.cleared(error.of_task(shown)) from None
+                told = error.of_task(shown)
+                self.client.clear(told, download.urls)
+                raise told from None
             except OSError as error:
                 raise spool_error(error) from None
             finally:

@@ -41,7 +41,7 @@ def _width_error(
     if is_last and len(row) == 1 and (" " in last.strip() or not table.is_line_open):
         return FileError(f"the file says {quoted(last)} in line {line}, where a row should be")
     text = f"line {line}: {len(row)} cells where the header has {width}; the last is {quoted(last)}"
-    if "" in {last, table.header[-1]}:
+    if not table.header[-1] or (not last and len(row) > width):
         text += f" (column {max(len(row), width)} has no name)"
     if is_last and len(row) < width:
         # Even if the transport proved the end: the file may have been cut before it was sent.

@@ -8,10 +8,11 @@ It knows neither Singer nor dlt: the results go to a `Destination`.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from tap_advexport.coverage import transitions
-from tap_advexport.coverage.bookmark import parse_bookmark, render_bookmark
+from tap_advexport.coverage.bookmark import doubtful_days, parse_bookmark, render_bookmark
 from tap_advexport.coverage.plan import EVERYTHING, plan, wanted
 from tap_advexport.coverage.ranges import within
 from tap_advexport.coverage.settling import Rules
@@ -24,7 +25,7 @@ from tap_advexport.sync.exporting import events_of, runner_of
 from tap_advexport.sync.totals import FailedDays
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import date
 
     from tap_advexport.coverage.plan import Plan, Portion
@@ -56,12 +57,22 @@ def coverage_of_bookmark(bookmark: object, report: Report, run: Run) -> Coverage
     Raises:
         StateError: the bookmark is not one of this tap's.
     """
-    return parse_bookmark(
+    rules = rules_of(report, run)
+    coverage = parse_bookmark(
         bookmark,
         start_date=run.settings.start_date,
-        rules=rules_of(report, run),
+        rules=rules,
         path=f"state: bookmarks.{report.stream}",
     )
+    doubtful = doubtful_days(bookmark, rules) if isinstance(bookmark, Mapping) else None
+    if doubtful:
+        logger.warning(
+            "%s: the state covers days that lie ahead, so the clock of the run that wrote it was "
+            "wrong, or this one's is: days from %s on are exported again",
+            report.stream,
+            doubtful.first,
+        )
+    return coverage
 
 
 class ReportSync(Generic[Item]):
@@ -108,6 +119,8 @@ class ReportSync(Generic[Item]):
                 "refresh_start_date sends them again, and another account needs its own state",
                 report.stream,
             )
+        for task in before.pending:
+            run.known_tasks.note(task, report.interval)
         if before.pending:
             # Until this report's turn comes, or for good, no job holds them.
             run.unseen_tasks.may_exist(run.machine.clock.monotonic())

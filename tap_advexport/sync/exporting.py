@@ -54,6 +54,7 @@ def runner_of(run: Run, report: Report, shape: Shape) -> Runner:
         sorting=settings.sorting,
         circuit_breaker=run.circuit_breaker,
         unseen_tasks=run.unseen_tasks,
+        known_tasks=run.known_tasks,
     )
 
 

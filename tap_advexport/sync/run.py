@@ -11,6 +11,7 @@ from tap_advexport.api.client import ApiClient
 from tap_advexport.clock import Clock, SystemClock
 from tap_advexport.exports.circuit_breaker import CircuitBreaker
 from tap_advexport.exports.conversion import Conversions
+from tap_advexport.exports.known_tasks import KnownTasks
 from tap_advexport.exports.limits import UnseenTasks
 from tap_advexport.exports.workers import ThreadWorkers, Workers
 from tap_advexport.progress.reporter import ProgressReporter
@@ -61,6 +62,7 @@ class Run:
         self.began_at = machine.clock.monotonic()
         self.circuit_breaker = CircuitBreaker()
         self.unseen_tasks = UnseenTasks()
+        self.known_tasks = KnownTasks()
         self.tally = RunTotals()
         self.failures: list[FailedDays] = []
         self.conversions = Conversions()

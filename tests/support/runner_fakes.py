@@ -20,6 +20,7 @@ from tap_advexport.errors import (
 )
 from tap_advexport.exports.circuit_breaker import CircuitBreaker
 from tap_advexport.exports.job import Abandoned, Event, Failed, Ready, Submitted
+from tap_advexport.exports.known_tasks import KnownTasks
 from tap_advexport.exports.limits import Limits, UnseenTasks
 from tap_advexport.exports.policy import Export, RetryPolicy
 from tap_advexport.exports.runner import Runner
@@ -141,8 +142,9 @@ class Api:
         assert isinstance(answer, Downloaded)
         return answer
 
-    def cleared(self, error: ExportError) -> ExportError:
-        return type(error)(str(error).replace("t0ken", "***"), advice=error.advice)
+    def clear(self, error: ExportError, urls: Iterable[str]) -> None:
+        del urls
+        error.rewrite(lambda text: text.replace("t0ken", "***"))
 
     def convert(
         self, spool: BinaryIO, task: Task, downloaded: Downloaded
@@ -200,6 +202,7 @@ class Rig:
         self.api = Api(self.clock, self.workers)
         self.circuit_breaker = circuit_breaker or CircuitBreaker()
         self.unseen_tasks = UnseenTasks()
+        self.known_tasks = KnownTasks()
         self.runner = Runner(
             client=self.api,
             convert=self.api.convert,
@@ -221,6 +224,7 @@ class Rig:
             sorting="time",
             circuit_breaker=self.circuit_breaker,
             unseen_tasks=self.unseen_tasks,
+            known_tasks=self.known_tasks,
         )
 
     def events(self, *exports: Export) -> Iterator[Event]:
@@ -293,6 +297,10 @@ NEVER = float("inf")
 PENDING = Unfinished("PENDING", is_known=True)
 ODD = Unfinished("HIBERNATING", is_known=False)
 ERROR = RejectedError("the API answers ERROR", refusal="ERROR", said="ERROR")
+BUSY = RequestError(
+    "the answer (HTTP 200) is not as documented: busy", said="busy", is_accepted=True
+)
+BUSY.names_no_task = True
 BAD_REQUEST = RejectedError("HTTP 400 too old", refusal="HTTP 400", said="HTTP 400 too old")
 FAILURE = TaskError("its state is FAILURE", refusal="FAILURE", said="FAILURE")
 NO_TASK = TaskNotFoundError("HTTP 404")

@@ -99,8 +99,8 @@ def test_a_text_of_a_file_loses_queries_and_keeps_questions(text: str, shown: st
     ],
 )
 def test_the_token_is_taken_out_also_where_it_is_cut(text: str, shown: str) -> None:
-    assert Redactor("abcdefgh").without_token(text) == shown
-    assert Redactor("").without_token(text) == text
+    assert Redactor("abcdefgh").without_secrets(text) == shown
+    assert Redactor("").without_secrets(text) == text
 
 
 TOKEN = "t0ken/never+shown"
@@ -139,8 +139,8 @@ def test_a_token_beyond_ascii_is_known_as_a_url_writes_it() -> None:
 
 def test_a_cut_token_is_known_as_it_is_and_as_a_url_writes_it() -> None:
     redactor = Redactor("t/ken-never-shown")
-    assert redactor.without_token("'t/ken-nev'...") == "'***'..."
-    assert redactor.without_token("'t%2Fken-nev'...") == "'***'..."
+    assert redactor.without_secrets("'t/ken-nev'...") == "'***'..."
+    assert redactor.without_secrets("'t%2Fken-nev'...") == "'***'..."
 
 
 @pytest.mark.parametrize("token", [TOKEN, "t0ken%2Fnever%2Bshown"])

@@ -11,6 +11,7 @@ from tap_advexport.api.answers import (
     FailedTask,
     Finished,
     Unfinished,
+    names_no_task,
     parse_poll_answer,
     parse_submit_answer,
     words_of,
@@ -35,6 +36,21 @@ def test_words_count_in_any_letters(state: str) -> None:
     for result in ("QUEUED", "queued", "Queued"):
         answer, _ = parse_submit_answer(b'{"result": "%b", "task_id": "t"}' % result.encode())
         assert answer.is_queued
+
+
+@pytest.mark.parametrize(
+    ("body", "is_so"),
+    [
+        (b'{"error": "too many exports"}', True),
+        (b"{}", True),
+        (b'{"task_id": "t"}', False),
+        (b'{"result": 1, "error": "no"}', False),
+        (b'["error"]', False),
+        (b"<html>", False),
+    ],
+)
+def test_an_answer_about_something_else_names_no_task(body: bytes, *, is_so: bool) -> None:
+    assert names_no_task(body) == is_so
 
 
 @pytest.mark.parametrize("result", [None, "", "  "])

@@ -21,6 +21,7 @@ from tap_advexport.errors import (
     SUPPORT,
     AuthorizationError,
     ConfigError,
+    CutFileError,
     FileError,
     FileNotFoundYetError,
     RejectedError,
@@ -723,6 +724,31 @@ def test_neither_token_nor_signature_is_in_any_log_at_any_level(
     )
     assert "urllib3" in caplog.text
     assert_no_secret(caplog.text, *(repr(record.__dict__) for record in caplog.records))
+
+
+SAID_OF_A_SIGNATURE = [
+    b"<Error><Code>SignatureDoesNotMatch</Code><SignatureProvided>ab/cd+ef=g</SignatureProvided>",
+    b"no file for X-Sig=ab%2Fcd%2Bef%3Dg&x=%2f",
+    b"no file for http%3A%2F%2Fh%2Ff%3FX-Sig%3Dab%252Fcd%252Bef%253Dg",
+    b'{"url": "ab\\/cd+ef=g"}',
+]
+
+
+@pytest.mark.parametrize("said", SAID_OF_A_SIGNATURE)
+def test_what_a_storage_says_of_a_url_does_not_show_its_signature(said: bytes) -> None:
+    query = "X-Sig=ab%2Fcd%2Bef%3Dg&x=%2f"
+    for code in (400, 403, 500):
+        with serving(reply(said, code=code)) as (server, client):
+            told = error_of(lambda: fetch(client, f"{server.origin}/f?{query}"))
+            assert "***" in str(told)
+            assert "cd" not in str(told)
+    # As when the answer is taken for a file, and the conversion says what it found.
+    error = CutFileError(f"line 1 is {said.decode()!r}", advice="ask", said=said.decode())
+    with serving(reply(CSV)) as (server, client):
+        _, found = fetch(client, f"{server.origin}/f?{query}")
+        client.clear(error, found.urls)
+    assert "cd" not in f"{error} {error.said}"
+    assert query not in repr(found)
 
 
 def test_a_download_url_is_a_secret_also_as_a_value() -> None:

@@ -68,7 +68,7 @@ def test_http_may_be_allowed() -> None:
         ("https://f/é\ud800", "https://f/%C3%A9?"),
         # Nothing of a host is rewritten: whether it may be followed is said of it as it is.
         ("https://é/é", "https://é/%C3%A9"),
-        ("//f/a", "//f/a"),
+        ("//f/a", "https://f/a"),
         ("a/b", "a/b"),
     ],
 )
@@ -89,11 +89,11 @@ def test_a_control_character_is_refused_before_anything_else(letter: str) -> Non
         ("/b?[s]", "https://h/b?[s]"),
         ("b", "https://h/p/b"),
         ("?s=1", "https://h/p/a?s=1"),
-        ("//f/b", "//f/b"),
+        ("//f/b", "https://f/b"),
         # Headers are Latin-1 to the HTTP library, and UTF-8 to whoever wrote this one.
         ("/é".encode().decode("latin-1"), "https://h/%C3%A9"),
         ("/\xe9 that no UTF-8 is", "https://h/%C3%A9%20that%20no%20UTF-8%20is"),
-        ("//[", "//["),
+        ("//[", "https://["),
     ],
 )
 def test_a_redirect_leads_where_it_is_written(location: str, url: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tap_advexport.coverage.bookmark import parse_bookmark, render_bookmark
+from tap_advexport.coverage.bookmark import doubtful_days, parse_bookmark, render_bookmark
 from tap_advexport.coverage.plan import due
 from tap_advexport.coverage.settling import Rules, settle
 from tap_advexport.coverage.state import Coverage, Exported, Sent
@@ -297,6 +297,17 @@ def test_a_bookmark_equal_to_ranges_that_reach_ahead_claims_nothing() -> None:
     assert parse(value).covered() == (window("2024-01-01", "2024-04-02"),)
     ahead = {**value, "settled": [["2024-01-01", "2024-04-05"]], "unsettled": []}
     assert parse(ahead).covered() == (window("2024-01-01", "2024-04-01"),)
+
+
+def test_what_a_run_has_settled_whose_clock_was_ahead_is_exported_again() -> None:
+    """It took days for settled that had just ended, and some that had not begun."""
+    value = ranges_only(["2023-01-01", "2024-08-22"], replication_key_value="2024-08-22")
+    asked = rules(lookback_days=10)
+    coverage = parse(value, asked)
+    assert coverage.covered() == (window("2023-01-01", "2024-04-01"),)
+    assert coverage.settled == (window("2023-01-01", "2024-02-20"),)
+    assert doubtful_days(value, asked) == window("2024-02-21", "2024-04-01")
+    assert doubtful_days(ranges_only(["2023-01-01", "2024-04-03"]), asked) is None
 
 
 def test_ranges_up_to_the_end_of_the_calendar_are_no_overflow() -> None:

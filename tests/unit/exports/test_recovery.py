@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import date, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, cast
@@ -26,9 +27,11 @@ from tap_advexport.errors import (
 from tap_advexport.exports.circuit_breaker import CircuitBreaker
 from tap_advexport.exports.job import Ready
 from tap_advexport.exports.policy import Export
-from tap_advexport.windows import DateWindow
+from tap_advexport.reports import Interval
+from tap_advexport.windows import DateWindow, Task
 from tests.support.runner_fakes import (
     BAD_REQUEST,
+    BUSY,
     ERROR,
     FAILURE,
     LOST,
@@ -42,6 +45,7 @@ from tests.support.runner_fakes import (
     on_days_of,
     throttled,
     wanted,
+    window,
 )
 
 if TYPE_CHECKING:
@@ -202,8 +206,8 @@ class OneAtATime:
 @pytest.mark.parametrize("seconds", [1, 40, 600])
 @pytest.mark.parametrize(
     "error",
-    [BAD_REQUEST, ERROR, throttled(), AuthorizationError("HTTP 403", status=403)],
-    ids=["400", "ERROR", "429", "403"],
+    [BAD_REQUEST, ERROR, throttled(), AuthorizationError("HTTP 403", status=403), BUSY],
+    ids=["400", "ERROR", "429", "403", "200"],
 )
 def test_one_task_at_a_time_brings_all_days_with_few_submissions_in_vain(
     error: Exception, seconds: float, most: int
@@ -261,6 +265,37 @@ def test_a_task_that_ends_while_a_refusal_is_on_its_way_may_be_its_reason(
     told = rig.run(wanted(3, 4), wanted(1, 2))
     assert sorted(told.ready) == ["2024-03-01..2024-03-02", "2024-03-03..2024-03-04"]
     assert rig.api.count("submit") == 3 + (end is not None)
+
+
+def test_the_id_of_a_task_that_is_under_way_is_not_taken_for_an_answer() -> None:
+    """An API that answers with the task it is busy with; the file of an empty day fits any days."""
+    rig = Rig(at_once=2)
+    ends_at = [0.0]
+
+    def submit(_: object) -> object:
+        is_busy = rig.clock.seconds < ends_at[0]
+        ends_at[0] = ends_at[0] if is_busy else rig.clock.seconds + 10
+        return f"task-{ends_at[0]:.0f}"
+
+    def poll(_: object) -> object:
+        return PENDING if rig.clock.seconds < ends_at[0] else None
+
+    rig.api.always |= {"submit": submit, "poll": poll}
+    told = rig.run(wanted(8, 14), wanted(1, 7))
+    assert sorted(told.ready) == ["2024-03-01..2024-03-07", "2024-03-08..2024-03-14"]
+    assert len(set(told.submitted)) == len(told.submitted) == 2
+
+
+def test_the_id_of_another_report_is_never_taken_for_an_answer() -> None:
+    rig = Rig(at_once=2)
+    for number in range(1, 8):
+        task = Task("task", window(1, 7), rig.clock.now())
+        rig.known_tasks.note(replace(task, task_id=f"task-{number}"), Interval.HOURLY)
+    rig.api.always["submit"] = lambda _: "task-1"
+    told = rig.run(wanted(1, 2))
+    assert told.ready == []
+    [reason] = told.failed.values()
+    assert "it gives the task of hourly 2024-03-01..2024-03-07 once more" in reason
 
 
 # A task of the API that fills its limit of one, although no job of the run holds it.

@@ -106,6 +106,7 @@ def test_days_that_are_not_asked_for_have_the_reason_of_the_last_refusal() -> No
     [
         ("HTTP 400", [], "", ""),
         ("HTTP 404", [], "check api_url", "check api_url"),
+        ("HTTP 405", [day(0)], "a page answers", "a page answers"),
         ("HTTP 400", [day(0), day(9)], "", ""),
         ("HTTP 403", [day(0)], "", "run again later"),
         ("HTTP 429", [day(0)], "", "run again later"),

@@ -19,7 +19,7 @@ from tap_advexport.reports import Interval
 from tests.support.runner_fakes import START, FakeClock, Rig, adopted, wanted, window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from tap_advexport.windows import DateWindow
 
@@ -68,11 +68,11 @@ class Client:
             raise self.answer
         return DOWNLOADED
 
-    def cleared(self, error: ExportError) -> ExportError:
-        return type(error)("***")
+    def clear(self, error: ExportError, urls: Iterable[str]) -> None:
+        error.rewrite(lambda _: f"*** {list(urls)}")
 
 
-DOWNLOADED = Downloaded(10, is_end_proven=True)
+DOWNLOADED = Downloaded(10, is_end_proven=True, urls=("https://f/?sig",))
 
 
 def factory(
@@ -150,7 +150,7 @@ def test_a_download_is_alive_as_long_as_it_asks_and_ends_when_nobody_waits_for_i
 @pytest.mark.parametrize(
     ("error", "raised", "words"),
     [
-        (InvalidRowError("line 2: t0ken"), InvalidRowError, r"^\*\*\*$"),
+        (InvalidRowError("line 2: t0ken"), InvalidRowError, r"^\*\*\* \['https://f/\?sig'\]$"),
         (OSError(28, "No space left on device"), OutputError, "No space left"),
     ],
     ids=["row", "disk"],

@@ -75,6 +75,14 @@ def test_a_comma_at_the_end_of_some_lines_is_named_by_its_column() -> None:
             run(data)
 
 
+def test_a_row_that_is_too_short_is_not_told_of_a_column_without_a_name() -> None:
+    data = HEADER + b",".join(ROWS.split(b",")[:3]) + b",\n" + ROWS
+    with pytest.raises(InvalidRowError) as caught:
+        run(data)
+    assert "4 cells where the header has 15" in str(caught.value)
+    assert "no name" not in str(caught.value)
+
+
 # --- Messages ----------------------------------------------------------------------------------
 
 

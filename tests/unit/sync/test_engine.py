@@ -13,6 +13,7 @@ from tap_advexport.reports import COLUMN_NAMES
 from tap_advexport.sync.engine import ReportSync, coverage_of_bookmark
 from tap_advexport.sync.run import Interrupted, Run
 from tap_advexport.sync.shape import Shape
+from tests.support.days import window
 from tests.support.runs import DAILY, SHAPE, TODAY, run_of
 
 if TYPE_CHECKING:
@@ -143,6 +144,17 @@ def test_settled_days_of_another_shape_are_told(
     sync(run_of(sandbox, now=TODAY + timedelta(hours=2)), bookmark, Shape(SHAPE.columns, settings))
     told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert ["account" in each for each in told] == [True] * is_another
+
+
+def test_a_state_that_covers_days_ahead_is_told(
+    sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = run_of(sandbox)
+    bookmark = {"settled": [["2024-01-01", "2024-06-30"]], "replication_key_value": "2024-06-30"}
+    coverage = coverage_of_bookmark(bookmark, DAILY, run)
+    assert coverage.settled == (window("2024-01-01", "2024-01-26"),)
+    assert "report_daily: the state covers days that lie ahead" in caplog.text
+    assert "days from 2024-01-27 on are exported again" in caplog.text
 
 
 def test_the_export_that_settles_a_period_sends_it_whole(sandbox: Sandbox) -> None:
