@@ -227,15 +227,12 @@ def _after_request(
     is_submission = export.task is None
     if error.is_setup and not situation.has_answered and export.tries >= SETUP_TRIES:
         return EndRun(ConfigError(error.with_advice()))
-    if error.is_throttled and is_submission and situation.is_crowded:
+    if (error.is_throttled or error.names_no_task) and is_submission and situation.is_crowded:
         # One 429 may be a brief overload. A second one without Retry-After means a limit on tasks,
-        # and so does the first one if such a limit is known.
+        # and so does the first one if such a limit is known. Some APIs tell a limit with a 200.
         has_asked_twice = situation.asks > 1 and error.retry_after_seconds is None
-        if situation.is_limited or has_asked_twice:
+        if error.names_no_task or situation.is_limited or has_asked_twice:
             return _submit_later(export)
-    if error.names_no_task and situation.is_crowded:
-        # Some APIs tell a limit on tasks with status 200.
-        return _submit_later(export)
     is_over = error.is_throttled and (
         situation.seconds_asking >= situation.export_timeout_seconds
         or (situation.is_taught and export.tries > 0)

@@ -272,16 +272,13 @@ class Runner:
 
     def _submitted(self, job: ExportJob, task_id: str) -> None:
         now = self._clock.monotonic()
-        window = job.export.window
-        if other := self._known_tasks.other_export(task_id, self._interval, window):
-            # Its file would be the other export's, which for an empty day is not even noticed.
-            said = f"it gives the task of {other} once more"
-            what = f"submitting {self._interval} {window}: {said} (task {excerpt(task_id)})"
-            self._recovery.take(job, RejectedError(what, refusal="the same task", said=said), now)
-            return
         submitted_at = (job.submitting_at or self._clock.now()).replace(microsecond=0)
-        task = Task(task_id, window, submitted_at)
-        self._known_tasks.note(task, self._interval)
+        task = Task(task_id, job.export.window, submitted_at)
+        try:
+            self._known_tasks.accept(task, self._interval)
+        except RejectedError as error:
+            self._recovery.take(job, error, now)
+            return
         self._schedule.pace.accepted(now)
         job.export = job.export.with_task(task)
         job.began_at = job.waits_since = now

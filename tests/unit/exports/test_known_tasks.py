@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from contextlib import nullcontext
 
 import pytest
 
+from tap_advexport.errors import RejectedError
 from tap_advexport.exports.known_tasks import KnownTasks
 from tap_advexport.reports import Interval
 from tap_advexport.windows import DateWindow, Task
-from tests.support.days import window
+from tests.support.days import NOW, window
 
 WEEK = window("2024-03-01", "2024-03-07")
 
@@ -28,5 +29,12 @@ def test_an_id_stands_for_one_export(
     task_id: str, interval: Interval, days: DateWindow, other: str
 ) -> None:
     known = KnownTasks()
-    known.note(Task("1", WEEK, datetime(2024, 4, 2, tzinfo=UTC)), Interval.DAILY)
-    assert known.other_export(task_id, interval, days) == other
+    known.note(Task("1", WEEK, NOW), Interval.DAILY)
+    expected = (
+        pytest.raises(RejectedError, match=f"it gives the task of {other} once more")
+        if other
+        else nullcontext()
+    )
+    for _ in range(2):
+        with expected:
+            known.accept(Task(task_id, days, NOW), interval)
