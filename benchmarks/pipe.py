@@ -45,6 +45,11 @@ From the API to {rows} rows in a table that was not there, the interpreter's sta
 have their bytecode), on a machine with {cores} cores (load before: {load:.1f}). PostgreSQL waits
 for no disk (`fsync=off`). A ratio says how many times as fast the dlt source is, as the median of
 its rounds ({rounds}), with the least and the most."""
+_LIMIT: Final = """\
+The limit copies files that are there into the table itself. The dlt source gets them from the API first, checks
+each row, copies it into a staging table, and moves whole days from there in one transaction: each row is
+written twice, and dlt does one step after the other.
+"""
 _NUMBERS = count()
 
 
@@ -203,7 +208,7 @@ def pipe_section(rows: int, measured: Sequence[Way], load: float) -> str:
             f"| {way.name} | {way.database} | {rows / seconds:,.0f} | {seconds:.1f} "
             f"| {statistics.median(ratios):.1f} ({min(ratios):.1f}-{max(ratios):.1f}) |"
         )
-    return "\n".join([*lines, "", "![Rows a second from the API to a table](pipe.svg)", ""])
+    return "\n".join([*lines, "", _LIMIT, "![Rows a second from the API to a table](pipe.svg)", ""])
 
 
 def pipe_chart(rows: int, measured: Sequence[Way]) -> str:
