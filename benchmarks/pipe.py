@@ -46,9 +46,9 @@ have their bytecode), on a machine with {cores} cores (load before: {load:.1f}).
 for no disk (`fsync=off`). A ratio says how many times as fast the dlt source is, as the median of
 its rounds ({rounds}), with the least and the most."""
 _LIMIT: Final = """\
-The limit copies files that are there into the table itself. The dlt source gets them from the API first, checks
-each row, copies it into a staging table, and moves whole days from there in one transaction: each row is
-written twice, and dlt does one step after the other.
+The limit copies files that are there into the table itself. The dlt source gets them from the API
+first, checks each row, copies it into a staging table, and moves whole days from there in one
+transaction: each row is written twice, and dlt does one step after the other.
 """
 _NUMBERS = count()
 
