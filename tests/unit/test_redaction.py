@@ -155,6 +155,37 @@ def test_users_and_passwords_are_taken_out_of_urls_without_a_query(scheme: str) 
     assert Redactor().redact(f"{scheme}://user:pa@ss@h/p and so on") == f"{scheme}://h/p and so on"
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("no Sig=abc%2Fdef%2Bg&x=12345&y=abc/def&z=a+blank&flag.", "no ***."),
+        ("no abc%2Fdef%2Bg", "no ***"),
+        ("no abc/def+g", "no ***"),
+        ("no abc/def", "no ***"),
+        (r"no abc\/def, no abc\/def+g, no t\u0030ken-1", "no ***, no ***, no ***"),
+        ("no a blank, no a+blank", "no ***, no ***"),
+        ("no 'abc%2Fd'...", "no '***'..."),
+        ("t0ken-1 and 12345", "*** and 12345"),
+        ("a part of it", "a part of it"),
+    ],
+)
+def test_the_query_of_a_url_and_its_values_are_taken_out(text: str, shown: str) -> None:
+    url = "https://h/f?Sig=abc%2Fdef%2Bg&x=12345&y=abc/def&z=a+blank&flag#a part"
+    assert Redactor("t0ken-1").for_url(url).without_secrets(text) == shown
+    assert Redactor("t0ken-1").for_url("https://h/f").without_secrets("t0ken-1") == "***"
+
+
+def test_a_value_may_hold_what_separates_values_from_names() -> None:
+    redactor = Redactor().for_url("https://h/f?a=ab?c=d==")
+    assert redactor.without_secrets("no ab?c=d==, no a=ab?c=d==") == "no ***, no ***"
+
+
+def test_a_value_of_a_query_is_a_secret_from_six_letters_on() -> None:
+    redactor = Redactor().for_url("https://h/f?a=12345&b=123456")
+    assert redactor.without_secrets("12345 123456") == "12345 ***"
+    assert Redactor().for_url("https://h/f?a=12345").without_secrets("12345") == "12345"
+
+
 def test_a_redactor_does_not_show_its_secret() -> None:
     assert repr(Redactor(TOKEN)) == "Redactor(***)"
 

@@ -87,6 +87,7 @@ def test_a_control_character_is_refused_before_anything_else(letter: str) -> Non
     [
         ("https://f/b?[s]", "https://f/b?[s]"),
         ("/b?[s]", "https://h/b?[s]"),
+        ("/a/../b", "https://h/a/../b"),
         ("b", "https://h/p/b"),
         ("?s=1", "https://h/p/a?s=1"),
         ("//f/b", "https://f/b"),
