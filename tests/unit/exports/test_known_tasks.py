@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-
 import pytest
 
-from tap_advexport.errors import RejectedError
+from tap_advexport.errors import SUPPORT, RejectedError
 from tap_advexport.exports.known_tasks import KnownTasks
 from tap_advexport.reports import Interval
 from tap_advexport.windows import DateWindow, Task
@@ -30,11 +28,14 @@ def test_an_id_stands_for_one_export(
 ) -> None:
     known = KnownTasks()
     known.note(Task("1", WEEK, NOW), Interval.DAILY)
-    expected = (
-        pytest.raises(RejectedError, match=f"it gives the task of {other} once more")
-        if other
-        else nullcontext()
-    )
+    task = Task(task_id, days, NOW)
     for _ in range(2):
-        with expected:
-            known.accept(Task(task_id, days, NOW), interval)
+        if not other:
+            known.accept(task, interval)
+            continue
+        with pytest.raises(RejectedError) as caught:
+            known.accept(task, interval)
+        error = caught.value
+        said = f"it gives the task of {other} once more"
+        assert str(error) == f"submitting {interval} {days}: {said} (task {task_id})"
+        assert (error.refusal, error.said, error.advice) == ("the same task", said, SUPPORT)
