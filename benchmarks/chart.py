@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-WIDTH, LABEL, ROW, BAR = 760, 230, 30, 18
+WIDTH, ROW, BAR = 760, 30, 18
+# The widest that a letter of a label is on average, in any sans-serif font of this size.
+LETTER = 7.4
+OURS = "tap-advexport"
 
 
 def bar_chart(title: str, bars: Sequence[tuple[str, float, str]]) -> str:
     """Horizontal bars: name, length, and what stands behind it."""
     most = max(length for _, length, _ in bars)
-    scale = (WIDTH - LABEL - 120) / most
+    left = LETTER * max(len(name) for name, _, _ in bars) + 8
+    scale = (WIDTH - left - 120) / most
     height = ROW * (len(bars) + 2)
     lines = [
         (
@@ -26,11 +30,12 @@ def bar_chart(title: str, bars: Sequence[tuple[str, float, str]]) -> str:
     for number, (name, length, words) in enumerate(bars, start=1):
         top = ROW * number + (ROW - BAR) / 2
         width = max(length * scale, 1)
-        color = "#2a7de1" if number == 1 else "#9aa5b1"
+        color = "#2a7de1" if OURS in name else "#9aa5b1"
         text_y = f"{top + BAR * 0.75:.1f}"
         lines += [
-            f'<text x="{LABEL - 8}" y="{text_y}" text-anchor="end">{escape(name)}</text>',
-            f'<rect x="{LABEL}" y="{top:.1f}" width="{width:.1f}" height="{BAR}" fill="{color}"/>',
-            f'<text x="{LABEL + width + 6:.1f}" y="{text_y}">{escape(words)}</text>',
+            f'<text x="{left - 8:.1f}" y="{text_y}" text-anchor="end">{escape(name)}</text>',
+            f'<rect x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{BAR}"'
+            f' fill="{color}"/>',
+            f'<text x="{left + width + 6:.1f}" y="{text_y}">{escape(words)}</text>',
         ]
     return "\n".join([*lines, "</svg>", ""])

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.chart import bar_chart
+from benchmarks.chart import OURS, bar_chart
 from benchmarks.contenders import CONVENTIONAL, TAP, Contender
 from benchmarks.pipe import pipe_chart, pipe_section, ways
 from benchmarks.processes import FailedRunError, measure
 from benchmarks.throughput import compare
 from benchmarks.truth import Sums, WrongOutputError
 from benchmarks.windows import measure_windows
+from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -105,3 +106,16 @@ def test_the_longest_bar_of_a_chart_is_the_fastest() -> None:
     assert "Rows &amp; more" in chart
     widths = [float(width) for width in re.findall(r'<rect [^>]*width="([0-9.]+)"', chart)]
     assert widths[0] == 2 * widths[1]
+
+
+@pytest.mark.parametrize("drawing", ["pipe.svg", "performance.svg"])
+def test_no_label_of_a_chart_is_cut_off_and_ours_stand_out(drawing: str) -> None:
+    chart = (ROOT / "docs" / drawing).read_text("utf-8")
+    labels = re.findall(r'<text x="([0-9.]+)" [^>]*text-anchor="end">(.*?)</text>', chart)
+    colors = re.findall(r'<rect [^>]*fill="(.*?)"', chart)
+    assert all(float(right) >= 7 * len(label) for right, label in labels)
+    ours = {color for color, (_, label) in zip(colors, labels, strict=True) if OURS in label}
+    assert len(ours) == 1
+    assert not ours & {
+        color for color, (_, label) in zip(colors, labels, strict=True) if OURS not in label
+    }
