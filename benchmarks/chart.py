@@ -31,11 +31,11 @@ def bar_chart(title: str, bars: Sequence[tuple[str, float, str]]) -> str:
         top = ROW * number + (ROW - BAR) / 2
         width = max(length * scale, 1)
         color = "#2a7de1" if OURS in name else "#9aa5b1"
+        size = f'width="{width:.1f}" height="{BAR}"'
         text_y = f"{top + BAR * 0.75:.1f}"
         lines += [
             f'<text x="{left - 8:.1f}" y="{text_y}" text-anchor="end">{escape(name)}</text>',
-            f'<rect x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{BAR}"'
-            f' fill="{color}"/>',
+            f'<rect x="{left:.1f}" y="{top:.1f}" {size} fill="{color}"/>',
             f'<text x="{left + width + 6:.1f}" y="{text_y}">{escape(words)}</text>',
         ]
     return "\n".join([*lines, "</svg>", ""])
