@@ -108,7 +108,7 @@ def _end(tap: TapAdvexport, code: int, reasons: list[str]) -> int:
         try:
             tap.output.write_last_state()
         except (OutputClosed, WriteInterrupted):
-            is_reader_gone = True
+            is_reader_gone, code = True, code or FAILED
         except TapAdvexportError as error:
             code = _fail(error, reasons)
     if is_reader_gone and not reasons and not run.signal:

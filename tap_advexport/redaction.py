@@ -12,6 +12,10 @@ MAX_QUOTED: Final = 60
 MIN_SECRET_LENGTH: Final = 3
 # A shorter value in the query of a URL is no signature, and may be an ordinary word.
 MIN_VALUE_LENGTH: Final = 6
+# So many small letters are no word.
+MIN_LETTERS_LENGTH: Final = 16
+# The patterns of a longer secret would take long; nobody shows more of one.
+MAX_SECRET_LENGTH: Final = 1000
 
 # A query may hold apostrophes. (For logs, `api.log_filter` also includes quotation marks.)
 _URL: Final = re.compile(
@@ -21,6 +25,9 @@ _URL: Final = re.compile(
 _QUERY: Final = re.compile(r"(?<!<)\?[^\s\"<>]+")
 # A cell can hold an ordinary question mark: only `?` with a later `=` counts as a query.
 _LIKE_A_QUERY: Final = re.compile(r"\?[^\s\"<>?=]*=[^\s\"<>]*")
+_WORD: Final = re.compile(r"[a-z/._-]*")
+_TIME: Final = re.compile(r"[0-9:TZ.+ -]+")
+_SHORTENED: Final = re.compile(r"['\"]?\.\.\.")
 _UNPRINTABLE: Final = re.compile(r"[^\S ]+|[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
@@ -75,18 +82,16 @@ class Redactor:
         query = url.partition("?")[2].partition("#")[0]
         values = [each.partition("=")[2] for each in query.split("&")]
         found = {query, *values, *map(unquote_plus, values)}
-        return Redactor(*self._known, *(each for each in found if len(each) >= MIN_VALUE_LENGTH))
+        return Redactor(
+            *self._known, *(text[:MAX_SECRET_LENGTH] for text in found if _is_key(text))
+        )
 
     def without_secrets(self, text: str) -> str:
         """Return a text without the secrets, also where the text has shortened one (`...`)."""
         if self._writings is not None:
             text = self._writings.sub("***", text)
         for secret in self._secrets:
-            text = text.replace(secret, "***")
-            if secret[:MIN_SECRET_LENGTH] not in text:
-                continue
-            for length in reversed(range(MIN_SECRET_LENGTH + 1, len(secret))):
-                text = re.sub(re.escape(secret[:length]) + r"(?=['\"]?\.\.\.)", "***", text)
+            text = _without_beginnings(text.replace(secret, "***"), secret)
         return text
 
     def _beginning(self, text: str, length: int) -> str:
@@ -120,6 +125,23 @@ def quoted(text: str) -> str:
     literal = repr(text[:MAX_QUOTED])
     is_cut = len(text) > MAX_QUOTED or len(literal) > 2 * MAX_QUOTED
     return f"{literal[: 2 * MAX_QUOTED]}..." if is_cut else literal
+
+
+def _is_key(value: str) -> bool:
+    """Return whether a value of a query may be a signature or a key, and not a word or a time."""
+    if _WORD.fullmatch(value):
+        return len(value) >= MIN_LETTERS_LENGTH
+    return len(value) >= MIN_VALUE_LENGTH and not _TIME.fullmatch(value)
+
+
+def _without_beginnings(text: str, secret: str) -> str:
+    """Remove the beginning of a secret wherever a text is shortened behind it."""
+    for cut in reversed([match.start() for match in _SHORTENED.finditer(text)]):
+        for length in reversed(range(MIN_SECRET_LENGTH + 1, min(len(secret), cut + 1))):
+            if text.endswith(secret[:length], 0, cut):
+                text = f"{text[: cut - length]}***{text[cut:]}"
+                break
+    return text
 
 
 def _writings(letter: str) -> str:

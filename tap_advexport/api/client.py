@@ -201,12 +201,12 @@ class ApiClient:
             RequestError: there is no usable answer.
             OSError: the spool cannot be written to.
         """
-        what = f"download from {self.redactor.place_of(url)}"
         try:
             url = literal_url(url, self._api_url)
         except UrlRefused as refused:
-            msg = f"{what}: {refused}"
+            msg = f"download from {self.redactor.place_of(url)}: {refused}"
             raise FileError(msg) from None
+        what = f"download from {self.redactor.place_of(url)}"
         urls = [url]
         try:
             with self._session.follow(what, url, is_api=False) as response:

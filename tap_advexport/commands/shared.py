@@ -67,15 +67,21 @@ def settings_of(config: str | None, options: Mapping[str, object]) -> dict[str, 
     """
     found: Mapping[str, object] = {}
     if config == "ENV":
-        # The audit also runs where the tap's libraries are not installed.
-        from tap_advexport.environment import PREFIX, all_variables  # noqa: PLC0415
-
-        variables = all_variables()
-        found = {name: variables.get(f"{PREFIX}{name.upper()}") for name in options}
+        variables = _variables()
+        found = {name: variables.get(f"TAP_ADVEXPORT_{name.upper()}") for name in options}
     elif config:
         found = read_object(config, ConfigError, f"config: {config}")
     given = {name: value for name, value in options.items() if value is not None}
     return parse_some({**found, **given}, options.keys())
+
+
+def _variables() -> Mapping[str, str]:
+    try:
+        from tap_advexport.environment import all_variables  # noqa: PLC0415
+    except ImportError:
+        # The audit also runs where the tap's libraries are not installed.
+        return os.environ
+    return all_variables()
 
 
 def moment_of(text: str | None) -> datetime:

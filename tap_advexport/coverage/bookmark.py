@@ -8,7 +8,7 @@ from datetime import date, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from tap_advexport.coverage.settling import Rules, counting, settle
+from tap_advexport.coverage.settling import AS_WRITTEN, Rules, counting, settle
 from tap_advexport.coverage.state import Coverage, Exported, Sent
 from tap_advexport.coverage.transitions import claimed, forgotten, reopened
 from tap_advexport.errors import StateError
@@ -58,7 +58,9 @@ def parse_bookmark(
     _check_keys(bookmark, (*_OURS, *_OF_THE_SDK), path)
     coverage = counting(_coverage(bookmark, rules.interval, path), rules)
     last = _replication_key_value(bookmark, path)
-    return settle(_without_doubt(_reconciled(coverage, last, start_date, rules), rules), rules)
+    doubtful = _doubtful(coverage, rules)
+    coverage = _reconciled(coverage, last, start_date, rules)
+    return settle(reopened(coverage, (doubtful,), rules) if doubtful else coverage, rules)
 
 
 def doubtful_days(bookmark: Mapping[str, object], rules: Rules) -> DateWindow | None:
@@ -101,16 +103,12 @@ def render_bookmark(coverage: Coverage, rules: Rules) -> dict[str, object]:
     }
 
 
-def _without_doubt(coverage: Coverage, rules: Rules) -> Coverage:
-    doubtful = _doubtful(coverage, rules)
-    return reopened(coverage, (doubtful,), rules) if doubtful else coverage
-
-
 def _doubtful(coverage: Coverage, rules: Rules) -> DateWindow | None:
     # After a change of time zone, the day after today may be covered.
     if all(each.last <= rules.today + DAY for each in coverage.covered()):
         return None
-    first = rules.today.toordinal() - rules.lookback_days - DOUBTFUL_DAYS
+    lookback_days = 0 if rules.lookback_days == AS_WRITTEN else rules.lookback_days
+    first = rules.today.toordinal() - lookback_days - DOUBTFUL_DAYS
     return DateWindow(date.fromordinal(max(first, 1)), rules.today - DAY)
 
 

@@ -125,7 +125,7 @@ def export_state(pipeline: dlt.Pipeline, *, account: str | None = None) -> dict[
     sources: Any = pipeline.state.get("sources", {})
     if not sources.get(SOURCE):
         return {"bookmarks": {}}
-    state = {"sources": sources}
+    state = {"sources": {SOURCE: sources[SOURCE]}}
     return parse_singer_state(json.dumps(state), "pipeline state", account=account)
 
 

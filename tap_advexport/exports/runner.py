@@ -11,12 +11,14 @@ from __future__ import annotations
 import itertools
 import logging
 from collections import deque
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, Final, assert_never, cast
 
 from tap_advexport.api.answers import Finished, Unfinished
 from tap_advexport.errors import (
     CutFileError,
+    ExportError,
     IncompleteError,
     NoUrlYetError,
     RejectedError,
@@ -185,21 +187,20 @@ class Runner:
                     continue
                 job.work = None
                 if isinstance(outcome.value, str):
-                    self._submitted(job, outcome.value)
+                    with suppress(RejectedError):
+                        self._submitted(job, outcome.value)
         yield from self._events
 
     def _submissions_under_way(self) -> bool:
-        return any(
-            job.work is not None and job.phase is Phase.SUBMIT for job in self._schedule.jobs
-        )
+        jobs = self._schedule.jobs
+        return any(job.work is not None and job.phase is Phase.SUBMIT for job in jobs)
 
     def _refuse_broken_api(self) -> None:
         if self._schedule.queue and not self._schedule.jobs:
             self._breaker.is_given_up = True
             msg = (
                 f"the API does not work: {self._breaker.failed} exports failed and none succeeded, "
-                "so that nothing more is submitted; the last one: "
-                f"{self._breaker.last_failure}"
+                f"so that nothing more is submitted; the last one: {self._breaker.last_failure}"
             )
             raise IncompleteError(msg)
 
@@ -255,12 +256,18 @@ class Runner:
             job.asks = 0
             self._schedule.throttle.answered()
             self._breaker.answered_at = now
-        match cast("Answer", outcome.value):
+        try:
+            self._take_answer(job, cast("Answer", outcome.value), now)
+        except ExportError as error:
+            self._recovery.take(job, error, now)
+
+    def _take_answer(self, job: ExportJob, answer: Answer, now: float) -> None:
+        match answer:
             case str(task_id):
                 self._submitted(job, task_id)
-            case Unfinished() as answer:
+            case Unfinished():
                 self._unfinished(job, answer, now)
-            case Finished() as answer:
+            case Finished():
                 self._finished(job, answer, now)
             case DownloadedFile(spool, download):
                 job.spool, job.download = spool, download
@@ -274,11 +281,7 @@ class Runner:
         now = self._clock.monotonic()
         submitted_at = (job.submitting_at or self._clock.now()).replace(microsecond=0)
         task = Task(task_id, job.export.window, submitted_at)
-        try:
-            self._known_tasks.accept(task, self._interval)
-        except RejectedError as error:
-            self._recovery.take(job, error, now)
-            return
+        self._known_tasks.accept(task, self._interval)
         self._schedule.pace.accepted(now)
         job.export = job.export.with_task(task)
         job.began_at = job.waits_since = now
@@ -317,10 +320,7 @@ class Runner:
             self._schedule.tasks.succeeded()
             self._unseen.ended(now)
         if not answer.url:
-            shown = excerpt(task_of(job).task_id)
-            error = NoUrlYetError(f"task {shown} is SUCCESS without a download URL")
-            self._recovery.take(job, error, now)
-            return
+            raise NoUrlYetError(f"task {excerpt(task_of(job).task_id)} is SUCCESS without a URL")
         if is_news and not job.export.polls_again:
             self._polls.learn(job.unfinished_age, now - job.began_at)
         job.export = replace(job.export, tries=0)

@@ -89,9 +89,8 @@ class WorkFactory:
                 return ConvertedFile(*self.convert(spool, task, download))
             except ExportError as error:
                 shown = excerpt(task.task_id)
-                told = error.of_task(shown)
-                self.client.clear(told, download.urls)
-                raise told from None
+                self.client.clear(error, download.urls)
+                raise error.of_task(shown) from None
             except OSError as error:
                 raise spool_error(error) from None
             finally:

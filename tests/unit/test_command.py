@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -184,6 +185,17 @@ def test_a_target_that_has_gone_is_told_and_gets_nothing_more(
     assert writer.written == [b"{}\n"]
     assert "The target has closed the pipe: its own log says why" in log.messages
     assert log.messages[-1].endswith("; failed: the target has closed the pipe")
+
+
+def test_a_signal_while_the_last_state_is_written_is_no_success() -> None:
+    class StuckWriter(RecordingWriter):
+        def write_message(self, message: object) -> None:
+            raise WriteInterrupted(message)
+
+    tap = begun(StuckWriter())
+    tap.output.write_lines(b"{}\n")
+    tap.run.interrupt(signal.SIGTERM)
+    assert ended(tap=tap) == 1
 
 
 def test_a_target_that_goes_after_the_last_state_fails_the_run(

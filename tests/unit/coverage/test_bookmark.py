@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tap_advexport.coverage.bookmark import doubtful_days, parse_bookmark, render_bookmark
 from tap_advexport.coverage.plan import due
-from tap_advexport.coverage.settling import Rules, settle
+from tap_advexport.coverage.settling import AS_WRITTEN, Rules, settle
 from tap_advexport.coverage.state import Coverage, Exported, Sent
 from tap_advexport.errors import StateError
 from tap_advexport.reports import Interval
@@ -308,6 +308,13 @@ def test_what_a_run_has_settled_whose_clock_was_ahead_is_exported_again() -> Non
     assert coverage.settled == (window("2023-01-01", "2024-02-20"),)
     assert doubtful_days(value, asked) == window("2024-02-21", "2024-04-01")
     assert doubtful_days(ranges_only(["2023-01-01", "2024-04-03"]), asked) is None
+    # Who sets the bookmark back mends the days ahead, and not those that were settled too early.
+    back = {**value, "replication_key_value": "2024-03-20"}
+    assert parse(back, asked).settled == (window("2023-01-01", "2024-02-20"),)
+    assert parse(back, asked).covered() == (window("2023-01-01", "2024-03-20"),)
+    # What only looks at a state doubts no more than the days of a month.
+    read = parse(value, replace(asked, lookback_days=AS_WRITTEN))
+    assert read.settled == (window("2023-01-01", "2024-03-01"),)
 
 
 def test_ranges_up_to_the_end_of_the_calendar_are_no_overflow() -> None:

@@ -150,7 +150,11 @@ def test_a_download_is_alive_as_long_as_it_asks_and_ends_when_nobody_waits_for_i
 @pytest.mark.parametrize(
     ("error", "raised", "words"),
     [
-        (InvalidRowError("line 2: t0ken"), InvalidRowError, r"^\*\*\* \['https://f/\?sig'\]$"),
+        (
+            InvalidRowError("line 2: t0ken"),
+            InvalidRowError,
+            r"^task old: \*\*\* \['https://f/\?sig'\]$",
+        ),
         (OSError(28, "No space left on device"), OutputError, "No space left"),
     ],
     ids=["row", "disk"],
