@@ -39,6 +39,10 @@ def _close_what_was_killed() -> Iterator[None]:
     gc.collect()
 
 
+def test_a_reader_that_goes_after_the_last_message_breaks_no_law() -> None:
+    assert live(8742).runs
+
+
 @pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
 def test_no_life_breaks_a_law(first: int) -> None:
     accounts, failures = live_all(range(first, first + CHUNK))
