@@ -95,6 +95,7 @@ def test_a_text_of_a_file_loses_queries_and_keeps_questions(text: str, shown: st
         ("'no access for abcd...", "'no access for ***..."),
         ("'no access for abc'...", "'no access for abc'..."),
         ("'abcdefg'...", "'***'..."),
+        ("abcd...", "***..."),
         ("abcd and 'abc'...", "abcd and 'abc'..."),
         ("abcdef is a word", "abcdef is a word"),
         ("nothing", "nothing"),
@@ -175,6 +176,11 @@ def test_the_query_of_a_url_and_its_values_are_taken_out(text: str, shown: str) 
     url = "https://h/f?Sig=abc%2Fdef%2Bg&x=1a345&y=Abc/def&z=a+blank&flag#a part"
     assert Redactor("t0ken-1").for_url(url).without_secrets(text) == shown
     assert Redactor("t0ken-1").for_url("https://h/f").without_secrets("t0ken-1") == "***"
+
+
+def test_a_value_that_begins_as_another_is_taken_out_whole() -> None:
+    redactor = Redactor().for_url("https://h/f?a=Abcdef&b=Abcdefgh")
+    assert redactor.without_secrets(r"no Abcdefgh, no Abcdef\u0067h") == "no ***, no ***"
 
 
 def test_a_value_may_hold_what_separates_values_from_names() -> None:
