@@ -11,6 +11,7 @@ rejected. Only BATCH Parquet and dlt import this module. It needs pyarrow.
 
 from __future__ import annotations
 
+import re
 import sys
 from array import array
 from datetime import UTC, datetime, timedelta
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
     from tap_advexport.records.convert import Period
     from tap_advexport.records.lines import ExportConstants
 
-# The widest decimals that warehouses read exactly. Their scales hold all decimal places that a
-# binary float may show, which leaves room for costs below 10^16 and rates below 10^8.
+# The widest decimals that warehouses read exactly: costs below 10^16 and rates below 10^8, with
+# more decimal places than a binary float shows of an amount that is not almost zero.
 DECIMALS: Final = {"cost_aggr": pa.decimal128(38, 22), "cr": pa.decimal128(38, 30)}
 
 # The integers that columns can hold; a decimal is stored as an integer, without its point.
@@ -156,22 +157,27 @@ def _type(name: str, timezone: str) -> pa.DataType:
 
 
 class _Decimals(Cache[bytes]):
-    """The bytes of decimals by cell; Arrow parses all new cells of a block at once."""
+    """The bytes of decimals by cell; Arrow parses the plain new cells of a block at once.
+
+    A cell is plain if it has no exponent and fits by its numbers of digits. Arrow must see no
+    other: its cast wraps around at large numbers and makes tiny ones 0, often without an error.
+    """
 
     def __init__(self, field: pa.Field) -> None:
         super().__init__(lambda cell: _stored(field, number_value(cell), quoted(cell)))
         self._kind = field.type
+        places = field.type.scale
+        whole = field.type.precision - places
+        plain = rf"-?[0-9]{{1,{whole}}}(?:\.[0-9]{{1,{places}}})?"
+        self._is_plain = re.compile(plain).fullmatch
 
     def _made(self, cells: Sequence[str]) -> Iterable[bytes]:
-        texts = [cell or "0" for cell in cells]
-        try:
-            array = pa.array(texts, pa.string()).cast(self._kind)
-        except pa.ArrowInvalid:
-            # A number does not fit, or is a zero with an exponent that Arrow cannot read.
-            return super()._made(cells)
+        plain = list(filter(self._is_plain, cells))
+        stored = pa.array(plain, pa.string()).cast(self._kind).buffers()[1].to_pybytes()
         size = self._kind.bit_width // 8
-        stored = array.buffers()[1].to_pybytes()
-        return [stored[at : at + size] for at in range(0, size * len(cells), size)]
+        parts = (stored[at : at + size] for at in range(0, size * len(plain), size))
+        made = dict(zip(plain, parts, strict=True))
+        return [made[cell] if cell in made else self._make(cell) for cell in cells]
 
 
 def _arrays(field: pa.Field, grid: TimeGrid) -> Callable[[Sequence[str]], pa.Array]:

@@ -54,11 +54,6 @@ class Block:
         """The rows; a blank line is a row without cells."""
         return self.listed or list(zip(*self.columns, strict=True))
 
-    def line(self, index: int) -> int:
-        """Return the line of the file on which a row starts."""
-        before = self.rows[:index]
-        return self.first_line + sum(1 + sum(cell.count("\n") for cell in row) for row in before)
-
 
 class Table:
     """The header and the rows of one CSV file.

@@ -19,18 +19,19 @@ if TYPE_CHECKING:
 
 def row_error(table: Table, block: Block, grid: TimeGrid) -> FileError | InvalidRowError:
     """Return the error for the first invalid row of a block, which must have one."""
-    for index, row in enumerate(block.rows):
-        line = block.line(index)
+    rows, line = block.rows, block.first_line
+    for index, row in enumerate(rows):
         if row and begins_with_mark(row[0]):
             return InvalidRowError(
                 f"line {line}: a byte order mark within the file, as if files had been joined, "
                 f"before {quoted(row[0][1:])}"
             )
         if row and len(row) != len(table.header):
-            is_last = not any(block.rows[index + 1 :]) and table.is_exhausted()
+            is_last = not any(rows[index + 1 :]) and table.is_exhausted()
             return _width_error(table, row, line, is_last=is_last)
         if row and (complaint := _complaint(table, row, grid)):
             return InvalidRowError(f"line {line}, {complaint}")
+        line += 1 + sum(cell.count("\n") for cell in row)
     raise AssertionError
 
 

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import io
+from datetime import date
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
 import pytest
 
 from tap_advexport.errors import CutFileError
+from tap_advexport.records.cells import TimeGrid
+from tap_advexport.records.csv_table import Block, Table
+from tap_advexport.records.diagnosis import row_error
+from tap_advexport.reports import Interval
 from tests.support.records_reference import (
     COLUMNS,
     conversion,
@@ -14,6 +23,9 @@ from tests.support.records_reference import (
     row,
     run,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 HEADER = ",".join(COLUMNS)
 
@@ -71,3 +83,22 @@ def test_blank_lines_hold_nothing_and_are_passed_over() -> None:
 
 def test_a_line_of_blanks_is_a_short_row() -> None:
     assert "line 2: 1 cells" in refusal(csv_bytes([row()]).replace(b"\n", b"\n  \n", 1))
+
+
+def test_a_block_is_looked_through_once_however_many_rows_it_has() -> None:
+    """Rows are made of columns each time they are asked for."""
+    asked: list[int] = []
+
+    class Counted(Block):
+        @property
+        def rows(self) -> Sequence[Sequence[str]]:
+            asked.append(1)
+            return super().rows
+
+    data = csv_bytes([*[row()] * 50, row(cr="x")])
+    table = Table(io.BytesIO(data), is_end_proven=True)
+    [block] = table.blocks(1 << 20)
+    counted = Counted(block.first_line, block.listed, block.columns)
+    grid = TimeGrid(Interval.DAILY, date(2017, 10, 1), date(2017, 10, 3), ZoneInfo("UTC"))
+    assert "line 52, column cr" in str(row_error(table, counted, grid))
+    assert len(asked) == 1
