@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+_T = TypeVar("_T")
 
 # Task states (API, "Ask for its state"). SUCCESS and PENDING are documented; the others are
 # states that a task queue of this kind can report.
@@ -76,6 +79,10 @@ class FailedTask:
     reason: str
 
 
+def _decode(body: bytes, type: type[_T]) -> _T:  # noqa: A002 - as msgspec names it
+    return msgspec.json.decode(body.removeprefix(codecs.BOM_UTF8), type=type)
+
+
 def parse_submit_answer(body: bytes) -> tuple[SubmitAnswer, str]:
     """Parse the answer to a submission; return it with the text of its undocumented fields.
 
@@ -85,8 +92,8 @@ def parse_submit_answer(body: bytes) -> tuple[SubmitAnswer, str]:
         AnswerError: the answer is not as documented.
     """
     try:
-        answer = msgspec.json.decode(body, type=SubmitAnswer)
-        rest = {} if answer.is_queued else msgspec.json.decode(body, type=dict[str, object])
+        answer = _decode(body, type=SubmitAnswer)
+        rest = {} if answer.is_queued else _decode(body, type=dict[str, object])
         told = {key: rest[key] for key in rest if key not in {"result", "task_id"}}
         return answer, reason_of(told)
     except (msgspec.MsgspecError, ValueError, RecursionError):
@@ -96,7 +103,7 @@ def parse_submit_answer(body: bytes) -> tuple[SubmitAnswer, str]:
 def names_no_task(body: bytes) -> bool:
     """Return whether an answer to a submission is a JSON object about something else."""
     try:
-        answer = msgspec.json.decode(body, type=dict[str, object])
+        answer = _decode(body, type=dict[str, object])
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return False
     return not answer.keys() & {"result", "task_id"}
@@ -109,7 +116,7 @@ def parse_poll_answer(body: bytes) -> Unfinished | Finished | FailedTask:
         AnswerError: the answer is not as documented.
     """
     try:
-        return _polled(msgspec.json.decode(body, type=PollAnswer))
+        return _polled(_decode(body, type=PollAnswer))
     except (msgspec.MsgspecError, ValueError, RecursionError):
         raise AnswerError from None
 

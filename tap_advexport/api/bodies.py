@@ -24,6 +24,8 @@ CHUNK_BYTES: Final = 1 << 16
 # A download that brings fewer bytes than this in one request time-out counts as stalled.
 MIN_PROGRESS_BYTES: Final = 1024
 
+# Codings that change nothing. The last two are none, but storages and servers name them so.
+_PLAIN: Final = frozenset({"", "identity", "aws-chunked", "utf-8"})
 _GZIP: Final = frozenset({"gzip", "x-gzip"})
 _GZIP_WBITS: Final = 31
 _RANGE: Final = re.compile(r"bytes +([0-9]+)-[0-9]+/([0-9]{1,18})")
@@ -86,7 +88,7 @@ class BodyReader:
             FileError: the file has an encoding that was not asked for.
         """
         coding = _coding(response)
-        if coding not in {"", "identity", *_GZIP}:
+        if coding not in {"", *_GZIP}:
             shown = self.redactor.excerpt(coding)
             raise FileError(f"{what}: its Content-Encoding is {shown}, which was not asked for")
         byte_count = 0
@@ -107,7 +109,7 @@ class BodyReader:
         return Downloaded(byte_count, is_end_proven)
 
     def _is_end_proven(self, what: str, response: requests.Response, byte_count: int) -> bool:
-        coding = response.headers.get("Transfer-Encoding", "identity").strip().lower()
+        coding = response.headers.get("Transfer-Encoding", "identity").lower()
         if coding == "chunked":
             return True
         if coding != "identity":
@@ -143,7 +145,7 @@ class BodyReader:
     def _unpacking(self, what: str, response: requests.Response) -> Callable[[bytes], bytes]:
         """Return a function that decompresses chunks, as an answer may be compressed unasked."""
         coding = _coding(response)
-        if coding in {"", "identity"}:
+        if not coding:
             return lambda wire: wire
         if coding not in _GZIP:
             shown = self.redactor.excerpt(coding)
@@ -163,7 +165,9 @@ class BodyReader:
 
 
 def _coding(response: requests.Response) -> str:
-    return response.headers.get("Content-Encoding", "").strip().lower()
+    """Return the codings that an answer names, without those that change nothing."""
+    named = response.headers.get("Content-Encoding", "").lower().split(",")
+    return ", ".join(part for each in named if (part := each.strip()) not in _PLAIN)
 
 
 def _refuse_part(what: str, response: requests.Response, byte_count: int) -> None:

@@ -196,7 +196,7 @@ class _HeadLines:
                 line, self._is_header = _header(line)
             if self._is_header:
                 # The header parser would take a lone CR for the end of the line.
-                return line.rstrip(b"\r\n").replace(b"\r", b" ") + b"\r\n"
+                return line.rstrip(b"\r\n \t").replace(b"\r", b" ") + b"\r\n"
         raise http.client.HTTPException("headers without an end")
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,6 +19,8 @@ UNSEEN_SECONDS: Final = 120.0
 # words that it has used for a limit before.
 ENDED_SECONDS: Final = 5.0
 ENDED_AT_LIMIT_SECONDS: Final = 15.0
+# Words that were a refusal this often are one, though a task that nobody sees may exist again.
+BELIEVED_AFTER: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,7 @@ class UnseenTasks:
     _until: float = float("-inf")
     _ended_at: float = float("-inf")
     _limit_words: set[str] = field(default_factory=set)
-    _refusal_words: set[str] = field(default_factory=set)
+    _refusals: Counter[str] = field(default_factory=Counter)
 
     def may_exist(self, now: float) -> None:
         """Note that there may be one from now on."""
@@ -102,29 +105,37 @@ class UnseenTasks:
 
     def limited(self, said: str) -> None:
         """Note the words in which the API refused a submission while other tasks were open."""
-        if said not in self._refusal_words:
+        if said not in self._refusals:
             self._limit_words.add(said)
 
     def refused(self, said: str) -> None:
         """Note the words of a refusal that none of them can have been the reason of."""
-        self._refusal_words.add(said)
+        self._refusals[said] += 1
         self._limit_words.discard(said)
+
+    def is_refusal(self, said: str) -> bool:
+        """Return whether a refusal in these words has been one of its days before."""
+        return said in self._refusals
 
     def may_refuse(self, said: str, now: float) -> bool:
         """Return whether a refusal in these words may be due to one of them."""
-        patience = 0.0 if said in self._refusal_words else ENDED_SECONDS
-        if said and said in self._limit_words:
-            patience = ENDED_AT_LIMIT_SECONDS
-        return now < max(self._until, self._ended_at + patience)
+        is_limit = said and said in self._limit_words
+        until = self._ended_at + (ENDED_AT_LIMIT_SECONDS if is_limit else ENDED_SECONDS)
+        if self._refusals[said] < BELIEVED_AFTER:
+            until = max(until, self._until)
+        return now < until
 
 
 @dataclass(slots=True)
 class SubmissionPace:
-    """How far apart submissions must be: learned from one that was accepted after 429s."""
+    """How far apart submissions must be: learned from one that was accepted after 429s.
+
+    A single 429 teaches nothing: it may have come in a moment of overload, after a long task.
+    """
 
     _span_seconds: float = 0.0
     _accepted_at: float = float("-inf")
-    _was_refused: bool = False
+    _refusals: int = 0
 
     @property
     def opens_at(self) -> float:
@@ -133,14 +144,14 @@ class SubmissionPace:
 
     def refused(self) -> None:
         """Note that a submission was answered with 429 while no other task of ours was open."""
-        self._was_refused = True
+        self._refusals += 1
 
     def accepted(self, now: float) -> None:
         """Note that a submission was accepted."""
-        if self._was_refused and now - self._accepted_at <= MAX_SPAN_SECONDS:
+        if self._refusals > 1 and now - self._accepted_at <= MAX_SPAN_SECONDS:
             self._span_seconds = now - self._accepted_at
         elif self._span_seconds * SPAN_SHRINKS_TO >= MIN_SPAN_SECONDS:
             self._span_seconds *= SPAN_SHRINKS_TO
         else:
             self._span_seconds = 0.0
-        self._was_refused, self._accepted_at = False, now
+        self._refusals, self._accepted_at = 0, now

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 FRESH_URLS_PER_TASK: Final = 2
 # How long a task may be unknown after its submission, or its URL and file missing after SUCCESS.
 VISIBLE_WITHIN_SECONDS: Final = 120.0
+# With growing pauses, this many submissions take longer than a task of ours stays unseen.
+SUBMISSIONS_SOON: Final = 12
 # If no request worked before, a faulty proxy or certificate store ends the run after these tries.
 SETUP_TRIES: Final = 2
 ERROR_RESULT: Final = "ERROR"
@@ -233,6 +235,8 @@ def _after_request(
         has_asked_twice = situation.asks > 1 and error.retry_after_seconds is None
         if error.names_no_task or situation.is_limited or has_asked_twice:
             return _submit_later(export)
+    if error.names_no_task and is_submission and _may_be_refused_for_now(export, situation):
+        return _submit_soon(export)
     is_over = error.is_throttled and (
         situation.seconds_asking >= situation.export_timeout_seconds
         or (situation.is_taught and export.tries > 0)
@@ -249,7 +253,7 @@ def _after_rejection(
 ) -> Step:
     if situation.is_crowded:
         return _submit_later(export)
-    if situation.may_be_crowded:
+    if _may_be_refused_for_now(export, situation):
         return _submit_soon(export)
     if error.refusal == ERROR_RESULT:
         return _submit_or_split(export, error, retry_policy, situation)
@@ -275,12 +279,19 @@ def _submit_or_split(
 
 
 def _submit_again(export: Export) -> SubmitAgain:
-    return SubmitAgain(replace(export, task=None, is_adopted=False, tries=0, polls_again=0))
+    # Without a task, the count is of submissions that were refused for now: the patience is used.
+    again = export.polls_again if export.task is None else 0
+    return SubmitAgain(replace(export, task=None, is_adopted=False, tries=0, polls_again=again))
 
 
 def _submit_later(export: Export) -> SubmitLater:
     submissions = export.submissions - 1
     return SubmitLater(replace(export, tries=0, submissions=submissions, polls_again=0))
+
+
+def _may_be_refused_for_now(export: Export, situation: Situation) -> bool:
+    # Bounded by count too: each submission whose answer is lost renews what may exist.
+    return situation.may_be_crowded and export.polls_again < SUBMISSIONS_SOON
 
 
 def _submit_soon(export: Export) -> SubmitSoon:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, assert_never
 
 from tap_advexport.errors import ExportError, RequestError, TapAdvexportError
 from tap_advexport.exports.job import AT_THE_API, Abandoned, ExportJob, Failed, Phase
+from tap_advexport.exports.limits import ENDED_SECONDS
 from tap_advexport.exports.pacing import Random, poll_again_pause, retry_pause
 from tap_advexport.exports.policy import (
     VISIBLE_WITHIN_SECONDS,
@@ -41,6 +43,9 @@ logger = logging.getLogger(__name__)
 
 # An API that gave an answer other than 429 within this time is slow, but not down.
 SLOW_IS_NOT_DOWN_SECONDS: Final = 600.0
+# What differs between two refusals of one kind: ids, times and counts, not the HTTP status.
+_VARIES: Final = re.compile(r"(?<![\w.:+-])(?<!HTTP )[\w.:+-]*\d[\w.:+-]*")
+_LONGEST_WORDS: Final = 500
 
 
 class Recovery:
@@ -73,7 +78,7 @@ class Recovery:
         if isinstance(error, RequestError):
             if error.is_throttled:
                 self._throttled(job, error, situation, now)
-            elif job.phase is Phase.SUBMIT and error.has_arrived:
+            elif job.phase is Phase.SUBMIT and error.has_arrived and not error.names_no_task:
                 self._unseen.may_exist(now)
         elif job.phase in AT_THE_API:
             self._breaker.answered_at = now
@@ -224,6 +229,9 @@ class Recovery:
         named = self._named(job.export.window, error)
         logger.info("%s; again soon: a task of ours may still count as unfinished", named)
         pause = poll_again_pause(export.polls_again + 1)
+        if self._unseen.is_refusal(_words_of(error)):
+            # Most likely it is one again: one more submission must do.
+            pause = max(pause, ENDED_SECONDS)
         self._go_on(job, export, Phase.SUBMIT, now + pause)
 
     def _submit_later(
@@ -261,8 +269,9 @@ class Recovery:
 
 
 def _words_of(error: TapAdvexportError) -> str:
-    """Return the API's words, which tell a limit on tasks from other refusals."""
-    return error.said if isinstance(error, ExportError) else ""
+    """Return the API's words, which tell a limit on tasks from other refusals, without numbers."""
+    said = error.said if isinstance(error, ExportError) else ""
+    return _VARIES.sub("#", said[:_LONGEST_WORDS])
 
 
 def _is_refusal(error: TapAdvexportError) -> bool:

@@ -130,3 +130,11 @@ def test_a_reason_that_is_nested_deeply_is_a_reason_or_no_answer(depth: int) -> 
         parse_submit_answer(b'{"result": "ERROR", "message": %b}' % nested)
     except AnswerError:
         assert depth > 200
+
+
+def test_a_byte_order_mark_before_an_answer_is_no_part_of_it() -> None:
+    mark = b"\xef\xbb\xbf"
+    assert parse_poll_answer(mark + b'{"state": "PENDING"}') == Unfinished("PENDING", is_known=True)
+    answer, _ = parse_submit_answer(mark + b'{"result": "QUEUED", "task_id": "t"}')
+    assert (answer.is_queued, answer.task_id) == (True, "t")
+    assert names_no_task(mark + b'{"detail": "busy"}')

@@ -36,8 +36,12 @@ if TYPE_CHECKING:
         (chunked(CSV[:3], CSV[3:]), True),
         (Close(head() + CSV), False),
         (reply(PACKED, Content_Encoding="gzip"), True),
+        (reply(PACKED, Content_Encoding="gzip, identity"), True),
+        (reply(CSV, Content_Encoding="aws-chunked"), True),
+        (reply(PACKED, Content_Encoding="aws-chunked,gzip"), True),
+        (reply(CSV, Content_Encoding="utf-8"), True),
     ],
-    ids=["length", "chunks", "neither", "gzip"],
+    ids=["length", "chunks", "neither", "gzip", "and none", "upload", "upload of gzip", "charset"],
 )
 def test_a_file_is_spooled_byte_for_byte(answer: Answer, is_end_proven: bool) -> None:  # noqa: FBT001
     with serving(answer) as (server, client):

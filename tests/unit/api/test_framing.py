@@ -145,6 +145,23 @@ def test_a_blank_before_a_colon_hides_no_length() -> None:
         assert isinstance(error_of(lambda: fetch(client, f"{server.origin}/f")), CutFileError)
 
 
+@pytest.mark.parametrize("blank", [b" ", b"\t", b" \t "])
+def test_a_blank_behind_a_value_belongs_to_no_header(blank: bytes) -> None:
+    """RFC 9112, section 5: optional whitespace may follow the value."""
+    [_, body] = chunked(CSV).split(b"\r\n\r\n", 1)
+    lines = b"Transfer-Encoding: chunked" + blank
+    with serving(answer_with(lines, body)) as (server, client):
+        assert fetch(client, f"{server.origin}/f") == (CSV, Downloaded(8, is_end_proven=True))
+    with serving(answer_with(lines, body[:-5])) as (server, client):
+        assert isinstance(error_of(lambda: fetch(client, f"{server.origin}/f")), CutFileError)
+
+
+def test_chunks_that_are_told_on_a_folded_line_are_no_file() -> None:
+    [_, body] = chunked(CSV).split(b"\r\n\r\n", 1)
+    with serving(answer_with(b"Transfer-Encoding:\r\n chunked", body)) as (server, client):
+        assert "transfer encoding" in str(error_of(lambda: fetch(client, f"{server.origin}/f")))
+
+
 @pytest.mark.parametrize("line", [b"no colon\r\n", b"X: y\r\n"])
 def test_headers_without_an_end_are_given_up(line: bytes) -> None:
     wire = itertools.chain([b"HTTP/1.1 200 OK\r\n"], itertools.repeat(line * 100, 10_000))

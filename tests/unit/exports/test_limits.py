@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tap_advexport.exports.limits import (
+    BELIEVED_AFTER,
     ENDED_AT_LIMIT_SECONDS,
     ENDED_SECONDS,
     FIRST_PROBE_SECONDS,
@@ -54,6 +55,7 @@ def test_submissions_keep_the_distance_that_was_learned_and_close_up_again() -> 
     pace.accepted(100)
     assert pace.opens_at == 100
     pace.refused()
+    pace.refused()
     pace.accepted(170)
     assert pace.opens_at == 240
     pace.accepted(240)
@@ -67,6 +69,7 @@ def test_a_distance_that_is_as_long_as_can_be_is_learned() -> None:
     pace = SubmissionPace()
     pace.accepted(0)
     pace.refused()
+    pace.refused()
     pace.accepted(MAX_SPAN_SECONDS)
     assert pace.opens_at == 2 * MAX_SPAN_SECONDS
 
@@ -76,16 +79,28 @@ def test_no_distance_of_less_than_a_second_is_kept(span: float, after: float) ->
     pace = SubmissionPace()
     pace.accepted(0)
     pace.refused()
+    pace.refused()
     pace.accepted(span)
     pace.accepted(100)
     assert pace.opens_at == 100 + after
 
 
+def test_nothing_is_learned_from_a_single_429() -> None:
+    """It may have come in a moment of overload, after a task of many minutes."""
+    pace = SubmissionPace()
+    for moment in (0, 500, 1000):
+        pace.accepted(moment)
+        assert pace.opens_at == moment
+        pace.refused()
+
+
 def test_nothing_is_learned_from_the_first_submission_nor_after_a_long_time() -> None:
     pace = SubmissionPace()
     pace.refused()
+    pace.refused()
     pace.accepted(50)
     assert pace.opens_at == 50
+    pace.refused()
     pace.refused()
     pace.accepted(51 + MAX_SPAN_SECONDS)
     assert pace.opens_at == 51 + MAX_SPAN_SECONDS
@@ -114,7 +129,22 @@ def test_words_that_had_no_such_reason_once_are_a_refusal_from_then_on() -> None
     tasks.limited("too old")
     tasks.refused("too old")
     tasks.limited("too old")
+    assert tasks.is_refusal("too old")
+    assert not tasks.is_refusal("busy")
     tasks.ended(0)
-    assert not tasks.may_refuse("too old", 0)
+    assert tasks.may_refuse("too old", ENDED_SECONDS - 1)
+    assert not tasks.may_refuse("too old", ENDED_SECONDS)
     tasks.may_exist(0)
-    assert tasks.may_refuse("too old", 1)
+    assert tasks.may_refuse("too old", UNSEEN_SECONDS - 1)
+
+
+def test_words_that_were_a_refusal_several_times_are_believed_whatever_may_exist() -> None:
+    tasks = UnseenTasks()
+    tasks.may_exist(100)
+    for _ in range(BELIEVED_AFTER):
+        assert tasks.may_refuse("too old", 100)
+        tasks.refused("too old")
+    assert not tasks.may_refuse("too old", 100)
+    assert tasks.may_refuse("busy", 100)
+    tasks.ended(100)
+    assert tasks.may_refuse("too old", 100)

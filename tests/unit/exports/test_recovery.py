@@ -51,6 +51,8 @@ from tests.support.runner_fakes import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    Submit = Callable[[DateWindow], Exception | None]
+
 
 @pytest.mark.parametrize("kind", ["submit", "poll"])
 def test_a_lost_request_is_sent_again_with_growing_pauses(kind: str) -> None:
@@ -361,6 +363,93 @@ def test_tasks_of_earlier_runs_and_of_other_reports_may_fill_a_limit() -> None:
     rig.unseen_tasks.may_exist(rig.clock.seconds)
     rig.api.always["submit"] = busy_until(rig, 60, BAD_REQUEST)
     assert_all_came(rig, rig.run(wanted(8, 14), wanted(1, 7)), 14)
+
+
+def slot_freed_late(rig: Rig, lag_seconds: float, refusal: Callable[[], Exception]) -> Submit:
+    """One task at a time; its slot is free some seconds after it is shown as finished."""
+    free_at = [0.0]
+
+    def poll(_: object) -> object:
+        free_at[0] = rig.clock.seconds + lag_seconds
+        return None
+
+    rig.api.always["poll"] = poll
+    return lambda _: refusal() if rig.clock.seconds < free_at[0] else None
+
+
+def the_month() -> list[Export]:
+    return [wanted(day) for day in range(28, 0, -1)]
+
+
+@pytest.mark.parametrize("lag_seconds", [0.5, 1, 2, 4])
+@pytest.mark.parametrize("error", [ERROR, BAD_REQUEST], ids=["ERROR", "400"])
+@pytest.mark.parametrize("days", [1, 7])
+def test_a_bad_day_told_in_the_words_of_a_limit_costs_that_day_alone(
+    error: Exception, lag_seconds: float, days: int
+) -> None:
+    rig = Rig(at_once=4)
+    is_busy = slot_freed_late(rig, lag_seconds, lambda: error)
+    is_bad = on_days_of(error, "24")
+    rig.api.always["submit"] = lambda of: is_bad(of) or is_busy(of)
+    told = rig.run(*(wanted(last - days + 1, last) for last in range(28, 0, -days)))
+    assert list(told.failed) == ["2024-03-24"]
+
+
+def test_a_limit_told_with_a_number_that_differs_each_time_is_one_limit() -> None:
+    rig = Rig(at_once=4)
+
+    def refusal() -> Exception:
+        said = f"HTTP 400: one export at a time, request_id=a{len(rig.api.calls)}-7f"
+        return RejectedError(said, refusal="HTTP 400", said=said)
+
+    rig.api.always["submit"] = slot_freed_late(rig, 8, refusal)
+    told = rig.run(*the_month()[:12])
+    assert (len(told.ready), told.failed) == (12, {})
+
+
+@pytest.mark.parametrize("lag_seconds", [0.3, 1, 2, 4])
+@pytest.mark.parametrize("at_once", [1, 4])
+def test_a_limit_told_with_a_200_may_last_a_moment_longer_than_its_task(
+    lag_seconds: float, at_once: int
+) -> None:
+    rig = Rig(at_once=at_once)
+    rig.api.always["submit"] = slot_freed_late(rig, lag_seconds, lambda: BUSY)
+    told = rig.run(*the_month())
+    assert (len(told.ready), told.failed) == (28, {})
+
+
+@pytest.mark.parametrize("error", [ERROR, BAD_REQUEST], ids=["ERROR", "400"])
+def test_refusals_among_lost_answers_come_to_an_end(error: Exception) -> None:
+    """Each lost answer may have made a task that fills a limit, so a refusal waits for it."""
+    rig = Rig(at_once=4)
+    old = before(date(2024, 3, 15), cast("RejectedError", error))
+    is_lost = [False]
+
+    def submit(of: DateWindow) -> object:
+        if old(of):
+            is_lost[0] = not is_lost[0]
+        return LOST if is_lost[0] else old(of)
+
+    rig.api.always["submit"] = submit
+    told = rig.run(*(wanted(last - 6, last) for last in (28, 21, 14, 7)))
+    assert sorted(told.ready) == ["2024-03-15..2024-03-21", "2024-03-22..2024-03-28"]
+    assert rig.api.count("submit") <= 150
+    assert rig.clock.seconds - 1000 < 1800
+
+
+def test_an_api_that_knows_no_day_and_loses_every_other_answer_is_given_up() -> None:
+    rig = Rig(at_once=4)
+    is_lost = [False]
+
+    def submit(_: object) -> object:
+        is_lost[0] = not is_lost[0]
+        return LOST if is_lost[0] else BAD_REQUEST
+
+    rig.api.always["submit"] = submit
+    told = rig.run(*the_month())
+    assert (told.ready, list(told.failed)) == ([], ["2024-03-01..2024-03-28"])
+    assert rig.api.count("submit") <= 150
+    assert rig.clock.seconds - 1000 < 1800
 
 
 def test_one_refused_day_costs_one_day() -> None:
