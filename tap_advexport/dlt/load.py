@@ -134,8 +134,9 @@ def _load_leftovers(pipeline: dlt.Pipeline, *, is_stale: bool) -> None:
     the destination only when its whole package is loaded, so if the package is dropped, its days
     are exported again.
 
-    A package that refreshes or replaces tables has emptied them when its load starts. If such a
-    package is dropped, no bookmark counts any more.
+    The destination may then hold rows of the package that its state knows nothing of, so what was
+    sent of a day no longer counts for `skip_unchanged`. A package that refreshes or replaces tables
+    has emptied them when its load starts: if it is dropped, no bookmark counts any more.
     """
     has_emptied = _empties_tables(pipeline)
     if not is_stale:
@@ -153,9 +154,8 @@ def _load_leftovers(pipeline: dlt.Pipeline, *, is_stale: bool) -> None:
     pipeline.sync_destination()
     # `drop` builds the pipeline again, without what it was given.
     pipeline.refresh = refresh
-    if has_emptied:
-        with _without_refresh(pipeline):
-            pipeline.run(forgetting())
+    with _without_refresh(pipeline):
+        pipeline.run(forgetting(what_was_sent_alone=not has_emptied))
 
 
 def _has_begun(pipeline: dlt.Pipeline) -> bool:

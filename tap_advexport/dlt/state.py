@@ -34,8 +34,20 @@ def kept_bookmarks(state: MutableMapping[str, Any], account: str | None) -> dict
 
 def forget(state: MutableMapping[str, Any], stream: str) -> None:
     """Drop a stream's bookmarks for all accounts, because its table is emptied."""
+    for bookmarks in _bookmarks_of_accounts(state):
+        bookmarks.pop(stream, None)
+
+
+def forget_what_was_sent(state: MutableMapping[str, Any], stream: str) -> None:
+    """Forget what was sent of a stream's days, for all accounts: the table may hold other rows."""
+    for bookmarks in _bookmarks_of_accounts(state):
+        if stream in bookmarks:
+            bookmarks[stream] = {**bookmarks[stream], "sent": []}
+
+
+def _bookmarks_of_accounts(state: MutableMapping[str, Any]) -> Iterator[dict[str, Any]]:
     for holder in (state, *state.get("accounts", {}).values()):
-        holder.get("bookmarks", {}).pop(stream, None)
+        yield holder.get("bookmarks", {})
 
 
 def is_replaced(resource: str) -> bool:
@@ -130,12 +142,13 @@ def export_state(pipeline: dlt.Pipeline, *, account: str | None = None) -> dict[
 
 
 @dlt.source(name=SOURCE)
-def forgetting() -> Iterator[Any]:
-    """Drop all bookmarks, because a load that never came to its end has emptied their tables."""
+def forgetting(*, what_was_sent_alone: bool) -> Iterator[Any]:
+    """Drop all bookmarks, or what they say was sent: a load that never ended has changed tables."""
+    drop = forget_what_was_sent if what_was_sent_alone else forget
 
     def note() -> Iterator[None]:
         for report in REPORTS:
-            forget(dlt.current.source_state(), report.stream)
+            drop(dlt.current.source_state(), report.stream)
         yield None
 
     yield dlt.resource(note, name="forgotten_state")

@@ -135,9 +135,11 @@ def test_what_cannot_be_loaded_for_ever_is_dropped_and_its_days_come_again(
     error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     pipeline = Pipeline(has_pending_data=True)
-    pipeline._runs = [pipeline.failing("load", error), nothing]
+    pipeline._runs = [pipeline.failing("load", error), nothing, nothing]
     pipeline.load()
-    assert pipeline.told == ["sync", "leftovers", "drop", "sync", ("source", "parquet")]
+    [*before, (forgetting, _), last] = pipeline.told
+    assert before == ["sync", "leftovers", "drop", "sync"]
+    assert (list(forgetting.resources), last) == (["forgotten_state"], ("source", "parquet"))
     assert "its days are exported again" in caplog.text
 
 
@@ -147,9 +149,11 @@ def test_what_an_ended_load_or_another_machine_made_unsafe_is_not_loaded(
 ) -> None:
     left: dict[str, Any] = {"begun": str(tmp_path)} if has_begun else {"remote_hash": "two"}
     (tmp_path / "applied_schema_updates.json").write_text("{}")
-    pipeline = Pipeline(nothing, has_pending_data=True, **left)
+    pipeline = Pipeline(nothing, nothing, has_pending_data=True, **left)
     pipeline.load()
-    assert pipeline.told == ["sync", "drop", "sync", ("source", "parquet")]
+    [*before, (forgetting, _), last] = pipeline.told
+    assert (before, last) == (["sync", "drop", "sync"], ("source", "parquet"))
+    assert list(forgetting.resources) == ["forgotten_state"]
     assert "its days are exported again" in caplog.text
 
 

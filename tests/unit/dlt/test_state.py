@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_advexport.dlt import export_state, import_state, load
-from tap_advexport.dlt.state import forget, kept_bookmarks
+from tap_advexport.dlt.state import forget, forget_what_was_sent, kept_bookmarks
 from tap_advexport.errors import StateError
 from tests.support.dlt_pipelines import Place, new_api
 
@@ -98,3 +98,13 @@ def test_a_table_that_is_emptied_is_that_of_all_accounts() -> None:
     for account in (None, "north"):
         assert kept_bookmarks(state, account) == {"report_hourly": 2}
     forget({}, "report_daily")
+
+
+def test_what_was_sent_is_forgotten_and_what_is_covered_is_not() -> None:
+    state: dict[str, Any] = {}
+    for account in (None, "north"):
+        kept_bookmarks(state, account)["report_daily"] = {"settled": [1], "sent": [2]}
+    forget_what_was_sent(state, "report_daily")
+    forget_what_was_sent(state, "report_monthly")
+    for account in (None, "north"):
+        assert kept_bookmarks(state, account) == {"report_daily": {"settled": [1], "sent": []}}
