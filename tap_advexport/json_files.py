@@ -72,4 +72,14 @@ def parse_object(text: str, error_type: type[UserError], where: str) -> dict[str
         raise error_type(f"{where} is not valid JSON") from None
     if not isinstance(value, dict):
         raise error_type(f"{where} is not a JSON object")
+    if not _is_writable(value):
+        raise error_type(f"{where} has half of a character, as \\ud800 is one")
     return value
+
+
+def _is_writable(value: object) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -24,7 +24,7 @@ from tap_advexport.singer.output import SingerOutput
 from tap_advexport.singer.periods import PeriodsStream
 from tap_advexport.singer.sdk import ConfigInput, InterruptibleTap
 from tap_advexport.singer.streams import ReportStream
-from tap_advexport.sync.engine import coverage_of_bookmark
+from tap_advexport.sync.engine import parsed_bookmark
 from tap_advexport.sync.run import Machine, Run
 
 if TYPE_CHECKING:
@@ -195,7 +195,8 @@ class TapAdvexport(InterruptibleTap):
             for stream in self.streams.values():
                 if isinstance(stream, ReportStream):
                     bookmark = checked["bookmarks"].get(stream.name)
-                    coverage_of_bookmark(bookmark, stream.report, self._run)
+                    # The warnings follow for those that the run syncs.
+                    parsed_bookmark(bookmark, stream.report, self._run)
         super().load_state(checked)
 
     # `sync_all` is final for type checkers only; no other hook runs before the first STATE.

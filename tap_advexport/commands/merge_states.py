@@ -11,7 +11,12 @@ import click
 
 from tap_advexport.commands.shared import moment_of, run_cli, settings_of
 from tap_advexport.commands.state_files import read_state
-from tap_advexport.coverage.merge import Reading, merge_states, streams_of_several_shapes
+from tap_advexport.coverage.merge import (
+    Reading,
+    merge_states,
+    remarks_on_states,
+    streams_of_several_shapes,
+)
 from tap_advexport.errors import StateError
 
 if TYPE_CHECKING:
@@ -55,6 +60,8 @@ def merge_states_command(
             raise StateError(f"state: {name} is given twice")
     read = {name: read_state(name, settings["account"]) for name in states}
     merged = merge_states(read, reading)
+    for name, remark in remarks_on_states(read, reading):
+        sys.stderr.write(f"tap-advexport-merge-states: {name}: {remark}\n")
     for stream in streams_of_several_shapes(read):
         sys.stderr.write(
             f"tap-advexport-merge-states: {stream}: the states differ in columns, stream_maps, "

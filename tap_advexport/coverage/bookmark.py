@@ -8,6 +8,7 @@ from datetime import date, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
+from tap_advexport.coverage.ranges import union, without
 from tap_advexport.coverage.settling import AS_WRITTEN, Rules, counting, settle
 from tap_advexport.coverage.state import Coverage, Exported, Sent
 from tap_advexport.coverage.transitions import claimed, forgotten, reopened
@@ -63,16 +64,26 @@ def parse_bookmark(
     return settle(reopened(coverage, (doubtful,), rules) if doubtful else coverage, rules)
 
 
-def doubtful_days(bookmark: Mapping[str, object], rules: Rules) -> DateWindow | None:
-    """Return the days that are exported again because the bookmark covers days that lie ahead.
-
-    The clock of the run that wrote it was wrong, and what that run settled may not be final. When
-    it ran is unknown; it is taken to be at most `DOUBTFUL_DAYS` ago.
+def remarks_on(bookmark: Mapping[str, object], rules: Rules) -> Iterator[str]:
+    """Yield what a person should know about a bookmark.
 
     Args:
         bookmark: one that `parse_bookmark` accepts.
     """
-    return _doubtful(_coverage(bookmark, rules.interval, ""), rules)
+    coverage = counting(_coverage(bookmark, rules.interval, ""), rules)
+    if doubtful := _doubtful(coverage, rules):
+        yield (
+            "the state covers days that lie ahead, so the clock of the run that wrote it was "
+            f"wrong, or this one's is: days from {doubtful.first} on are exported again"
+        )
+    last = _replication_key_value(bookmark, "")
+    counted = _reconciled(coverage, last, date.max, rules).covered()
+    if coverage.covered() and (gaps := without(counted, coverage.covered())):
+        days = ", ".join(str(DateWindow(gap.first, gap.last)) for gap in union(gaps))
+        yield (
+            f"replication_key_value {last} counts {days} as loaded, which no range has: to have "
+            "them exported, set it to null"
+        )
 
 
 def render_bookmark(coverage: Coverage, rules: Rules) -> dict[str, object]:
@@ -107,7 +118,10 @@ def _doubtful(coverage: Coverage, rules: Rules) -> DateWindow | None:
     # After a change of time zone, the day after today may be covered.
     if all(each.last <= rules.today + DAY for each in coverage.covered()):
         return None
-    lookback_days = 0 if rules.lookback_days == AS_WRITTEN else rules.lookback_days
+    # When that run was is unknown; it is taken to be at most `DOUBTFUL_DAYS` ago.
+    # The wrong clock settled days by a lookback that who only looks at the state does not know.
+    is_known = rules.lookback_days != AS_WRITTEN
+    lookback_days = rules.lookback_days if is_known else DOUBTFUL_DAYS
     first = rules.today.toordinal() - lookback_days - DOUBTFUL_DAYS
     return DateWindow(date.fromordinal(max(first, 1)), rules.today - DAY)
 

@@ -2,6 +2,9 @@
 
 The states must describe loads into the same warehouse. Nothing here reads the warehouse. So where
 two states contradict each other, the mistake can only be one export too many.
+
+A day that counts as exported before it was over has been marked for another export: its rows may be
+another export's, or someone has asked for it. So a mark counts more than any claim.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from tap_advexport.coverage.bookmark import render_bookmark
+from tap_advexport.coverage.bookmark import remarks_on, render_bookmark
 from tap_advexport.coverage.ranges import within
 from tap_advexport.coverage.settling import AS_WRITTEN, Rules, settle
 from tap_advexport.coverage.state import Coverage, Exported, Sent
@@ -20,7 +23,7 @@ from tap_advexport.reports import REPORTS, Interval
 from tap_advexport.windows import DateWindow, Task, first_of_month, local_date, period_of, periods
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
@@ -77,15 +80,27 @@ def streams_of_several_shapes(states: Mapping[str, Mapping[str, object]]) -> lis
     shapes: dict[str, set[object]] = {}
     for name, state in states.items():
         for stream, bookmark in bookmarks_of(state, f"state: {name}").items():
-            if shape := bookmark.get("shape"):
+            if stream in _REPORTS and (shape := bookmark.get("shape")):
                 shapes.setdefault(stream, set()).add(shape)
     return [stream for stream, found in shapes.items() if len(found) > 1]
+
+
+def remarks_on_states(
+    states: Mapping[str, Mapping[str, object]], reading: Reading
+) -> Iterator[tuple[str, str]]:
+    """Yield the name of a state and what a person should know about one of its bookmarks."""
+    for name, state in states.items():
+        for stream, bookmark in bookmarks_of(state, f"state: {name}").items():
+            if report := _REPORTS.get(stream):
+                for remark in remarks_on(bookmark, reading.rules(report.interval)):
+                    yield name, f"{stream}: {remark}"
 
 
 def merge_coverages(coverages: Sequence[Coverage], rules: Rules) -> Coverage:
     """Merge coverages of one report into one; their order does not matter.
 
-    A day that is settled in one of them is settled. Of two exports of a day, the later one counts.
+    A day that is marked in one of them is exported again. Otherwise a day that is settled in one of
+    them is settled. Of two exports of a day, the later one counts.
     What the target holds of a period is known only if all coverages that touched the period say the
     same. A pending task is kept if it brings a day that is not covered, or that was last exported
     on an earlier date.
@@ -149,11 +164,16 @@ def _joined(all_claims: Sequence[_Claims], rules: Rules) -> list[tuple[date, dat
     joined: _Claims = {}
     for claims in all_claims:
         for day, at in claims.items():
-            joined[day] = _better(joined[day], at) if day in joined else at
+            joined[day] = _better(day, joined[day], at, rules) if day in joined else at
     return sorted(joined.items(), key=lambda item: item[0])
 
 
-def _better(one: datetime | None, other: datetime | None) -> datetime | None:
+def _better(
+    day: date, one: datetime | None, other: datetime | None, rules: Rules
+) -> datetime | None:
+    marks = [at for at in (one, other) if at is not None and _is_mark(day, at, rules)]
+    if marks:
+        return min(marks)
     return None if one is None or other is None else max(one, other)
 
 
@@ -245,6 +265,11 @@ def _useful(tasks: Iterable[Task], claims: _Claims, rules: Rules) -> Iterable[Ta
 
 def _is_of_earlier_date(at: datetime | None, day: date, rules: Rules) -> bool:
     return at is not None and local_date(at, rules.zone) < day
+
+
+def _is_mark(day: date, at: datetime | None, rules: Rules) -> bool:
+    """Return whether a day counts as exported before it was over."""
+    return at is not None and local_date(at, rules.zone) <= day
 
 
 def _days(windows: Iterable[DateWindow]) -> list[date]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from singer_sdk.singerlib.json import deserialize_json
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     Batch = tuple[BaseBatchFileEncoding, list[str]]
 
 _Item = TypeVar("_Item")
+
+# PYTHONINTMAXSTRDIGITS cannot be lower: https://docs.python.org/3/library/stdtypes.html
+LEAST_LIMIT_OF_DIGITS: Final = 640
 
 
 class SingerDestination(Generic[_Item]):
@@ -130,4 +134,9 @@ def records_of(
     """Yield the records of the given periods, in the form that the SDK takes."""
     for lines in record_lines(ready.lines, periods, constants):
         for line in lines.splitlines():
-            yield deserialize_json(line)
+            yield deserialize_json(line, parse_int=_integer)
+
+
+def _integer(text: str) -> int | Decimal:
+    """Return an integer in a type that is read and written at any limit on its digits."""
+    return int(text) if len(text) <= LEAST_LIMIT_OF_DIGITS else Decimal(text)

@@ -89,10 +89,15 @@ def warnings_of(streams: Collection[Stream], state: Mapping[str, Any], run: Run)
         lost = [
             name
             for name in JOINED_BY
-            if name in stream.schema["properties"] and not stream.mask[("properties", name)]
+            if name in stream.schema["properties"] and not _has_column(stream, name)
         ]
         if lost:
             yield (
-                f"{stream.name}: without {' and '.join(lost)}, which the catalog deselects, rows "
-                f"cannot be joined with {PERIODS_STREAM}: rows that the API has taken back count on"
+                f"{stream.name}: without {' and '.join(lost)}, which the catalog does not select, "
+                f"rows cannot be joined with {PERIODS_STREAM}: "
+                "rows that the API has taken back count on"
             )
+
+
+def _has_column(stream: Stream, name: str) -> bool:
+    return name in stream.effective_schema["properties"] and stream.mask[("properties", name)]

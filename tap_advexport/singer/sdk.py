@@ -16,7 +16,7 @@ from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.plugin_base import _ConfigInput as ConfigInput
 from typing_extensions import override
 
-from tap_advexport.errors import ConfigError, TapAdvexportError
+from tap_advexport.errors import CatalogError, ConfigError, TapAdvexportError
 from tap_advexport.redaction import excerpt
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.metrics import Counter
-    from singer_sdk.singerlib import RecordMessage
+    from singer_sdk.singerlib import Catalog, RecordMessage
 
 # The first three have no public name in the SDK: types of its settings and of its command line.
 __all__ = [
@@ -54,6 +54,10 @@ class InterruptibleTap(Tap, abc.ABC):
         """Note a signal."""
 
     @override
+    def _reset_state_progress_markers(self) -> None:
+        """Do nothing: there are none, and the SDK fails on some bookmarks of other taps."""
+
+    @override
     def _setup_signal_handlers(self) -> None:
         """Set handlers as the SDK does, but keep on ignoring signals ignored at the start."""
         if threading.current_thread() is threading.main_thread():
@@ -75,6 +79,27 @@ class OwnStateStream(Stream, abc.ABC):
 
     _record_counter: Counter | None = None
     _has_schema_out = False
+
+    @override
+    def apply_catalog(self, catalog: Catalog) -> None:
+        """Take the selection from a catalog, and keep the keys, without which rows are lost.
+
+        Raises:
+            CatalogError: the stream is selected and the catalog has other keys, as from a
+                discovery with other settings.
+        """
+        keys, replication_key = [*self.primary_keys], self.replication_key
+        super().apply_catalog(catalog)
+        given = tuple(self.primary_keys)
+        self.primary_keys, self.replication_key = keys, replication_key
+        missing = [key for key in keys if key not in self.effective_schema["properties"]]
+        if self.selected and (missing or (given and set(given) != set(keys))):
+            shown = excerpt(", ".join(map(str, given)) or "none")
+            told = f"lacks {', '.join(missing)}" if missing else f"has the key {shown}"
+            raise CatalogError(
+                f"catalog: {self.name} {told}, but its key is {', '.join(keys)}: "
+                "run --discover again with the settings of this run"
+            )
 
     @override
     def _write_schema_message(self) -> None:
@@ -148,7 +173,7 @@ class OwnStateStream(Stream, abc.ABC):
 
     def is_selected_column(self, name: str) -> bool:
         """Return whether the catalog selects a column."""
-        return bool(self.mask[("properties", name)])
+        return name in self.effective_schema["properties"] and bool(self.mask[("properties", name)])
 
     def is_mapped_as_it_is(self) -> bool:
         """Return whether the SDK would write each record once, unchanged, under the stream name."""

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from tap_advexport.coverage import transitions
-from tap_advexport.coverage.bookmark import doubtful_days, parse_bookmark, render_bookmark
+from tap_advexport.coverage.bookmark import parse_bookmark, remarks_on, render_bookmark
 from tap_advexport.coverage.plan import EVERYTHING, plan, wanted
 from tap_advexport.coverage.ranges import within
 from tap_advexport.coverage.settling import Rules
@@ -52,27 +52,30 @@ def rules_of(report: Report, run: Run) -> Rules:
 
 
 def coverage_of_bookmark(bookmark: object, report: Report, run: Run) -> Coverage:
+    """Return what a report's bookmark covers, and warn of what in it is probably not intended.
+
+    Raises:
+        StateError: the bookmark is not one of this tap's.
+    """
+    coverage = parsed_bookmark(bookmark, report, run)
+    if isinstance(bookmark, Mapping):
+        for remark in remarks_on(bookmark, rules_of(report, run)):
+            logger.warning("%s: %s", report.stream, remark)
+    return coverage
+
+
+def parsed_bookmark(bookmark: object, report: Report, run: Run) -> Coverage:
     """Return what a report's bookmark covers.
 
     Raises:
         StateError: the bookmark is not one of this tap's.
     """
-    rules = rules_of(report, run)
-    coverage = parse_bookmark(
+    return parse_bookmark(
         bookmark,
         start_date=run.settings.start_date,
-        rules=rules,
+        rules=rules_of(report, run),
         path=f"state: bookmarks.{report.stream}",
     )
-    doubtful = doubtful_days(bookmark, rules) if isinstance(bookmark, Mapping) else None
-    if doubtful:
-        logger.warning(
-            "%s: the state covers days that lie ahead, so the clock of the run that wrote it was "
-            "wrong, or this one's is: days from %s on are exported again",
-            report.stream,
-            doubtful.first,
-        )
-    return coverage
 
 
 class ReportSync(Generic[Item]):

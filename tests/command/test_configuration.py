@@ -123,6 +123,7 @@ def test_a_config_that_is_not_there_is_one_line(folder: Folder) -> None:
         (b'{"bookmarks": {"report_da', "state ends in the middle (line 1)"),
         (b'\xff\xfe{"bookmarks": {}}', "state is not text in UTF-8"),
         (b'{"bookmarks": []}', "state: bookmarks is not a JSON object"),
+        (b'{"bookmarks": {"orders": {"id": "\\ud800"}}}', "state has half of a character"),
     ],
 )
 def test_a_state_that_cannot_be_read_is_one_line(folder: Folder, data: bytes, words: str) -> None:
@@ -144,6 +145,36 @@ def test_a_catalog_that_does_not_fit_is_one_line(
     folder: Folder, catalog: bytes, words: str
 ) -> None:
     assert_is_one_line(folder.with_config("--catalog", folder.write("c.json", catalog)), words)
+
+
+def test_a_catalog_of_other_settings_is_refused_before_rows_replace_one_another(
+    folder: Folder,
+) -> None:
+    """Without the label in the key, each account's rows would replace those of the other."""
+    plain, labelled = [
+        folder.write(f"catalog-{name}.json", folder.run("--discover", "--config", config).out)
+        for name, config in (
+            ("plain", folder.write("plain.json", json.dumps(SETTINGS).encode())),
+            ("north", folder.write("north.json", json.dumps(SETTINGS | {"account": "n"}).encode())),
+        )
+    ]
+    told = folder.run("--config", "north.json", "--catalog", plain)
+    assert_is_one_line(
+        told, "catalog: report_daily lacks account, but its key is account, row_key: run --discover"
+    )
+    told = folder.run("--config", "plain.json", "--catalog", labelled)
+    assert_is_one_line(told, "report_daily has the key account, row_key, but its key is row_key")
+
+
+def test_bookmarks_of_other_taps_are_passed_on_whatever_they_hold(
+    folder: Folder, sandbox: Sandbox
+) -> None:
+    others = {"orders": {"partitions": None}, "users": {"partitions": ["x"], "shape": ["y"]}}
+    state = folder.write("state.json", json.dumps({"bookmarks": others}).encode())
+    config = folder.write("c.json", json.dumps(SETTINGS | {"api_url": sandbox.url}).encode())
+    told = folder.run("--config", config, "--state", state)
+    assert told.code == 0, told.log
+    assert told.state["bookmarks"].items() >= others.items()
 
 
 def test_files_with_a_byte_order_mark_are_taken(folder: Folder, sandbox: Sandbox) -> None:
@@ -493,5 +524,6 @@ def test_a_join_that_is_deselected_is_a_warning(folder: Folder, sandbox: Sandbox
     assert told.code == 0, told.log
     [warning] = warnings(told)
     assert (
-        "report_daily: without period_version, which the catalog deselects, rows cannot" in warning
+        "report_daily: without period_version, which the catalog does not select, rows cannot"
+        in warning
     )

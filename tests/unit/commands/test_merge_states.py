@@ -130,3 +130,17 @@ def test_a_wrong_command_line_is_one_line(
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err.count("\n") == 1
+
+
+def test_what_a_person_should_know_about_a_state_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ahead = bookmark(("2023-01-01", "2023-12-31"))
+    ahead["bookmarks"]["report_daily"]["settled"] = [["2023-01-01", "2030-12-31"]]
+    ahead["bookmarks"]["report_daily"]["replication_key_value"] = "2030-12-31"
+    path = tmp_path / "ahead.json"
+    path.write_text(json.dumps(ahead), "utf-8")
+    assert main([str(path), "--now", NOW.isoformat()]) == 0
+    told = capsys.readouterr().err
+    assert told.startswith(f"tap-advexport-merge-states: {path}: report_daily: the state covers")
+    assert told.count("\n") == 1

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tap_advexport.coverage.bookmark import doubtful_days, parse_bookmark, render_bookmark
+from tap_advexport.coverage.bookmark import parse_bookmark, remarks_on, render_bookmark
 from tap_advexport.coverage.plan import due
 from tap_advexport.coverage.settling import AS_WRITTEN, Rules, settle
 from tap_advexport.coverage.state import Coverage, Exported, Sent
@@ -306,15 +306,30 @@ def test_what_a_run_has_settled_whose_clock_was_ahead_is_exported_again() -> Non
     coverage = parse(value, asked)
     assert coverage.covered() == (window("2023-01-01", "2024-04-01"),)
     assert coverage.settled == (window("2023-01-01", "2024-02-20"),)
-    assert doubtful_days(value, asked) == window("2024-02-21", "2024-04-01")
-    assert doubtful_days(ranges_only(["2023-01-01", "2024-04-03"]), asked) is None
+    [remark] = remarks_on(value, asked)
+    assert "days from 2024-02-21 on are exported again" in remark
+    assert not list(remarks_on(ranges_only(["2023-01-01", "2024-04-03"]), asked))
     # Who sets the bookmark back mends the days ahead, and not those that were settled too early.
     back = {**value, "replication_key_value": "2024-03-20"}
     assert parse(back, asked).settled == (window("2023-01-01", "2024-02-20"),)
     assert parse(back, asked).covered() == (window("2023-01-01", "2024-03-20"),)
-    # What only looks at a state doubts no more than the days of a month.
+    # What only looks at a state does not know that lookback, and doubts a month more.
     read = parse(value, replace(asked, lookback_days=AS_WRITTEN))
-    assert read.settled == (window("2023-01-01", "2024-03-01"),)
+    assert read.settled == (window("2023-01-01", "2024-01-30"),)
+
+
+def test_gaps_that_a_bookmark_set_forward_counts_as_loaded_are_told() -> None:
+    ranges = ["2023-01-01", "2023-04-30"], ["2023-06-01", "2023-12-31"]
+    value = ranges_only(*ranges, replication_key_value="2024-01-15")
+    [remark] = remarks_on(value, rules())
+    assert remark == (
+        "replication_key_value 2024-01-15 counts 2023-05-01..2023-05-31, 2024-01-01..2024-01-15 as "
+        "loaded, which no range has: to have them exported, set it to null"
+    )
+    assert not list(remarks_on({**value, "replication_key_value": None}, rules()))
+    assert not list(remarks_on({**value, "replication_key_value": "2023-04-30"}, rules()))
+    # Without any range, that is how a state of another tap is taken over.
+    assert not list(remarks_on({"replication_key_value": "2024-01-15"}, rules()))
 
 
 def test_ranges_up_to_the_end_of_the_calendar_are_no_overflow() -> None:

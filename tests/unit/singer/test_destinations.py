@@ -5,12 +5,15 @@ from __future__ import annotations
 import gzip
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from singer_sdk.singerlib.encoding.simple import RecordMessage
+from singer_sdk.singerlib.json import serialize_json
 
 from tap_advexport.exports.job import Ready
 from tap_advexport.reports import PERIODS_STREAM
@@ -87,6 +90,19 @@ def test_records_for_the_sdk_are_equal_and_come_one_by_one() -> None:
     assert [json.loads(json.dumps(record, default=float)) for record in records] == rig.expected
     # The SDK counts what it writes.
     assert (rig.sent, rig.stream.record_counter.value, rig.writer.written) == ([3], 0, [])
+
+
+def test_integers_of_any_length_go_through_the_sdk() -> None:
+    """Python reads and writes no integer above its limit of digits, but a Decimal."""
+    digits = "9" * 4301
+    result = run_rows([row(cost_aggr=digits, cr="7", clicks_aggr="9" * 4300)])
+    rig = Rig()
+    rig.ready = replace(rig.ready, lines=io.BytesIO(result.spool), converted=result.converted)
+    destination = SdkRecords(*rig.parts)
+    [record] = destination.write_rows(rig.ready, result.converted.periods)
+    assert record["cost_aggr"] == Decimal(digits)
+    assert (record["cr"], record["clicks_aggr"]) == (7, Decimal("9" * 4300))
+    assert digits in serialize_json(record)
 
 
 def test_batch_files_hold_equal_records_and_are_one_manifest(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from types import SimpleNamespace
 from typing import Any, cast
@@ -11,6 +12,9 @@ import pytest
 from tap_advexport.errors import CatalogError, StateError
 from tap_advexport.reports import PERIODS_STREAM
 from tap_advexport.singer.inputs import checked_state, read_catalog, warnings_of
+from tap_advexport.tap import TapAdvexport
+from tests.support.accounts import handlers_of_signals
+from tests.support.catalogs import selected
 from tests.support.taps import tap_with
 
 BOOKMARK = {"settled": [["2024-01-01", "2024-01-31"]]}
@@ -71,16 +75,65 @@ def test_a_catalog_that_does_not_fit_is_refused(given: dict[str, Any], words: st
     assert words in str(caught.value)
 
 
+def discovered(**config: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(json.dumps(tap_with({"report_daily"}, config).catalog_dict))
+    return selected(found, {"report_daily", PERIODS_STREAM})
+
+
+def taken(catalog: dict[str, Any], **config: str) -> dict[str, Any]:
+    settings = {"auth_token": "made-up-token", "start_date": "2024-01-01", **config}
+    with handlers_of_signals():
+        return dict(TapAdvexport(config=settings, catalog=catalog).streams)
+
+
+@pytest.mark.parametrize("account", [{}, {"account": "north"}])
+def test_the_keys_are_those_of_the_tap_where_a_catalog_has_none(account: dict[str, str]) -> None:
+    catalog = discovered(**account)
+    for entry in catalog["streams"]:
+        entry.pop("key_properties")
+        entry.pop("replication_key", None)
+        for each in entry["metadata"]:
+            if not each["breadcrumb"]:
+                each["metadata"] = {"selected": True}
+    streams = taken(catalog, **account)
+    assert streams["report_daily"].primary_keys == [*account, "row_key"]
+    assert streams[PERIODS_STREAM].primary_keys == [*account, "report", "period"]
+    assert streams["report_daily"].replication_key == "time"
+
+
+def test_other_keys_are_an_error_where_the_stream_is_selected() -> None:
+    catalog = discovered()
+    catalog["streams"][0]["key_properties"] = ["campaign_id"]
+    name = catalog["streams"][0]["tap_stream_id"]
+    with pytest.raises(CatalogError, match=f"{name} has the key campaign_id, but its key is row_k"):
+        taken(selected(catalog, {name}))
+    assert taken(selected(catalog, {PERIODS_STREAM}))
+
+
+def test_a_column_that_the_schema_of_a_catalog_lacks_is_not_selected() -> None:
+    catalog = discovered()
+    for entry in catalog["streams"]:
+        entry["schema"]["properties"].pop("period_version", None)
+    streams = taken(catalog)
+    run = SimpleNamespace(
+        settings=SimpleNamespace(start_date=date(2024, 1, 1)), last_day=date(2024, 2, 1)
+    )
+    [warning] = warnings_of(streams.values(), {}, cast("Any", run))
+    assert "without period_version, which the catalog does not select" in warning
+    assert not streams["report_daily"].is_selected_column("period_version")
+    assert streams["report_daily"].is_selected_column("campaign")
+
+
 def warnings(
-    selected: set[str],
+    streams: set[str],
     *,
     without: str = "",
     state: dict[str, Any] | None = None,
     last_day: date = date(2024, 2, 1),
 ) -> list[str]:
-    streams = tap_with(selected, {"account": "acme"}, without=[without]).streams
+    found = tap_with(streams, {"account": "acme"}, without=[without]).streams
     run = SimpleNamespace(settings=SimpleNamespace(start_date=date(2024, 1, 1)), last_day=last_day)
-    return list(warnings_of(streams.values(), state or {}, cast("Any", run)))
+    return list(warnings_of(found.values(), state or {}, cast("Any", run)))
 
 
 def test_what_most_people_want_is_no_warning() -> None:
@@ -89,8 +142,8 @@ def test_what_most_people_want_is_no_warning() -> None:
 
 
 def test_a_run_without_a_report_is_a_warning() -> None:
-    for selected in (set[str](), {PERIODS_STREAM}):
-        [warning] = warnings(selected)
+    for streams in (set[str](), {PERIODS_STREAM}):
+        [warning] = warnings(streams)
         assert warning.startswith("No report is selected: nothing is exported")
 
 
@@ -109,4 +162,6 @@ def test_a_state_of_another_tap_is_a_warning() -> None:
 @pytest.mark.parametrize("column", ["report_date", "period_version", "account"])
 def test_a_join_that_is_deselected_is_a_warning(column: str) -> None:
     [warning] = warnings({"report_daily", PERIODS_STREAM}, without=column)
-    assert f"report_daily: without {column}, which the catalog deselects, rows cannot" in warning
+    assert (
+        f"report_daily: without {column}, which the catalog does not select, rows cannot" in warning
+    )

@@ -39,6 +39,7 @@ CONFIG = {"auth_token": "sandbox-token", "start_date": "2024-01-01", "end_date":
         (Stream, "_generate_record_messages", ["self", "record"]),
         (Tap, "_setup_signal_handlers", ["self"]),
         (Tap, "_handle_termination", ["self", "signum", "frame"]),
+        (Tap, "_reset_state_progress_markers", ["self"]),
     ],
 )
 def test_private_name_of_the_sdk_is_still_there(
