@@ -73,7 +73,8 @@ class Place:
     ) -> None:
         """Load in a process that is killed at the n-th sign of progress of a step of dlt's.
 
-        The step `Copy` is that of a job which has stored rows of a report and not told yet.
+        The steps `Copy` and `Merge` are those of a job which has stored rows of a report in its
+        staging table, or has put them in the place of older ones, and not told yet.
         """
         given = self.folder / "load.json"
         told = {

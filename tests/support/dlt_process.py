@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from dlt.common.runtime.collector_base import Collector
 from dlt.destinations._adbc_jobs import AdbcParquetCopyJob
 from dlt.destinations.impl.duckdb.duck import DuckDbCopyJob
+from dlt.destinations.job_client_impl import SqlLoadJob
 
 from tap_advexport.dlt import FailedDaysError, load
 from tests.support.accounts import Wall
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 COPY: Final = "Copy"
+MERGE: Final = "Merge"
 
 
 class Killer(Collector):
@@ -46,10 +48,10 @@ class Killer(Collector):
         pass
 
 
-def kill_after_copy() -> None:
-    """Kill the process when rows of a report are stored, before dlt notes that."""
-    for kind in (AdbcParquetCopyJob, DuckDbCopyJob):
-        kind.run = _killed_after(kind.run)  # type: ignore[assignment,method-assign]  # no sign comes then
+def kill_after(*kinds: Any) -> None:  # noqa: ANN401 - jobs of dlt's
+    """Kill the process when such a job has stored rows of a report, before dlt notes that."""
+    for kind in kinds:
+        kind.run = _killed_after(kind.run)  # no sign of progress comes then
 
 
 def _killed_after(run: Callable[[Any], None]) -> Callable[[Any], None]:
@@ -67,7 +69,9 @@ def main() -> None:
     pipeline = place.pipeline(machine=given["machine"])
     pipeline.collector = Killer(given["step"], given["nth"])
     if given["step"] == COPY:
-        kill_after_copy()
+        kill_after(AdbcParquetCopyJob, DuckDbCopyJob)
+    if given["step"] == MERGE:
+        kill_after(SqlLoadJob)
     source = source_on(Wall(datetime.fromisoformat(given["now"])), **given["options"])
     with suppress(FailedDaysError):
         load(pipeline, source)
