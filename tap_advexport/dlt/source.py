@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DEFAULT_REPORTS: Final = tuple(report.label for report in REPORTS if report.selected_by_default)
+# Destinations whose texts hold no NUL: a file with one would fail every load as a whole.
+WITHOUT_NUL: Final = ("dlt.destinations.postgres", "dlt.destinations.redshift")
 LABELS: Final = tuple(report.label for report in REPORTS)
 
 
@@ -197,7 +199,7 @@ class Extraction:
         bookmarks = kept_bookmarks(state, self.settings.account)
         before = coverage_of_bookmark(bookmarks.get(report.stream), report, run)
         how = {"dlt": 1, "timezone": self.settings.timezone.key}
-        shape = Shape(REPORT_COLUMNS, how, SpoolFormat.ARROW)
+        shape = Shape(REPORT_COLUMNS, how, _spool_format())
         told, key = current_load(), (report.stream, self.settings.account)
         portion = Portion(self._max_days, told.done.get(key, ()))
         sync: ReportSync[Any] = ReportSync(run, report, before, shape, portion)
@@ -249,6 +251,14 @@ def _check_account(report: Report, account: str | None) -> None:
             if account:
                 raise ConfigError(f"account: {name} has no such column: load into a new dataset")
             raise ConfigError(f"account: {name} has this column: give the label of its account")
+
+
+def _spool_format() -> SpoolFormat:
+    # None if a pipeline only extracts.
+    destination: Any = dlt.current.pipeline().destination
+    if destination is not None and destination.destination_type in WITHOUT_NUL:
+        return SpoolFormat.ARROW_WITHOUT_NUL
+    return SpoolFormat.ARROW
 
 
 def _check_destination() -> None:

@@ -102,11 +102,19 @@ class ArrowMessages:
 
     block_bytes = 1 << 15
 
-    def __init__(self, grid: TimeGrid, columns: Collection[str]) -> None:
+    def __init__(
+        self, grid: TimeGrid, columns: Collection[str], *, refuses_nul: bool = False
+    ) -> None:
         self._schema = _stored_schema(columns, grid.zone.key)
         self._arrays = {
             field.name: _arrays(field, grid) for field in self._schema if field.name in _KINDS
         }
+        if refuses_nul:
+            self._arrays |= {
+                field.name: _texts_without_nul(field.name)
+                for field in self._schema
+                if _KINDS.get(field.name) is Kind.TEXT
+            }
 
     def encode(
         self, columns: Mapping[str, Sequence[str]], row_keys: Sequence[bytes]
@@ -114,7 +122,7 @@ class ArrowMessages:
         """Encode a block of rows.
 
         Raises:
-            InvalidRowError: a number does not fit in its column.
+            InvalidRowError: a value does not fit in its column.
         """
         arrays = [make(columns[name]) for name, make in self._arrays.items()]
         arrays.append(_keys(row_keys))
@@ -194,6 +202,18 @@ def _arrays(field: pa.Field, grid: TimeGrid) -> Callable[[Sequence[str]], pa.Arr
         case Kind.NUMBER:
             decimals = _Decimals(field)
             return lambda cells: _numbers(cells, decimals, field.type)
+
+
+def _texts_without_nul(name: str) -> Callable[[Sequence[str]], pa.Array]:
+    def texts(cells: Sequence[str]) -> pa.Array:
+        if "\0" in "".join(cells):
+            cell = next(each for each in cells if "\0" in each)
+            raise InvalidRowError(
+                f"column {name}: {quoted(cell)} has a NUL, which the destination cannot store"
+            )
+        return pa.array(cells, pa.string())
+
+    return texts
 
 
 def _moments(cells: Sequence[str], moments: Cache[int], kind: pa.DataType) -> pa.Array:

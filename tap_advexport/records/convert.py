@@ -47,6 +47,9 @@ class SpoolFormat(StrEnum):
     ARROW = "arrow"
     """As Arrow messages: `records.arrow` reads them back. Needs pyarrow."""
 
+    ARROW_WITHOUT_NUL = "arrow without NUL"
+    """The same, for a destination that stores no NUL in a text: such a row is rejected."""
+
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
@@ -110,7 +113,7 @@ def convert(source: BinaryIO, out: BinaryIO, conversion: Conversion) -> Converte
         FileError: the file is not CSV, or it is damaged.
         CutFileError: the file ends too early.
         InvalidHeaderError: a column is missing or appears twice.
-        InvalidRowError: a row is invalid, or a number or a total does not fit in its Arrow type.
+        InvalidRowError: a row is invalid, or a value or a total does not fit in its Arrow type.
     """
     with decimal.localcontext(EXACT), _memory_errors():
         is_time_ordered = True
@@ -173,11 +176,12 @@ def _row_format(conversion: Conversion, grid: TimeGrid) -> RowFormat[Any, Any]:
     match conversion.spool_format:
         case SpoolFormat.LINES:
             return JsonLines(grid, conversion.columns)
-        case SpoolFormat.ARROW:
+        case SpoolFormat.ARROW | SpoolFormat.ARROW_WITHOUT_NUL as kind:
             # pyarrow is an optional extra and large, so it is imported only where it is used.
             from tap_advexport.records.arrow import ArrowMessages  # noqa: PLC0415
 
-            return ArrowMessages(grid, conversion.columns)
+            refuses_nul = kind is SpoolFormat.ARROW_WITHOUT_NUL
+            return ArrowMessages(grid, conversion.columns, refuses_nul=refuses_nul)
         case _:
             assert_never(conversion.spool_format)
 

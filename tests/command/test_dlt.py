@@ -342,6 +342,21 @@ def test_a_backfill_in_steps_can_go_on_to_its_end(place: Place, api: Api) -> Non
     assert place.rows("report_daily") == others
 
 
+def test_a_nul_costs_its_day_alone_where_the_database_stores_none(place: Place, api: Api) -> None:
+    # The fault puts one in the first row of each file, so in each day here.
+    day = api.yesterday
+    match = Match(first=day)
+    api.sandbox.inject("nul", None, match=match)
+    options = {"window_days": 1, "export_attempts": 1}
+    if not place.url:
+        load(place.pipeline(), api.source(START, **options))
+        assert any("\0" in str(each["campaign"]) for each in place.query("from report_daily"))
+        return
+    with pytest.raises(FailedDaysError, match=f"{day}.*has a NUL, which the destination cannot"):
+        load(place.pipeline(), api.source(START, **options))
+    assert place.rows("report_daily") == api.truth(START, last=day - timedelta(days=1))
+
+
 def test_a_destination_that_cannot_replace_days_is_refused(api: Api, tmp_path: Path) -> None:
     pipeline = dlt.pipeline(
         "advexport",

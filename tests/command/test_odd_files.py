@@ -143,6 +143,7 @@ BAD = {
     "lone CR without quotes": Bad(reply(ONE.replace(b"Spring", b"a\rb")), ("line 2", "CSV")),
     "open quote": Bad(reply(ONE + b'"and then\n'), ("quote", "line")),
     "million digits": bad_cell("clicks_aggr", MILLION, "999"),
+    "a million zeros before a letter": bad_cell("clicks_aggr", "0" * 10**6 + "x", "000"),
     "comma behind a row": Bad(
         reply(table(row(), [*row(), ""])), ("line 3", "column 16 has no name")
     ),

@@ -216,3 +216,15 @@ def test_many_rows_in_no_order_come_back_by_period() -> None:
     assert found["aff_sub_id"].to_pylist() == [cells["aff_sub_id"] for cells in expected]
     lines = [read_record(line)["row_key"] for line in run_rows(rows).lines.splitlines()]
     assert found["row_key"].to_pylist() == lines
+
+
+def test_a_nul_is_kept_or_its_row_refused() -> None:
+    rows = [row(), row(campaign="a\0b"), row(time="2017-10-02 00:00")]
+    assert table_of(rows)["campaign"].to_pylist()[1] == "a\0b"
+    wanted = conversion(spool_format=SpoolFormat.ARROW_WITHOUT_NUL)
+    with pytest.raises(InvalidRowError, match=r"column campaign: 'a\\x00b' has a NUL"):
+        convert(io.BytesIO(csv_bytes(rows)), io.BytesIO(), wanted)
+    found = convert(io.BytesIO(csv_bytes(rows[::2])), io.BytesIO(), wanted)
+    assert found.row_count == 2
+    without = conversion(spool_format=SpoolFormat.ARROW_WITHOUT_NUL, columns=("lang", "row_key"))
+    assert convert(io.BytesIO(csv_bytes(rows)), io.BytesIO(), without).row_count == 3
