@@ -126,10 +126,15 @@ def settings_schema() -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": required}
 
 
-def unknown_names(names: Collection[str], known: Collection[str]) -> list[tuple[str, str | None]]:
+def unknown_names(
+    names: Collection[str], known: Collection[str], *, similarity: float = 0.6
+) -> list[tuple[str, str | None]]:
     """Pair every unknown name with the most similar known one, or None if none is similar."""
     unknown = sorted(set(names) - set(known))
-    return [(name, next(iter(difflib.get_close_matches(name, known, 1)), None)) for name in unknown]
+    return [
+        (name, next(iter(difflib.get_close_matches(name, known, 1, similarity)), None))
+        for name in unknown
+    ]
 
 
 def _parsed(config: Mapping[str, object], settings: Sequence[Setting]) -> dict[str, Any]:

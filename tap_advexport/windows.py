@@ -159,7 +159,14 @@ def plan_windows(
     return tuple(piece for run in days for piece in _pieces(run, window_days))
 
 
-def halves(window: DateWindow, *, interval: Interval) -> tuple[DateWindow, DateWindow] | None:
+def single_periods(window: DateWindow, *, interval: Interval) -> tuple[DateWindow, ...]:
+    """Split `window` into its periods."""
+    firsts = periods(window, interval=interval)
+    parts = (period_of(first, interval=interval).intersect(window) for first in firsts)
+    return tuple(part for part in parts if part)
+
+
+def halves(window: DateWindow, *, interval: Interval) -> tuple[DateWindow, ...] | None:
     """Split `window` in two, or return None if it is one period: a day, or a month."""
     if interval is Interval.MONTHLY or window.days == 1:
         return None

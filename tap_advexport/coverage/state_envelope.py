@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tap_advexport.reports import Report
 
 STREAM_NAMES: Final = (*(report.stream for report in REPORTS), PERIODS_STREAM)
+# One letter too much, too little or wrong; a stream `reports` or `report_weekly` is another tap's.
+A_SLIP: Final = 0.88
 _STREAM_OF_LABEL: Final = {report.label: report.stream for report in REPORTS}
 # The name of the dlt source, under which dlt keeps its bookmarks.
 _DLT_SOURCE: Final = "advexport"
@@ -79,7 +81,7 @@ def bookmarks_of(state: Mapping[str, object], where: str) -> dict[str, Mapping[s
         # export all days again.
         if not (bookmark == {} or (bookmark is None and stream not in STREAM_NAMES))
     }
-    for name, similar in unknown_names(kept, STREAM_NAMES):
+    for name, similar in unknown_names(kept, STREAM_NAMES, similarity=A_SLIP):
         nearest = _STREAM_OF_LABEL.get(name, similar)
         # Other taps may keep bookmarks here, but a misspelt stream would be exported in full again.
         if nearest and nearest not in kept:

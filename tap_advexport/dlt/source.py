@@ -209,7 +209,10 @@ class Extraction:
         known = len(run.failures)
         yield from sync.items(destination)
         failures = run.failures[known:]
-        if failures and not destination.has_submitted and not run.circuit_breaker.succeeded:
+        breaker = run.circuit_breaker
+        # Refusals of all days are failed days, as an API that refuses them is not down.
+        is_down = breaker.failed and not breaker.succeeded and not destination.has_submitted
+        if failures and is_down:
             raise IncompleteError(f"the API does not work: {failures[-1]}")
         for failed in failed_ranges(failures):
             then = "" if failed.advice else "; the next run tries them again"

@@ -19,9 +19,11 @@ from tap_advexport.errors import (
     TapAdvexportError,
     TaskNotFoundError,
 )
-from tap_advexport.windows import halves
+from tap_advexport.windows import halves, single_periods
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tap_advexport.reports import Interval
     from tap_advexport.windows import DateWindow, Task
 
@@ -51,6 +53,7 @@ class Export:
             was refused because of a task that may exist.
         fresh_urls: how often the task was polled for another URL because a file was wrong.
         had_invalid_file: a whole but invalid file was seen before, so the next one is final.
+        part_of: the window as it was planned, if this is a part of it.
     """
 
     window: DateWindow
@@ -61,6 +64,7 @@ class Export:
     polls_again: int = 0
     fresh_urls: int = 0
     had_invalid_file: bool = False
+    part_of: DateWindow | None = None
 
     def with_task(self, task: Task) -> Export:
         """Return the export with a task that the API has just accepted."""
@@ -92,7 +96,8 @@ class Situation:
         may_be_crowded: a task of ours that is not known to be open may be the reason of a refusal.
         is_limited: the API is known to accept fewer tasks at once than are configured.
         has_answered: the API, or a host of files, has answered a request of this run.
-        is_taught: the next newer days were refused in the same way, in all of their parts.
+        refused_beside: in how many refusals of the same kind the next newer days were.
+        is_taught: a whole newer window was refused so; this one is not worth splitting.
         seconds_submitted: how long ago the export's task was accepted.
         seconds_finished: how long ago the export's task was first found finished.
         asks: how often the current request was sent, including tries that do not count.
@@ -104,6 +109,7 @@ class Situation:
     may_be_crowded: bool = False
     is_limited: bool = False
     has_answered: bool = True
+    refused_beside: int = 0
     is_taught: bool = False
     seconds_submitted: float = 0.0
     seconds_finished: float = 0.0
@@ -272,7 +278,9 @@ def _after_invalid_file(export: Export, error: InvalidFileError, retry_policy: R
 def _submit_or_split(
     export: Export, error: ExportError, retry_policy: RetryPolicy, situation: Situation
 ) -> Step:
-    is_known_refusal = bool(error.refusal) and situation.is_taught
+    # A single refusal beside it may have been one of a moment, too.
+    is_expected = situation.is_taught or situation.refused_beside > 1
+    is_known_refusal = bool(error.refusal) and is_expected
     if export.submissions < retry_policy.export_attempts and not is_known_refusal:
         return _submit_again(export)
     return _split(export, error, retry_policy, situation)
@@ -307,4 +315,17 @@ def _split(
     parts = halves(export.window, interval=retry_policy.interval)
     if parts is None or (is_refused and situation.is_taught):
         return Refuse() if is_refused else GiveUp(keeps_task=False)
-    return Split(tuple(Export(window=part) for part in parts))
+    if is_refused and situation.refused_beside:
+        # Most likely all of it is refused, and halves of halves would be refused as well.
+        return Split(in_single_periods(export, retry_policy.interval))
+    return Split(_as_exports(export, parts))
+
+
+def in_single_periods(export: Export, interval: Interval) -> tuple[Export, ...]:
+    """Split the window of an export into its periods."""
+    return _as_exports(export, single_periods(export.window, interval=interval))
+
+
+def _as_exports(export: Export, parts: Sequence[DateWindow]) -> tuple[Export, ...]:
+    part_of = export.part_of or export.window
+    return tuple(Export(window=part, part_of=part_of) for part in parts)

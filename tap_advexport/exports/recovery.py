@@ -27,6 +27,7 @@ from tap_advexport.exports.policy import (
     SubmitLater,
     SubmitSoon,
     after_failure,
+    in_single_periods,
 )
 from tap_advexport.exports.refusals import Refusals
 
@@ -95,7 +96,8 @@ class Recovery:
             may_be_crowded=self._unseen.may_refuse(_words_of(error), now),
             is_limited=self._schedule.tasks.is_learned,
             has_answered=self._breaker.answered_at > float("-inf"),
-            is_taught=bool(refusal) and self.refusals.is_taught(job.export.window, refusal),
+            refused_beside=self.refusals.refused_beside(job.export.window, refusal),
+            is_taught=bool(refusal) and self.refusals.is_taught(job.export, refusal),
             seconds_submitted=now - job.began_at,
             seconds_finished=0.0 if job.finished_at is None else now - job.finished_at,
             asks=job.asks,
@@ -188,11 +190,12 @@ class Recovery:
             case SubmitLater(export):
                 self._submit_later(job, export, error, now)
             case Split(parts):
-                shown = " and ".join(str(part.window) for part in parts)
+                shown = " and ".join(str(part.window) for part in (parts[0], parts[-1]))
+                shown = f"{len(parts)} days" if len(parts) > 2 else shown  # noqa: PLR2004 - not halves
                 logger.warning("%s; splitting it into %s", self._named(window, error), shown)
                 self._schedule.put_back(parts)
             case Refuse():
-                self._refuse(window, error)
+                self._refuse(job.export, error)
             case GiveUp():
                 # Not logged as an error: the run ends with one line for all days that failed.
                 named = self._named(window, error)
@@ -245,12 +248,16 @@ class Recovery:
         self._schedule.tasks.refused(open_tasks, now, may_be_rate=may_be_rate)
         self._schedule.put_back([export])
 
-    def _refuse(self, window: DateWindow, error: TapAdvexportError) -> None:
+    def _refuse(self, export: Export, error: TapAdvexportError) -> None:
         if not isinstance(error, ExportError):
             msg = f"a refusal of another kind: {error!r}"
             raise AssertionError(msg)  # noqa: TRY004 - a mistake of ours
-        logger.debug("%s; these days fail in this run", self._named(window, error))
-        self.refusals.add(window, error)
+        logger.debug("%s; these days fail in this run", self._named(export.window, error))
+        self.refusals.add(export, error)
+        queue = self._schedule.queue
+        if queue and self.refusals.is_to_be_taken_apart(queue[0], error.refusal):
+            parts = in_single_periods(queue.popleft(), self._retry_policy.interval)
+            self._schedule.put_back(parts)
         if self.refusals.has_ended and self.refusals.oldest:
             older = self._schedule.drop_older(self.refusals.oldest)
             self._breaker.is_refusing = True

@@ -17,9 +17,20 @@ if TYPE_CHECKING:
     from datetime import date
 
     from tap_advexport.errors import ExportError
+    from tap_advexport.exports.policy import Export
 
-# After this many refusals in a row, of windows that were not split, older ones are not submitted.
-HANDFUL: Final = 5
+# After this many refusals in a row, and so many more since they have taught, of windows that were
+# not split, older ones are not submitted.
+HANDFUL: Final = 7
+HANDFUL_MORE: Final = 3
+# So many windows refused as a whole teach although they lie apart.
+WHOLE_WINDOWS: Final = 5
+# After so many side by side, the next window is submitted in single periods.
+ROW: Final = 3
+# So many refused days side by side teach although their window may have others that work.
+LONG_ROW: Final = 14
+# A task that fails is no refusal in the API's words, so it takes a month of such days to teach.
+LONG_ROW_OF_FAILURES: Final = 31
 # These may come from a quota that newer days have used up, not from the age of the days.
 QUOTAS: Final = frozenset({"HTTP 402", "HTTP 403", "HTTP 429"})
 # The state of a task that failed; the API did not refuse it.
@@ -43,43 +54,77 @@ class Refusals:
     """Collects the refusals of one report's windows, and learns from them.
 
     Attributes:
-        _is_taught: there were refusals in a row, in this report or in an earlier one that had
-            nothing else.
+        _is_taught: a whole window was refused, or a long row of days, in this report; or an
+            earlier report had nothing but refusals.
+        _row: the days refused last, side by side and in the same way.
+        _pieces: in how many refusals they were.
+        _in_a_row: how many refusals there were since an older window came.
+        _whole_in_a_row: how many of them were of a whole window.
     """
 
     _is_taught: bool = False
     _refused: list[Refused] = field(default_factory=list)
+    _row: DateWindow | None = None
+    _pieces: int = 0
     _in_a_row: int = 0
+    _whole_in_a_row: int = 0
     _since_taught: int = 0
     _oldest_success: date | None = None
 
     @property
     def has_ended(self) -> bool:
         """Whether to stop submitting days that are older than those refused last."""
-        return self._since_taught >= HANDFUL
+        return self._since_taught >= HANDFUL_MORE and self._in_a_row >= HANDFUL
 
     @property
     def oldest(self) -> DateWindow | None:
         """The oldest days that were refused."""
         return min((each.window for each in self._refused), default=None)
 
-    def is_taught(self, window: DateWindow, kind: str) -> bool:
-        """Return whether a refused window continues a row of refusals: splitting it is useless."""
-        last = self._refused[-1] if self._refused else None
-        is_next = last is None or (last.kind == kind and window < last.window)
-        return self._is_taught and is_next
+    def is_taught(self, export: Export, kind: str) -> bool:
+        """Return whether a refused window is not worth splitting, as newer ones were not.
 
-    def add(self, window: DateWindow, error: ExportError) -> None:
-        """Note that the API refuses a window that is not split any further."""
+        A part of a window is worth it: one refused day costs one day.
+        """
         last = self._refused[-1] if self._refused else None
-        self._refused.append(Refused(window, error.refusal, error.said, error.advice))
-        if last is not None and last.kind != error.refusal:
+        is_next = last is None or (last.kind == kind and export.window < last.window)
+        is_wanted_whole = export.part_of is None or self._pieces >= LONG_ROW
+        return self._is_taught and is_next and is_wanted_whole
+
+    def refused_beside(self, window: DateWindow, kind: str) -> int:
+        """Return how many refusals in the same way a refused window continues, side by side."""
+        is_next = self._row is not None and self._row.first - window.last == DAY
+        is_same = bool(self._refused) and self._refused[-1].kind == kind != FAILURE
+        return self._pieces if is_next and is_same else 0
+
+    def is_to_be_taken_apart(self, export: Export, kind: str) -> bool:
+        """Return whether a window is most likely refused in most of its parts, but not in all."""
+        is_open = export.task is None and not self.is_taught(export, kind)
+        return is_open and self.refused_beside(export.window, kind) >= ROW
+
+    def add(self, export: Export, error: ExportError) -> None:
+        """Note that the API refuses a window that is not split any further."""
+        window, kind = export.window, error.refusal
+        if self._refused and self._refused[-1].kind != kind:
             self._forget()
-        self._since_taught += self._is_taught
+        self._refused.append(Refused(window, kind, error.said, error.advice))
+        if self._row and _touch(window, self._row):
+            self._row = DateWindow(
+                min(window.first, self._row.first), max(window.last, self._row.last)
+            )
+        else:
+            self._row, self._pieces = window, 0
+        self._pieces += 1
         self._in_a_row += 1
-        is_next = last is not None and _touch(window, last.window)
-        if (self._in_a_row > 1 and is_next) or self._in_a_row >= HANDFUL:
+        is_whole = self._row.covers(export.part_of or window)
+        self._whole_in_a_row += is_whole
+        if kind == FAILURE:
+            self._is_taught |= self._pieces >= LONG_ROW_OF_FAILURES
+        elif (is_whole and self._pieces > 1) or self._whole_in_a_row >= WHOLE_WINDOWS:
             self._is_taught = True
+        else:
+            self._is_taught |= self._pieces >= LONG_ROW
+        self._since_taught += self._is_taught
 
     def add_unasked(self, windows: Iterable[DateWindow]) -> None:
         """Add older windows that are not submitted, with the reason of the last refusal."""
@@ -110,14 +155,15 @@ class Refusals:
     def _advice(self, refused: Refused) -> str:
         if refused.kind in QUOTAS:
             return "run again later"
-        if refused.advice:
+        if refused.advice or refused.kind == FAILURE:
             return refused.advice
         if self._oldest_success and refused.window.last < self._oldest_success:
             return f"newer days work: set start_date to {refused.window.last + DAY}"
         return ""
 
     def _forget(self) -> None:
-        self._in_a_row = self._since_taught = 0
+        self._row = None
+        self._pieces = self._in_a_row = self._whole_in_a_row = self._since_taught = 0
         self._is_taught = False
 
 

@@ -268,6 +268,16 @@ def test_an_api_that_is_down_raises_and_nothing_is_lost(place: Place, api: Api) 
     assert place.rows("report_daily") == api.truth(START)
 
 
+def test_a_load_of_nothing_but_refused_days_tells_the_days(place: Place, api: Api) -> None:
+    """A morning with one new day, which the API refuses: it is not down."""
+    load(place.pipeline(), api.source(START, lookback_days=0))
+    api.pass_days(1)
+    match = Match(endpoint="submit")
+    api.sandbox.inject("status-400", count=None, match=match)
+    with pytest.raises(FailedDaysError, match=f"{api.yesterday}: the API refuses these days"):
+        load(place.pipeline(), api.source(START, lookback_days=0))
+
+
 def test_a_refused_token_raises_in_one_line_without_it(
     place: Place, api: Api, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -79,7 +79,7 @@ def split_that_drops_the_middle_day() -> AbstractContextManager[None]:
     """The two halves of a window of three days and more lack the day between them."""
     true_halves = windows.halves
 
-    def halves(window: DateWindow, *, interval: Interval) -> tuple[DateWindow, DateWindow] | None:
+    def halves(window: DateWindow, *, interval: Interval) -> tuple[DateWindow, ...] | None:
         parts = true_halves(window, interval=interval)
         if parts is None or parts[1].days == 1:
             return parts

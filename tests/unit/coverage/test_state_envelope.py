@@ -101,3 +101,9 @@ def test_a_bookmark_without_ranges_counts_from_the_start_date_on() -> None:
     with pytest.raises(StateError, match="start-date"):
         coverage_of(alone, DAILY, asked, start_date=None)
     assert coverage_of({}, DAILY, asked, start_date=None).covered() == ()
+
+
+@pytest.mark.parametrize("name", ["reports", "report", "report_weekly", "report_yearly", "periods"])
+def test_a_stream_of_another_tap_is_not_taken_for_a_slip(name: str) -> None:
+    assert list(bookmarks_of({"bookmarks": {name: {"id": 7}}}, "x")) == [name]
+    assert others_alone({name: {"id": 7}}) == name

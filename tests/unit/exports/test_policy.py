@@ -196,7 +196,23 @@ def test_a_failed_task_is_submitted_again_and_its_window_split_when_that_is_in_v
 def test_the_parts_of_a_split_begin_afresh() -> None:
     step = after(replace(UNDER_WAY, submissions=3, had_invalid_file=True), TaskError("FAILURE"))
     assert isinstance(step, Split)
-    assert step.parts == tuple(Export(part.window) for part in step.parts)
+    assert step.parts == tuple(Export(part.window, part_of=WEEK) for part in step.parts)
+    part = replace(UNDER_WAY, window=step.parts[0].window, submissions=3, part_of=WEEK)
+    again = after(part, TaskError("FAILURE"))
+    assert isinstance(again, Split)
+    assert {part.part_of for part in again.parts} == {WEEK}
+
+
+def test_what_continues_a_row_of_refused_days_is_split_into_single_ones() -> None:
+    beside = Situation(refused_beside=1)
+    step = after(Export(WEEK, submissions=1, tries=1), BAD_REQUEST, beside)
+    assert parts(step) == [f"2024-03-0{number}" for number in range(1, 8)]
+    # One refusal of a moment may stand beside another; two hardly.
+    assert isinstance(after(Export(WEEK, submissions=1), ERROR, beside), SubmitAgain)
+    row = Situation(refused_beside=2)
+    assert len(parts(after(Export(WEEK, submissions=1), ERROR, row))) == 7
+    # What fails in another way than by a refusal is halved.
+    assert len(parts(after(replace(UNDER_WAY, submissions=3), TaskError("stuck"), row))) == 2
 
 
 def test_a_single_period_is_given_up_with_its_task() -> None:

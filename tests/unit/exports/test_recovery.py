@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from datetime import date, timedelta
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -365,6 +365,50 @@ def test_tasks_of_earlier_runs_and_of_other_reports_may_fill_a_limit() -> None:
     assert_all_came(rig, rig.run(wanted(8, 14), wanted(1, 7)), 14)
 
 
+BAD_DAYS = [
+    *[bad for count in (1, 2, 3) for bad in combinations(range(15, 22), count)],
+    *[tuple(range(a, b)) for a in range(8, 22) for b in range(a + 4, min(a + 7, 22))],
+]
+
+
+@pytest.mark.parametrize("at_once", [1, 4])
+@pytest.mark.parametrize("error", [ERROR, BAD_REQUEST, FAILURE], ids=["ERROR", "400", "FAILURE"])
+@pytest.mark.parametrize(
+    ("days", "blocks"), [(7, BAD_DAYS), (28, BAD_DAYS[-30:]), (1, BAD_DAYS[-30:])]
+)
+def test_refused_days_cost_themselves_and_no_other(
+    error: Exception, at_once: int, days: int, blocks: list[tuple[int, ...]]
+) -> None:
+    """All that lie in one window, and rows that go over the border of two."""
+    for bad in blocks:
+        rig = Rig(at_once=at_once)
+        fails = on_days_of(error, *map(str, bad))
+        if error is FAILURE:
+            rig.api.always["poll"] = failing_tasks(rig, fails)
+        else:
+            rig.api.always["submit"] = fails
+        told = rig.run(*(wanted(last - days + 1, last) for last in range(28, 0, -days)))
+        came = [event.window for event in told.events if isinstance(event, Ready)]
+        assert sum(window.days for window in came) == 28 - len(bad), bad
+        assert rig.api.count("submit") <= 28 + 4 * len(bad) + 14, bad
+
+
+def failing_tasks(rig: Rig, fails: Callable[[DateWindow], object]) -> Callable[[str], object]:
+    return lambda task: fails(rig.api.windows[task])
+
+
+def test_days_whose_tasks_fail_do_not_stop_older_ones() -> None:
+    rig = Rig(at_once=4)
+    fails = on_days_of(FAILURE, *map(str, range(12, 27)))
+    rig.api.always["poll"] = failing_tasks(rig, fails)
+    told = rig.run(*(wanted(day) for day in range(28, 0, -1)))
+    assert len(told.ready) == 13
+    [(window, reason)] = told.failed.items()
+    assert window == "2024-03-12..2024-03-26"
+    assert "the API cannot make this report: FAILURE" in reason
+    assert "start_date" not in reason
+
+
 def slot_freed_late(rig: Rig, lag_seconds: float, refusal: Callable[[], Exception]) -> Submit:
     """One task at a time; its slot is free some seconds after it is shown as finished."""
     free_at = [0.0]
@@ -647,7 +691,8 @@ def test_an_api_that_refuses_everything_gets_a_few_dozen_submissions(
     told = rig.run(*(wanted(max(day - 6, 1), day) for day in days))
     assert len(told.failed) == 1
     assert "the API refuses these days" in told.failed["2024-03-01..2024-03-28"]
-    assert rig.api.count("submit") <= 24 + at_once
+    # All days of the newest window are asked for: one refused day costs one day.
+    assert rig.api.count("submit") <= 26 + at_once
 
 
 def test_tasks_that_are_revoked_twice_and_then_work_fail_no_window_however_many() -> None:
