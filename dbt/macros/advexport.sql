@@ -43,6 +43,15 @@
     {%- endif -%}
 {%- endmacro %}
 
+{#- How many copies of a row the audit counts. Tables of dlt, which alone have the column `is_deleted`, hold
+    each row once; an append-only target may hold it more often, and readers take one. -#}
+{% macro advexport_copies(relation) %}
+    {%- for column in advexport_described(relation) if column.name == 'is_deleted' -%}
+        {{- return('1000000000') -}}
+    {%- endfor -%}
+    {{- return('1') -}}
+{% endmacro %}
+
 {#- `account, `, as the head of a list of columns, where models have the column. -#}
 {% macro advexport_by_account(alias=none) -%}
     {%- if advexport_has_account(source('advexport', 'report_periods')) -%}

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 # A sum of binary floating-point numbers depends on the order of addition; see `audit.sql`.
 FLOAT_TOLERANCE: Final = "1e-9"
+# A column that only tables of dlt have, in which each row is there once and replaced with its day.
+DLT_COLUMN: Final = "is_deleted"
+# More than a row can have; see `audit.sql`.
+ALL_COPIES: Final = "1000000000"
 _FLOAT_TYPES: Final = frozenset({"double", "double precision", "float", "real"})
 _VERSION: Final = "period_version"
 
@@ -200,6 +204,7 @@ def _rows(warehouse: Warehouse, report: Report, types: _Types) -> Sequence[Seque
         periods=warehouse.relation(PERIODS_STREAM),
         rows_account=_account(rows),
         periods_account=_account(periods),
+        copies=ALL_COPIES if DLT_COLUMN in rows else "1",
         cost_tolerance=warehouse.cost_tolerance or (FLOAT_TOLERANCE if is_float else "0"),
     )
     return warehouse.query(sql)
@@ -253,7 +258,7 @@ def _loaded_reports(warehouse: Warehouse) -> dict[str, int]:
     rows = warehouse.query(
         f"select report, sum(row_count) from {warehouse.relation(PERIODS_STREAM)} group by report"  # noqa: S608  # a quoted name
     )
-    return {report: int(count) for report, count in rows}
+    return {report: int(count or 0) for report, count in rows}
 
 
 def _period_before(report: Report, period: date) -> date:

@@ -175,6 +175,77 @@ def test_a_pipe_that_is_killed_takes_the_tap_along_and_the_next_run_takes_its_st
     assert pipe.kept() == {"interrupted": True}
 
 
+def test_a_state_that_somebody_has_changed_since_a_run_was_killed_is_kept(pipe: Pipe) -> None:
+    left = pipe.folder / "state.json.new"
+    left.write_text('{"n": 7}\n')
+    os.utime(left, (1, 1))
+    pipe.state.write_text(json.dumps(BEFORE))
+    code, told = pipe.run(0, 0, 0)
+    assert (code, pipe.kept()) == (0, BEFORE)
+    assert "is newer than what a killed run left: it is kept" in told
+    assert pipe.leftovers() == set()
+
+
+def test_what_a_killed_run_left_is_taken_with_a_word(pipe: Pipe) -> None:
+    pipe.state.write_text(json.dumps(BEFORE))
+    os.utime(pipe.state, (1, 1))
+    # A line separator of Unicode ends no line of JSON.
+    (pipe.folder / "state.json.new").write_text('{"n": "a\u2028b"}\n', "utf-8")
+    code, told = pipe.run(0, 0, 0)
+    assert (code, pipe.kept()) == (0, {"n": "a\u2028b"})
+    assert "is what a killed run had stored last" in told
+
+
+def test_a_terminal_that_is_closed_ends_the_tap_in_order(pipe: Pipe) -> None:
+    process = pipe.start((1, 0, 60), [sys.executable, "target.py", "0"])
+    wait_for_state(pipe)
+    process.send_signal(signal.SIGHUP)
+    process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert pipe.kept() == {"interrupted": True}
+
+
+def test_a_hangup_that_is_ignored_as_by_nohup_ends_nothing(pipe: Pipe) -> None:
+    command = [str(PIPE), "--grace", "1", "state.json", sys.executable, "tap.py", "1", "0", "2.5"]
+    process = subprocess.Popen(
+        ["nohup", *command, "--", sys.executable, "target.py", "0"],
+        cwd=pipe.folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_for_state(pipe)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(timeout=60) == 0
+    assert pipe.kept() == {"n": 1}
+
+
+def test_a_child_of_whoever_became_the_pipe_ends_nothing(pipe: Pipe) -> None:
+    script = 'sleep 0.3 & exec "$@"'
+    words = [PIPE, "state.json", sys.executable, "tap.py", 1, 0, 1.5, "--", sys.executable]
+    command = ["sh", "-c", script, "sh", *map(str, words), "target.py", "0"]
+    done = subprocess.run(
+        command, cwd=pipe.folder, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert pipe.kept() == {"n": 1}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system ends orphans on Linux only")
+def test_the_lock_of_a_killed_pipe_holds_though_its_stdin_was_closed(pipe: Pipe) -> None:
+    """The lock must not get the number of a stream that the children replace."""
+    (pipe.folder / "target.py").write_text(
+        TARGET.replace("sys.exit", "import time; time.sleep(5); sys.exit")
+    )
+    words = [PIPE, "state.json", sys.executable, "tap.py", 1, 0, 60, "--", sys.executable]
+    command = ["sh", "-c", 'exec "$@" <&-', "sh", *map(str, words), "target.py", "0"]
+    process = subprocess.Popen(command, cwd=pipe.folder, stderr=subprocess.DEVNULL)
+    wait_for_state(pipe)
+    process.kill()
+    process.wait(timeout=60)
+    assert pipe.run(0, 0, 0)[0] == 75
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

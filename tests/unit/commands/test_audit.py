@@ -60,6 +60,31 @@ def mending(first: str, last: str, **more: str) -> str:
     return json.dumps({**more, "refresh_start_date": first, "refresh_end_date": last})
 
 
+def test_rows_that_dlt_has_stored_twice_differ_and_copies_of_a_target_do_not(
+    tmp_path: Path,
+) -> None:
+    """Readers of dlt's tables join nothing; those of an append-only target take one copy."""
+    warehouse = Warehouse(
+        "duckdb", str(tmp_path / "w.duckdb"), append_only=True, reports=("daily",)
+    )
+    warehouse.create()
+    filled(warehouse, "insert into tap_advexport.report_daily from tap_advexport.report_daily")
+    assert run_audit(warehouse.url) == (0, EQUAL, "")
+    warehouse.run("alter table tap_advexport.report_daily add column is_deleted boolean")
+    warehouse.flush()
+    code, told, _ = run_audit(warehouse.url)
+    assert code == 1
+    assert "daily 2024-01-01 (rows): rows 1 | 2, clicks 1 | 2" in told
+
+
+@pytest.mark.parametrize("column", ["row_count", "clicks_aggr", "conversions_aggr", "cost_aggr"])
+def test_a_total_that_was_not_loaded_agrees_with_nothing(warehouse: Warehouse, column: str) -> None:
+    filled(warehouse, f"update tap_advexport.report_periods set {column} = null")  # noqa: S608
+    code, told, _ = run_audit(warehouse.url)
+    assert code == 1
+    assert "| 1" in told or "| 0.5" in told
+
+
 def test_a_report_that_was_never_loaded_is_not_compared(warehouse: Warehouse) -> None:
     assert run_audit(filled(warehouse).url) == (0, EQUAL, "")
 
