@@ -8,9 +8,12 @@ Partitions are for backfills only, and use the same state under the same lock: w
 brought, the next morning goes on with.
 """
 
+import fcntl
 import json
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -87,12 +90,21 @@ def advertiser_reports_backfill(
     return load(start_date=first, end_date=last, **again)
 
 
+@contextmanager
+def between_loads() -> Iterator[None]:
+    """Hold the lock of the loads: amid one, days are half written, and DuckDB takes no reader."""
+    with (HOME / "state.json.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 @dg.asset_check(asset=advertiser_reports)
 def warehouse_equals_api() -> dg.AssetCheckResult:
     """Each period of the warehouse has the rows and the totals that the API said."""
-    audit = subprocess.run(
-        ["tap-advexport-audit", WAREHOUSE], capture_output=True, text=True, check=False
-    )
+    with between_loads():
+        audit = subprocess.run(
+            ["tap-advexport-audit", WAREHOUSE], capture_output=True, text=True, check=False
+        )
     if audit.returncode not in {0, 1}:
         raise dg.Failure(audit.stderr)
     said = audit.stdout + audit.stderr
@@ -101,11 +113,15 @@ def warehouse_equals_api() -> dg.AssetCheckResult:
 
 @dg.asset_check(asset=advertiser_reports)
 def old_days_are_settled() -> dg.AssetCheckResult:
-    """No day is provisional for longer than its figures move: none was left behind."""
+    """No day is provisional for longer than its figures move: none was left behind.
+
+    After `lookback_days` was lowered, the days in between stay provisional: export them once again.
+    """
     config = json.loads((HOME / "config.json").read_text("utf-8"))
+    lookback = os.environ.get("TAP_ADVEXPORT_LOOKBACK_DAYS", config.get("lookback_days", 30))
     # Two mornings may have failed.
-    limit = config.get("lookback_days", 30) + 2
-    with duckdb.connect(WAREHOUSE, read_only=True) as warehouse:
+    limit = int(lookback) + 2
+    with between_loads(), duckdb.connect(WAREHOUSE, read_only=True) as warehouse:
         late = warehouse.execute(
             """
             select period::date as period from tap_advexport.report_periods

@@ -1,6 +1,6 @@
 """Advertiser reports into DuckDB by dlt, in one program: for cron, CI, or by hand.
 
-    17 5 * * *  cd /srv/advexport && flock --nonblock lock python pipeline.py
+    17 5 * * *  cd /srv/advexport && flock --nonblock lock .venv/bin/python pipeline.py
 
 Each run brings whatever has not settled, new days among it. The rows of a day and the state that
 covers it are stored in one transaction, so a run that is killed leaves nothing half done.
