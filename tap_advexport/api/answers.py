@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -32,7 +33,7 @@ class AnswerError(ValueError):
     """An answer is not as documented."""
 
 
-class SubmitAnswer(msgspec.Struct):
+class SubmitAnswer(Struct):
     """Answer to a submission (API, "Demand an export")."""
 
     result: str
@@ -49,21 +50,21 @@ class SubmitAnswer(msgspec.Struct):
         return self.result.upper() == "ERROR" or (not self.is_queued and self.task_id is None)
 
 
-class PollAnswer(msgspec.Struct):
+class PollAnswer(Struct):
     """Answer to a poll (API, "Ask for its state"). While a task runs, `result` can be anything."""
 
     state: str
     result: object = None
 
 
-@dataclass(frozen=True, slots=True)
-class Unfinished:
+class Unfinished(Struct, frozen=True):
     """The task is not finished. `is_known`: its state is one that task queues report."""
 
     state: str
     is_known: bool
 
 
+# A dataclass, as a Struct cannot hide its fields.
 @dataclass(frozen=True, slots=True, repr=False)
 class Finished:
     """The task is finished; `url` is the URL of its file, if the answer has one. It is a secret."""
@@ -71,8 +72,7 @@ class Finished:
     url: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class FailedTask:
+class FailedTask(Struct, frozen=True):
     """The task failed; `reason` is what the API says about it, or empty."""
 
     state: str

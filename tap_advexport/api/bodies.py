@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 import requests
 import urllib3
+from msgspec import Struct
 
 from tap_advexport.api.faults import fault_of
 from tap_advexport.errors import CutFileError, FileError, RequestError
@@ -31,6 +32,7 @@ _GZIP_WBITS: Final = 31
 _RANGE: Final = re.compile(r"bytes +([0-9]+)-[0-9]+/([0-9]{1,18})")
 
 
+# A dataclass, as a Struct cannot hide a field, or leave it out of comparisons.
 @dataclass(frozen=True, slots=True)
 class Downloaded:
     """A file in a spool.
@@ -45,8 +47,7 @@ class Downloaded:
     urls: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class BodyReader:
+class BodyReader(Struct, frozen=True):
     """Reads bodies. `timeout_seconds` limits an answer, or each `MIN_PROGRESS_BYTES` of a file."""
 
     clock: Clock

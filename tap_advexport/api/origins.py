@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, urljoin, urlsplit
+
+from msgspec import Struct
 
 _PORTS: Final = {"http": 80, "https": 443}
 # Printable ASCII stays as the API wrote it, because signatures cover the text.
@@ -18,8 +19,7 @@ class UrlRefused(Exception):  # noqa: N818 - a verdict; the client turns it into
     """A URL must not be followed; the text says why, without the URL."""
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """Scheme, host and port. Only the origin of the API may see the token."""
 
     scheme: str

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from dlt.common.storages.load_package import PackageStorage
 from dlt.load.exceptions import LoadClientJobFailed, LoadClientJobTerminalRetry
 from dlt.pipeline.exceptions import PipelineStepFailed
+from msgspec import Struct, field
 
 from tap_advexport.dlt.state import forgetting
 from tap_advexport.errors import IncompleteError, TapAdvexportError
@@ -50,8 +50,7 @@ class FailedDaysError(IncompleteError):
         self.load_info = load_info
 
 
-@dataclass
-class Load:
+class Load(Struct):
     """What the resources report to the code that runs their pipeline.
 
     Attributes:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 # With the usual three attempts: three dozen failed tasks, plus one for each that may be in flight.
 SETBACKS_PER_ATTEMPT: Final = 12
 
 
-@dataclass(slots=True)
-class CircuitBreaker:
+class CircuitBreaker(Struct):
     """Counts the successes and failures of a run, to decide whether to go on submitting.
 
     Attributes:

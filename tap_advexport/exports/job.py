@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Protocol
 
+from msgspec import Struct
+
 from tap_advexport.api.answers import Finished, Unfinished
 from tap_advexport.api.bodies import Downloaded
 from tap_advexport.records.convert import Converted
@@ -20,22 +22,19 @@ if TYPE_CHECKING:
     from tap_advexport.reports import Interval
 
 
-@dataclass(frozen=True, slots=True)
-class Submitted:
+class Submitted(Struct, frozen=True):
     """The API accepted the submission of a window."""
 
     task: Task
 
 
-@dataclass(frozen=True, slots=True)
-class Abandoned:
+class Abandoned(Struct, frozen=True):
     """A task was given up; no later run will adopt it."""
 
     task: Task
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(Struct, frozen=True):
     """The days of a window fail in this run. `advice` says what to do about it; may be empty."""
 
     window: DateWindow
@@ -43,6 +42,7 @@ class Failed:
     advice: str = ""
 
 
+# A dataclass, as a Struct cannot hide a field.
 @dataclass(frozen=True, slots=True)
 class Ready:
     """An export whose file is whole and valid. Call `release` when its rows are emitted."""
@@ -116,6 +116,7 @@ class Phase(Enum):
 AT_THE_API: Final = frozenset({Phase.SUBMIT, Phase.POLL, Phase.DOWNLOAD})
 
 
+# A dataclass, as a Struct shows its fields, the URL too, to `rich` whatever its `__repr__` says.
 @dataclass(slots=True)
 class ExportJob:
     """An export in flight: its phase, and when it is due to go on.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 # A 429 may be due to a limit on submissions per minute, so one more is tried after this time.
 FIRST_PROBE_SECONDS: Final = 65.0
@@ -23,8 +24,7 @@ ENDED_AT_LIMIT_SECONDS: Final = 15.0
 BELIEVED_AFTER: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """The configured limits of a run; times in seconds."""
 
     max_concurrent_exports: int
@@ -34,8 +34,7 @@ class Limits:
     request_timeout_seconds: float
 
 
-@dataclass(slots=True)
-class TaskLimit:
+class TaskLimit(Struct):
     """How many tasks may be open at the API at once: learned from refusals, raised one by one."""
 
     configured: int
@@ -82,8 +81,7 @@ class TaskLimit:
                 self._learned = None
 
 
-@dataclass(slots=True)
-class UnseenTasks:
+class UnseenTasks(Struct):
     """Tasks of ours that may fill the API's limit although none is known to be open; one per run.
 
     A submission whose answer was lost may have made one. One that took too long goes on there, and
@@ -126,8 +124,7 @@ class UnseenTasks:
         return now < until
 
 
-@dataclass(slots=True)
-class SubmissionPace:
+class SubmissionPace(Struct):
     """How far apart submissions must be: learned from one that was accepted after 429s.
 
     A single 429 teaches nothing: it may have come in a moment of overload, after a long task.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from itertools import islice
 from statistics import median_low
 from typing import Final
 
 import backoff
+from msgspec import Struct, field
 
 FIRST_RETRY_SECONDS: Final = 0.5
 MAX_RETRY_SECONDS: Final = 30.0
@@ -60,16 +60,14 @@ def _exponential(tries: int) -> float:
     return next(islice(waits, min(tries, 64) - 1, None))
 
 
-@dataclass(frozen=True, slots=True)
-class Finish:
+class Finish(Struct, frozen=True):
     """The ages, in seconds, at which a task was last seen unfinished and first seen finished."""
 
     unfinished_age: float
     finished_age: float
 
 
-@dataclass(slots=True)
-class PollSchedule:
+class PollSchedule(Struct):
     """When to poll a task again; learns from the finished tasks of this run.
 
     A task is polled again after a fifth of its age, but at least 0.25 s and at most
@@ -116,8 +114,7 @@ def _is_near(age: float, other: float) -> bool:
     return other / NEAR_FACTOR <= age <= other * NEAR_FACTOR
 
 
-@dataclass(slots=True)
-class Throttle:
+class Throttle(Struct):
     """Slows all requests of the tap after a 429; several 429s at the same time count as one.
 
     Nothing is sent until the pause is over. Then requests are sent one at a time. Every answer

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tap_advexport.errors import (
     AuthorizationError,
@@ -39,8 +41,7 @@ ERROR_RESULT: Final = "ERROR"
 _FORBIDDEN: Final = 403
 
 
-@dataclass(frozen=True, slots=True)
-class Export:
+class Export(Struct, frozen=True):
     """The export of one window, and what has happened to it so far.
 
     Attributes:
@@ -71,8 +72,7 @@ class Export:
         return replace(self, task=task, is_adopted=False, tries=0, polls_again=0, fresh_urls=0)
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class RetryPolicy(Struct, frozen=True):
     """How often requests and exports are tried."""
 
     request_attempts: int
@@ -87,8 +87,7 @@ class RetryPolicy:
         return self.request_attempts
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(Struct, frozen=True):
     """What is known besides the export itself when an error occurs.
 
     Attributes:
@@ -118,54 +117,49 @@ class Situation:
     export_timeout_seconds: float = float("inf")
 
 
-@dataclass(frozen=True)
-class _GoOn:
+class _GoOn(Struct, frozen=True):
     """Go on with an export, in which the error is already noted."""
 
     export: Export
 
 
-class RetryRequest(_GoOn):
+class RetryRequest(_GoOn, frozen=True):
     """Send the same request again, after a pause."""
 
 
-class PollAgain(_GoOn):
+class PollAgain(_GoOn, frozen=True):
     """Poll the task again, after a pause, until it or its file is visible."""
 
 
-class SubmitLater(_GoOn):
+class SubmitLater(_GoOn, frozen=True):
     """Submit the window when a task of ours has ended: the API accepts no more tasks now."""
 
 
-class SubmitSoon(_GoOn):
+class SubmitSoon(_GoOn, frozen=True):
     """Submit the window again after a pause: a task of ours may still count as unfinished."""
 
 
-class SubmitAgain(_GoOn):
+class SubmitAgain(_GoOn, frozen=True):
     """Give the task up and submit the same window again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
+class Split(Struct, frozen=True):
     """Give the window up and submit its parts."""
 
     parts: tuple[Export, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Refuse:
+class Refuse(Struct, frozen=True):
     """The window's days fail in this run, because the API refuses them."""
 
 
-@dataclass(frozen=True, slots=True)
-class GiveUp:
+class GiveUp(Struct, frozen=True):
     """The window's days fail in this run. If `keeps_task`, the next run may adopt its task."""
 
     keeps_task: bool
 
 
-@dataclass(frozen=True, slots=True)
-class EndRun:
+class EndRun(Struct, frozen=True):
     """End the run with this error, because nothing else can work either."""
 
     error: TapAdvexportError

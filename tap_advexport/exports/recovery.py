@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, assert_never
+
+from msgspec.structs import replace
 
 from tap_advexport.errors import ExportError, RequestError, TapAdvexportError
 from tap_advexport.exports.job import AT_THE_API, Abandoned, ExportJob, Failed, Phase

@@ -7,8 +7,9 @@ among good ones costs only that day.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct, field
 
 from tap_advexport.windows import DAY, DateWindow
 
@@ -39,8 +40,7 @@ FAILS: Final = "the API cannot make this report"
 REFUSES: Final = "the API refuses these days"
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True):
     """Days that the API refuses, and what it said."""
 
     window: DateWindow
@@ -49,8 +49,7 @@ class Refused:
     advice: str
 
 
-@dataclass(slots=True)
-class Refusals:
+class Refusals(Struct):
     """Collects the refusals of one report's windows, and learns from them.
 
     Attributes:

@@ -12,8 +12,9 @@ import itertools
 import logging
 from collections import deque
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, Final, assert_never, cast
+
+from msgspec.structs import replace
 
 from tap_advexport.api.answers import Finished, Unfinished
 from tap_advexport.errors import (
@@ -213,12 +214,9 @@ class Runner:
             job.asks += 1
             if is_first:
                 job.asking_since = now
-            is_submission = is_first and job.phase is Phase.SUBMIT
-            job.export = replace(
-                job.export,
-                tries=job.export.tries + 1,
-                submissions=job.export.submissions + is_submission,
-            )
+            export = job.export
+            submissions = export.submissions + (is_first and job.phase is Phase.SUBMIT)
+            job.export = replace(export, tries=export.tries + 1, submissions=submissions)
         self._workers.start(job.work, self._work.of(job))
 
     # Outcomes.

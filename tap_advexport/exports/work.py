@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, assert_never
+
+from msgspec import Struct
 
 from tap_advexport.errors import ExportError
 from tap_advexport.exports.job import ConvertedFile, DownloadedFile, Phase, task_of
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from tap_advexport.reports import Interval
 
 
-@dataclass(frozen=True, slots=True)
-class WorkFactory:
+class WorkFactory(Struct, frozen=True):
     """Creates the work that the workers do.
 
     Attributes:

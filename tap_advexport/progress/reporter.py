@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import sys
-from dataclasses import asdict, dataclass
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from tap_advexport.exports.job import Phase
 from tap_advexport.progress.terminal import is_terminal
@@ -25,8 +27,7 @@ SILENCE_SECONDS: Final = 60.0
 LOOK_SECONDS: Final = 1.0
 
 
-@dataclass(slots=True)
-class _Report:
+class _Report(Struct):
     """The counts of one report's exports so far."""
 
     label: str

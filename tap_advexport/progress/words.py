@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from tap_advexport.windows import MONTHS
 
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
     from tap_advexport.windows import DateWindow
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """The progress of one report's exports at a moment.
 
     Attributes:
@@ -87,8 +87,7 @@ class Progress:
             yield f"about {duration(self.seconds_left)} left"
 
 
-@dataclass(frozen=True, slots=True)
-class WindowDone:
+class WindowDone(Struct, frozen=True):
     """The result of an export that was written.
 
     Attributes:

@@ -7,8 +7,9 @@ brace. It always contains `row_key`, so the appended part begins with a comma.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from tap_advexport.windows import rfc3339
 
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
 COPY_BYTES: Final = 1 << 18
 
 
-@dataclass(frozen=True, slots=True)
-class ExportConstants:
+class ExportConstants(Struct, frozen=True):
     """The values that all rows of an export share.
 
     Attributes:
@@ -48,8 +48,7 @@ class ExportConstants:
         return {name: text for name, text in found.items() if name in self.columns}
 
 
-@dataclass(frozen=True, slots=True)
-class LineFrame:
+class LineFrame(Struct, frozen=True):
     """Text to put before and after each line."""
 
     head: bytes
@@ -60,6 +59,9 @@ class LineFrame:
         # A raw newline occurs only at the end of a line: JSON escapes it in strings.
         between = self.tail + b"\n" + self.head
         return self.head + lines[:-1].replace(b"\n", between) + self.tail + b"\n"
+
+
+_NO_FRAME: Final = LineFrame(b"", b"")
 
 
 def constants_tail(constants: Mapping[str, str]) -> bytes:
@@ -73,7 +75,7 @@ def record_lines(
     spool: BinaryIO,
     periods: Iterable[Period],
     constants: ExportConstants,
-    around: LineFrame = LineFrame(b"", b""),
+    around: LineFrame = _NO_FRAME,
 ) -> Iterator[bytes]:
     """Yield the records of the given periods, one per line, in chunks of many whole lines.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from msgspec.structs import replace
 from typing_extensions import override
 
 from tap_advexport.errors import ConfigError, MachineError, TapAdvexportError

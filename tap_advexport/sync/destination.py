@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
 Item_co = TypeVar("Item_co", covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class PeriodRow:
+class PeriodRow(Struct, frozen=True):
     """One row of `report_periods`.
 
     Attributes:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import random
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from tap_advexport.api.client import ApiClient
 from tap_advexport.clock import Clock, SystemClock
@@ -35,8 +36,7 @@ class Interrupted(BaseException):
     """A signal ended the run at a moment when everything emitted is whole."""
 
 
-@dataclass(frozen=True)
-class Machine:
+class Machine(Struct, frozen=True):
     """The parts of the outside world that a run uses; a simulation supplies its own.
 
     Attributes:

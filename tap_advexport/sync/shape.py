@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from tap_advexport.records.convert import SpoolFormat
 
@@ -17,8 +18,7 @@ SCHEMA_VERSION: Final = 2
 _DIGITS: Final = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Struct, frozen=True):
     """How a report's rows are written.
 
     Attributes:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tap_advexport.progress.words import counted
 from tap_advexport.windows import DAY, DateWindow
@@ -18,8 +20,7 @@ _VARIES: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class FailedDays:
+class FailedDays(Struct, frozen=True):
     """Days of a report that failed in this run, why, and what the user can do about it."""
 
     report: str
@@ -43,8 +44,7 @@ class FailedDays:
         }
 
 
-@dataclass(slots=True)
-class RunTotals:
+class RunTotals(Struct):
     """The totals of a run.
 
     Attributes:

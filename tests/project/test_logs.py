@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
 from datetime import date
+
+from msgspec.structs import fields
 
 from tap_advexport.progress.words import Progress, WindowDone
 from tap_advexport.sync.totals import FailedDays, RunTotals

@@ -6,10 +6,10 @@ import io
 import logging
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from msgspec.structs import replace
 from rich.console import Console
 
 from tap_advexport.progress.display import LiveDisplay, rendered
