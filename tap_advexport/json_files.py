@@ -73,13 +73,15 @@ def parse_object(text: str, error_type: type[UserError], where: str) -> dict[str
     if not isinstance(value, dict):
         raise error_type(f"{where} is not a JSON object")
     if not _is_writable(value):
-        raise error_type(f"{where} has half of a character, as \\ud800 is one")
+        raise error_type(
+            f"{where} is nested too deeply, or has half of a character, as \\ud800 is one"
+        )
     return value
 
 
 def _is_writable(value: object) -> bool:
     try:
         json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
+    except (UnicodeEncodeError, RecursionError):
         return False
     return True

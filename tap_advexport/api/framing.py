@@ -194,9 +194,11 @@ class _HeadLines:
                 return line
             if line[:1] not in {b" ", b"\t"}:
                 line, self._is_header = _header(line)
-            if self._is_header:
+            # Blanks behind a value are none of it, and a line of blanks would end the head.
+            text = line.rstrip(b"\r\n \t")
+            if self._is_header and text:
                 # The header parser would take a lone CR for the end of the line.
-                return line.rstrip(b"\r\n \t").replace(b"\r", b" ") + b"\r\n"
+                return text.replace(b"\r", b" ") + b"\r\n"
         raise http.client.HTTPException("headers without an end")
 
     def close(self) -> None:

@@ -134,8 +134,9 @@ def _load_leftovers(pipeline: dlt.Pipeline, *, is_stale: bool) -> None:
     are exported again.
 
     The destination may then hold rows of the package that its state knows nothing of, so what was
-    sent of a day no longer counts for `skip_unchanged`. A package that refreshes or replaces tables
-    has emptied them when its load starts: if it is dropped, no bookmark counts any more.
+    sent of a day no longer counts for `skip_unchanged` (unless this program is killed right then).
+    A package that refreshes or replaces tables has emptied them when its load starts: if it is
+    dropped, no bookmark counts any more.
     """
     has_emptied = _empties_tables(pipeline)
     if not is_stale:

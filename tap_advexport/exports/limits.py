@@ -106,9 +106,12 @@ class UnseenTasks(Struct):
         if said not in self._refusals:
             self._limit_words.add(said)
 
-    def refused(self, said: str) -> None:
-        """Note the words of a refusal that none of them can have been the reason of."""
-        self._refusals[said] += 1
+    def refused(self, said: str, now: float) -> None:
+        """Note the words of a refusal that none of them can have been the reason of.
+
+        They are believed when they stood so often although one might have existed.
+        """
+        self._refusals[said] += now < self._until
         self._limit_words.discard(said)
 
     def is_refusal(self, said: str) -> bool:
@@ -139,9 +142,13 @@ class SubmissionPace(Struct):
         """When the next submission may be sent."""
         return self._accepted_at + self._span_seconds
 
-    def refused(self) -> None:
-        """Note that a submission was answered with 429 while no other task of ours was open."""
-        self._refusals += 1
+    def refused(self, *, is_told: bool) -> None:
+        """Note that a submission was answered with 429 while no other task of ours was open.
+
+        Args:
+            is_told: the answer said how long to wait, so it is a limit and no moment of overload.
+        """
+        self._refusals += 2 if is_told else 1
 
     def accepted(self, now: float) -> None:
         """Note that a submission was accepted."""

@@ -35,6 +35,8 @@ FRESH_URLS_PER_TASK: Final = 2
 VISIBLE_WITHIN_SECONDS: Final = 120.0
 # With growing pauses, this many submissions take longer than a task of ours stays unseen.
 SUBMISSIONS_SOON: Final = 12
+# Longer windows are halved, however many of their days may be refused.
+MOST_SINGLE: Final = 14
 # If no request worked before, a faulty proxy or certificate store ends the run after these tries.
 SETUP_TRIES: Final = 2
 ERROR_RESULT: Final = "ERROR"
@@ -309,7 +311,7 @@ def _split(
     parts = halves(export.window, interval=retry_policy.interval)
     if parts is None or (is_refused and situation.is_taught):
         return Refuse() if is_refused else GiveUp(keeps_task=False)
-    if is_refused and situation.refused_beside:
+    if is_refused and situation.refused_beside and export.window.days <= MOST_SINGLE:
         # Most likely all of it is refused, and halves of halves would be refused as well.
         return Split(in_single_periods(export, retry_policy.interval))
     return Split(_as_exports(export, parts))

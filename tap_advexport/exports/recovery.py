@@ -116,7 +116,7 @@ class Recovery:
             random=self._random,
         )
         if job.phase is Phase.SUBMIT and not situation.is_crowded:
-            self._schedule.pace.refused()
+            self._schedule.pace.refused(is_told=error.retry_after_seconds is not None)
         patience = min(SLOW_IS_NOT_DOWN_SECONDS, self._limits.export_timeout_seconds)
         if now - self._breaker.answered_at < patience:
             job.export = replace(job.export, tries=job.export.tries - 1)
@@ -185,8 +185,12 @@ class Recovery:
     ) -> None:
         """Carry out a step after which the job is no longer in flight."""
         window = job.export.window
-        if job.export.task is None and isinstance(step, Split | Refuse):
-            self._unseen.refused(_words_of(error))
+        names_no_task = isinstance(error, RequestError) and error.names_no_task
+        is_refusal = isinstance(step, Split | Refuse) or (
+            isinstance(step, GiveUp) and names_no_task
+        )
+        if job.export.task is None and is_refusal:
+            self._unseen.refused(_words_of(error), now)
         match step:
             case SubmitLater(export):
                 self._submit_later(job, export, error, now)

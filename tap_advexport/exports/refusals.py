@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct, field
 
+from tap_advexport.exports.policy import MOST_SINGLE
 from tap_advexport.windows import DAY, DateWindow
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Refusals(Struct):
     _whole_in_a_row: int = 0
     _since_taught: int = 0
     _oldest_success: date | None = None
+    _oldest_submitted: date | None = None
 
     @property
     def has_ended(self) -> bool:
@@ -99,7 +101,8 @@ class Refusals(Struct):
     def is_to_be_taken_apart(self, export: Export, kind: str) -> bool:
         """Return whether a window is most likely refused in most of its parts, but not in all."""
         is_open = export.task is None and not self.is_taught(export, kind)
-        return is_open and self.refused_beside(export.window, kind) >= ROW
+        is_short = export.window.days <= MOST_SINGLE
+        return is_open and is_short and self.refused_beside(export.window, kind) >= ROW
 
     def add(self, export: Export, error: ExportError) -> None:
         """Note that the API refuses a window that is not split any further."""
@@ -118,20 +121,26 @@ class Refusals(Struct):
         is_whole = self._row.covers(export.part_of or window)
         self._whole_in_a_row += is_whole
         if kind == FAILURE:
-            self._is_taught |= self._pieces >= LONG_ROW_OF_FAILURES
+            # They come out of order, as tasks end when they will.
+            self._is_taught |= self._in_a_row >= LONG_ROW_OF_FAILURES
         elif (is_whole and self._pieces > 1) or self._whole_in_a_row >= WHOLE_WINDOWS:
             self._is_taught = True
         else:
             self._is_taught |= self._pieces >= LONG_ROW
         self._since_taught += self._is_taught
+        if self._oldest_submitted and window.last > self._oldest_submitted:
+            self._forget()
 
     def add_unasked(self, windows: Iterable[DateWindow]) -> None:
         """Add older windows that are not submitted, with the reason of the last refusal."""
         last = self._refused[-1]
         self._refused += [Refused(window, last.kind, last.said, last.advice) for window in windows]
 
-    def succeeded(self, window: DateWindow) -> None:
+    def succeeded(self, window: DateWindow, *, is_adopted: bool = False) -> None:
         """Note that a window succeeded. If it is older than the refused ones, age is no reason."""
+        if not is_adopted:
+            # Tasks of an earlier run may bring its oldest days before newer ones are submitted.
+            self._oldest_submitted = min(self._oldest_submitted or window.first, window.first)
         self._oldest_success = min(self._oldest_success or window.first, window.first)
         if not self._refused or window < self._refused[-1].window:
             self._forget()

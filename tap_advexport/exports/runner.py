@@ -329,7 +329,7 @@ class Runner:
         job.phase = Phase.READY
         job.spool = lines
         self._breaker.succeeded += 1
-        self._recovery.refusals.succeeded(job.export.window)
+        self._recovery.refusals.succeeded(job.export.window, is_adopted=job.export.is_adopted)
 
         def release() -> None:
             close_spool(lines)

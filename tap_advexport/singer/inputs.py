@@ -100,4 +100,5 @@ def warnings_of(streams: Collection[Stream], state: Mapping[str, Any], run: Run)
 
 
 def _has_column(stream: Stream, name: str) -> bool:
-    return name in stream.effective_schema["properties"] and stream.mask[("properties", name)]
+    properties = stream.effective_schema.get("properties") or {}
+    return name in properties and stream.mask[("properties", name)]

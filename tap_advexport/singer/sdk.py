@@ -8,6 +8,7 @@ from __future__ import annotations
 import abc
 import signal
 import threading
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk import Stream, Tap
@@ -20,7 +21,7 @@ from tap_advexport.errors import CatalogError, ConfigError, TapAdvexportError
 from tap_advexport.redaction import excerpt
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Mapping
     from types import FrameType
 
     from singer_sdk.helpers.types import Context, Record
@@ -90,16 +91,25 @@ class OwnStateStream(Stream, abc.ABC):
         """
         keys, replication_key = [*self.primary_keys], self.replication_key
         super().apply_catalog(catalog)
-        given = tuple(self.primary_keys)
+        named: Any = self.primary_keys
         self.primary_keys, self.replication_key = keys, replication_key
-        missing = [key for key in keys if key not in self.effective_schema["properties"]]
-        if self.selected and (missing or (given and set(given) != set(keys))):
-            shown = excerpt(", ".join(map(str, given)) or "none")
+        if not self._properties():
+            # It says what is selected, and nothing of the columns.
+            self._input_schema = None
+        if not self.selected:
+            return
+        given = [named] if isinstance(named, str) or not isinstance(named, Iterable) else [*named]
+        missing = [key for key in keys if key not in self._properties()]
+        if missing or (named and sorted(map(str, given)) != sorted(keys)):
+            shown = excerpt(", ".join(map(str, given)))
             told = f"lacks {', '.join(missing)}" if missing else f"has the key {shown}"
             raise CatalogError(
                 f"catalog: {self.name} {told}, but its key is {', '.join(keys)}: "
                 "run --discover again with the settings of this run"
             )
+
+    def _properties(self) -> Mapping[str, Any]:
+        return self.effective_schema.get("properties") or {}
 
     @override
     def _write_schema_message(self) -> None:
@@ -173,7 +183,7 @@ class OwnStateStream(Stream, abc.ABC):
 
     def is_selected_column(self, name: str) -> bool:
         """Return whether the catalog selects a column."""
-        return name in self.effective_schema["properties"] and bool(self.mask[("properties", name)])
+        return name in self._properties() and bool(self.mask[("properties", name)])
 
     def is_mapped_as_it_is(self) -> bool:
         """Return whether the SDK would write each record once, unchanged, under the stream name."""

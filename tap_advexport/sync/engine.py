@@ -122,7 +122,7 @@ class ReportSync(Generic[Item]):
                 "refresh_start_date sends them again, and another account needs its own state",
                 report.stream,
             )
-        for task in self._plan.adopted:
+        for task in before.pending:
             run.known_tasks.note(task, report.interval)
         if before.pending:
             # Until this report's turn comes, or for good, no job holds them.

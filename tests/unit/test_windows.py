@@ -19,6 +19,7 @@ from tap_advexport.windows import (
     periods,
     plan_windows,
     rfc3339,
+    single_periods,
     whole_periods,
     whole_second,
 )
@@ -232,3 +233,17 @@ def test_the_last_day_to_have_is_over_unless_today_is_wanted(
     today, end_date = date(2024, 1, 10), date(2024, 1, end) if end else None
     assert last_day_to_have(today, end_date, include_today=False).day == last
     assert last_day_to_have(today, end_date, include_today=True).day == last_with_today
+
+
+def test_a_window_in_single_periods() -> None:
+    march = window("2024-02-28", "2024-03-01")
+    assert single_periods(march, interval=HOURLY) == (
+        window("2024-02-28"),
+        window("2024-02-29"),
+        window("2024-03-01"),
+    )
+    assert single_periods(window("2024-01-01", "2024-03-10"), interval=MONTHLY) == (
+        window("2024-01-01", "2024-01-31"),
+        window("2024-02-01", "2024-02-29"),
+        window("2024-03-01", "2024-03-10"),
+    )

@@ -156,6 +156,13 @@ def test_a_blank_behind_a_value_belongs_to_no_header(blank: bytes) -> None:
         assert isinstance(error_of(lambda: fetch(client, f"{server.origin}/f")), CutFileError)
 
 
+def test_a_folded_line_of_blanks_does_not_end_the_head() -> None:
+    for blanks in (b" ", b"\t ", b" \r"):
+        lines = b"X-Note: a\r\n" + blanks + b"\r\nContent-Length: 8"
+        with serving(answer_with(lines)) as (server, client):
+            assert fetch(client, f"{server.origin}/f") == (CSV, Downloaded(8, is_end_proven=True))
+
+
 def test_chunks_that_are_told_on_a_folded_line_are_no_file() -> None:
     [_, body] = chunked(CSV).split(b"\r\n\r\n", 1)
     with serving(answer_with(b"Transfer-Encoding:\r\n chunked", body)) as (server, client):

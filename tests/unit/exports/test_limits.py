@@ -54,8 +54,8 @@ def test_submissions_keep_the_distance_that_was_learned_and_close_up_again() -> 
     pace = SubmissionPace()
     pace.accepted(100)
     assert pace.opens_at == 100
-    pace.refused()
-    pace.refused()
+    pace.refused(is_told=False)
+    pace.refused(is_told=False)
     pace.accepted(170)
     assert pace.opens_at == 240
     pace.accepted(240)
@@ -68,8 +68,8 @@ def test_submissions_keep_the_distance_that_was_learned_and_close_up_again() -> 
 def test_a_distance_that_is_as_long_as_can_be_is_learned() -> None:
     pace = SubmissionPace()
     pace.accepted(0)
-    pace.refused()
-    pace.refused()
+    pace.refused(is_told=False)
+    pace.refused(is_told=False)
     pace.accepted(MAX_SPAN_SECONDS)
     assert pace.opens_at == 2 * MAX_SPAN_SECONDS
 
@@ -78,8 +78,8 @@ def test_a_distance_that_is_as_long_as_can_be_is_learned() -> None:
 def test_no_distance_of_less_than_a_second_is_kept(span: float, after: float) -> None:
     pace = SubmissionPace()
     pace.accepted(0)
-    pace.refused()
-    pace.refused()
+    pace.refused(is_told=False)
+    pace.refused(is_told=False)
     pace.accepted(span)
     pace.accepted(100)
     assert pace.opens_at == 100 + after
@@ -91,17 +91,25 @@ def test_nothing_is_learned_from_a_single_429() -> None:
     for moment in (0, 500, 1000):
         pace.accepted(moment)
         assert pace.opens_at == moment
-        pace.refused()
+        pace.refused(is_told=False)
+
+
+def test_a_429_that_says_how_long_to_wait_is_a_limit_at_once() -> None:
+    pace = SubmissionPace()
+    pace.accepted(0)
+    pace.refused(is_told=True)
+    pace.accepted(60)
+    assert pace.opens_at == 120
 
 
 def test_nothing_is_learned_from_the_first_submission_nor_after_a_long_time() -> None:
     pace = SubmissionPace()
-    pace.refused()
-    pace.refused()
+    pace.refused(is_told=False)
+    pace.refused(is_told=False)
     pace.accepted(50)
     assert pace.opens_at == 50
-    pace.refused()
-    pace.refused()
+    pace.refused(is_told=False)
+    pace.refused(is_told=False)
     pace.accepted(51 + MAX_SPAN_SECONDS)
     assert pace.opens_at == 51 + MAX_SPAN_SECONDS
 
@@ -127,7 +135,7 @@ def test_a_task_that_has_just_ended_may_refuse_and_longer_in_the_words_of_a_limi
 def test_words_that_had_no_such_reason_once_are_a_refusal_from_then_on() -> None:
     tasks = UnseenTasks()
     tasks.limited("too old")
-    tasks.refused("too old")
+    tasks.refused("too old", 100)
     tasks.limited("too old")
     assert tasks.is_refusal("too old")
     assert not tasks.is_refusal("busy")
@@ -143,8 +151,18 @@ def test_words_that_were_a_refusal_several_times_are_believed_whatever_may_exist
     tasks.may_exist(100)
     for _ in range(BELIEVED_AFTER):
         assert tasks.may_refuse("too old", 100)
-        tasks.refused("too old")
+        tasks.refused("too old", 100)
     assert not tasks.may_refuse("too old", 100)
     assert tasks.may_refuse("busy", 100)
     tasks.ended(100)
     assert tasks.may_refuse("too old", 100)
+
+
+def test_a_refusal_that_nothing_else_can_explain_is_no_proof_against_a_lost_answer() -> None:
+    """An API that says ERROR to a bad day says so too while a task that nobody sees is running."""
+    tasks = UnseenTasks()
+    for _ in range(3 * BELIEVED_AFTER):
+        tasks.refused("ERROR", 100)
+    assert tasks.is_refusal("ERROR")
+    tasks.may_exist(200)
+    assert tasks.may_refuse("ERROR", 200 + UNSEEN_SECONDS - 1)

@@ -28,6 +28,7 @@ from tap_advexport.errors import (
 from tap_advexport.exports.policy import (
     FRESH_URLS_PER_TASK,
     SETUP_TRIES,
+    SUBMISSIONS_SOON,
     VISIBLE_WITHIN_SECONDS,
     EndRun,
     Export,
@@ -43,6 +44,7 @@ from tap_advexport.exports.policy import (
     SubmitLater,
     SubmitSoon,
     after_failure,
+    in_single_periods,
 )
 from tap_advexport.reports import Interval
 from tap_advexport.windows import DateWindow, Task
@@ -153,6 +155,20 @@ def test_a_refusal_that_an_unseen_task_may_explain_means_soon_and_costs_no_submi
     export = Export(WEEK, submissions=3, tries=1, polls_again=2)
     step = after(export, BAD_REQUEST, Situation(may_be_crowded=True))
     assert step == SubmitSoon(Export(WEEK, submissions=2, polls_again=3))
+
+
+def test_a_window_waits_for_an_unseen_task_for_so_many_submissions() -> None:
+    crowded = Situation(may_be_crowded=True)
+    last = Export(WEEK, submissions=1, polls_again=SUBMISSIONS_SOON - 1)
+    assert isinstance(after(last, BAD_REQUEST, crowded), SubmitSoon)
+    assert isinstance(
+        after(replace(last, polls_again=SUBMISSIONS_SOON), BAD_REQUEST, crowded), Split
+    )
+
+
+def test_the_single_period_of_a_month_is_the_month() -> None:
+    month = Export(DateWindow(date(2024, 3, 1), date(2024, 3, 31)))
+    assert in_single_periods(month, Interval.MONTHLY) == (replace(month, part_of=month.window),)
 
 
 def test_a_401_ends_the_run_whatever_is_unfinished() -> None:

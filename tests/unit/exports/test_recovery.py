@@ -6,6 +6,7 @@ import logging
 from dataclasses import replace
 from datetime import date, timedelta
 from itertools import combinations, pairwise
+from random import Random
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -395,6 +396,96 @@ def test_refused_days_cost_themselves_and_no_other(
 
 def failing_tasks(rig: Rig, fails: Callable[[DateWindow], object]) -> Callable[[str], object]:
     return lambda task: fails(rig.api.windows[task])
+
+
+@pytest.mark.parametrize("at_once", [1, 4, 16])
+@pytest.mark.parametrize("days", [1, 7])
+def test_years_of_failing_tasks_are_given_up_in_whatever_order_they_end(
+    at_once: int, days: int
+) -> None:
+    rig = Rig(at_once=at_once)
+    kept = date(2024, 1, 10)
+    random = Random(7)
+    rig.api.always["poll"] = lambda task: Takes(
+        random.uniform(0.1, 4), None if rig.api.windows[task].first >= kept else FAILURE
+    )
+    lasts = [date(2024, 4, 1) - timedelta(days=days * number) for number in range(365 // days)]
+    told = rig.run(*(Export(DateWindow(end - timedelta(days=days - 1), end)) for end in lasts))
+    came = [event.window for event in told.events if isinstance(event, Ready)]
+    assert sum(window.days for window in came) == (date(2024, 4, 1) - kept).days + 1
+    assert rig.api.count("submit") <= 500
+
+
+@pytest.mark.parametrize("days", [1, 7])
+@pytest.mark.parametrize("at_once", [1, 4])
+@pytest.mark.parametrize("error", [ERROR, BAD_REQUEST], ids=["ERROR", "400"])
+def test_a_task_that_nobody_sees_costs_no_day_after_bad_days_told_in_the_same_words(
+    error: Exception, at_once: int, days: int
+) -> None:
+    """One task at a time; a lost answer has made one, which runs for half a minute."""
+    rig = Rig(at_once=at_once)
+    busy_until, lost = [0.0], [False]
+    bad = {date(2024, 3, 20), date(2024, 3, 10), date(2024, 2, 25)}
+
+    def submit(of: DateWindow) -> object:
+        if rig.clock.seconds < busy_until[0] or any(day in of for day in bad):
+            return error
+        if of.first < date(2024, 2, 10) and not lost[0]:
+            lost[0] = True
+            busy_until[0] = rig.clock.seconds + 30
+            return LOST
+        return None
+
+    rig.api.always["submit"] = submit
+    lasts = [date(2024, 3, 28) - timedelta(days=days * number) for number in range(84 // days)]
+    told = rig.run(*(Export(DateWindow(end - timedelta(days=days - 1), end)) for end in lasts))
+    assert lost[0]
+    assert sorted(told.failed) == sorted(map(str, bad))
+
+
+def test_refusals_that_come_late_do_not_stop_days_that_are_older_than_those_that_came() -> None:
+    rig = Rig(at_once=8)
+    bad = {20, 21, 23, 24, 29, 35, 38, 40, 41, 49, 50, 51, 53, 54, 55, 57}
+    first = date(2024, 1, 1)
+    # Tasks end in an order by which many of the newer days are refused after older ones came.
+    random = Random(696754)
+
+    def submit(of: DateWindow) -> object:
+        return BAD_REQUEST if (of.first - first).days in bad else None
+
+    rig.api.always |= {"submit": submit, "poll": lambda _: Takes(random.uniform(0, 60))}
+    days = [first + timedelta(days=number) for number in range(59, -1, -1)]
+    told = rig.run(*(Export(DateWindow(day, day)) for day in days))
+    assert len(told.ready) == 60 - len(bad)
+
+
+@pytest.mark.parametrize("days", [90, 366])
+def test_a_long_window_is_not_asked_for_day_by_day(days: int) -> None:
+    rig = Rig(at_once=4)
+    last = date(2024, 12, 31)
+    bad = {last - timedelta(days=days + offset) for offset in (-1, 0, 1)}
+    rig.api.always["submit"] = lambda of: BAD_REQUEST if any(day in of for day in bad) else None
+    ends = [last - timedelta(days=days * number) for number in range(2)]
+    told = rig.run(*(Export(DateWindow(end - timedelta(days=days - 1), end)) for end in ends))
+    came = [event.window for event in told.events if isinstance(event, Ready)]
+    assert sum(window.days for window in came) == 2 * days - len(bad)
+    assert rig.api.count("submit") <= 80
+
+
+def test_lost_answers_among_limits_told_with_a_200_come_to_an_end() -> None:
+    rig = Rig(at_once=4)
+    number = [0]
+
+    def submit(of: DateWindow) -> object:
+        if of.first > date(2024, 3, 20):
+            return None
+        number[0] += 1
+        return LOST if number[0] % 2 else BUSY
+
+    rig.api.always["submit"] = submit
+    rig.run(*the_month())
+    assert rig.api.count("submit") <= 250
+    assert rig.clock.seconds - 1000 < 1800
 
 
 def test_days_whose_tasks_fail_do_not_stop_older_ones() -> None:

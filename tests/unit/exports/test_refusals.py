@@ -88,6 +88,21 @@ def test_a_part_of_a_window_is_not_given_up_for_what_was_refused_beside_it() -> 
     assert refusals.is_taught(Export(day(LONG_ROW, 5), part_of=month), "HTTP 400")
 
 
+def test_a_row_of_three_is_long_enough_to_take_the_next_window_apart() -> None:
+    refusals = Refusals()
+    for number, is_apart in enumerate((False, False, True)):
+        add(refusals, day(number), part_of=day(0, 7))
+        following = Export(day(number + 1, 7))
+        assert refusals.is_to_be_taken_apart(following, "HTTP 400") == is_apart
+
+
+@pytest.mark.parametrize("kind", ["HTTP 400", "FAILURE"])
+def test_what_an_earlier_report_has_taught_is_not_unlearned_by_one_more(kind: str) -> None:
+    refusals = Refusals(_is_taught=True)
+    add(refusals, day(0), kind, part_of=day(0, 7))
+    assert is_taught(refusals, day(7, 7), kind)
+
+
 @pytest.mark.parametrize(
     ("window", "kind", "count"),
     [

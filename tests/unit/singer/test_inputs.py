@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import date
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import pytest
 
@@ -75,6 +75,12 @@ def test_a_catalog_that_does_not_fit_is_refused(given: dict[str, Any], words: st
     assert words in str(caught.value)
 
 
+RUN: Final = {
+    "settings": SimpleNamespace(start_date=date(2024, 1, 1)),
+    "last_day": date(2024, 2, 1),
+}
+
+
 def discovered(**config: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(json.dumps(tap_with({"report_daily"}, config).catalog_dict))
     return selected(found, {"report_daily", PERIODS_STREAM})
@@ -110,15 +116,33 @@ def test_other_keys_are_an_error_where_the_stream_is_selected() -> None:
     assert taken(selected(catalog, {PERIODS_STREAM}))
 
 
+@pytest.mark.parametrize("schema", [None, {}, {"type": "object"}, {"properties": {}}], ids=str)
+def test_a_catalog_may_say_nothing_of_the_columns(schema: dict[str, Any] | None) -> None:
+    catalog = discovered()
+    for entry in catalog["streams"]:
+        entry.pop("schema")
+        if schema is not None:
+            entry["schema"] = schema
+    streams = taken(catalog)
+    assert streams["report_daily"].is_selected_column("campaign")
+    assert not list(warnings_of(streams.values(), {}, cast("Any", SimpleNamespace(**RUN))))
+
+
+@pytest.mark.parametrize("named", [5, True, [["row_key"]], "campaign", ["row_key", "row_key"]])
+def test_keys_that_are_none_are_one_line(named: object) -> None:
+    catalog = discovered()
+    for entry in catalog["streams"]:
+        entry["key_properties"] = named
+    with pytest.raises(CatalogError, match=r"has the key .*, but its key is"):
+        taken(catalog)
+
+
 def test_a_column_that_the_schema_of_a_catalog_lacks_is_not_selected() -> None:
     catalog = discovered()
     for entry in catalog["streams"]:
         entry["schema"]["properties"].pop("period_version", None)
     streams = taken(catalog)
-    run = SimpleNamespace(
-        settings=SimpleNamespace(start_date=date(2024, 1, 1)), last_day=date(2024, 2, 1)
-    )
-    [warning] = warnings_of(streams.values(), {}, cast("Any", run))
+    [warning] = warnings_of(streams.values(), {}, cast("Any", SimpleNamespace(**RUN)))
     assert "without period_version, which the catalog does not select" in warning
     assert not streams["report_daily"].is_selected_column("period_version")
     assert streams["report_daily"].is_selected_column("campaign")

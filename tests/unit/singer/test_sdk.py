@@ -48,10 +48,16 @@ def test_private_name_of_the_sdk_is_still_there(
     assert list(inspect.signature(getattr(owner, name)).parameters) == parameters
 
 
+def test_the_schema_of_a_catalog_is_kept_where_the_tap_drops_it() -> None:
+    source = inspect.getsource(Stream)
+    assert "self._input_schema = entry.schema.to_dict()" in source
+    assert "self._input_schema if self._input_schema is not None else self.schema" in source
+
+
 @pytest.mark.parametrize(
     ("ours", "base", "own"),
     [
-        (OwnStateStream, Stream, {"_record_counter", "_has_schema_out"}),
+        (OwnStateStream, Stream, {"_record_counter", "_has_schema_out", "_properties"}),
         (InterruptibleTap, Tap, set()),
     ],
 )
