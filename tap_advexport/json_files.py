@@ -74,7 +74,7 @@ def parse_object(text: str, error_type: type[UserError], where: str) -> dict[str
         raise error_type(f"{where} is not a JSON object")
     if not _is_writable(value):
         raise error_type(
-            f"{where} is nested too deeply, or has half of a character, as \\ud800 is one"
+            f"{where} has half of a character (such as \\ud800), or is nested too deeply"
         )
     return value
 

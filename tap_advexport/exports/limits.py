@@ -19,7 +19,7 @@ UNSEEN_SECONDS: Final = 120.0
 # An API may show a task as finished before it counts it so. The longer span is for a refusal in the
 # words that it has used for a limit before.
 ENDED_SECONDS: Final = 5.0
-ENDED_AT_LIMIT_SECONDS: Final = 15.0
+ENDED_AT_LIMIT_SECONDS: Final = 14.0
 # Words that were a refusal this often are one, though a task that nobody sees may exist again.
 BELIEVED_AFTER: Final = 3
 

@@ -30,7 +30,7 @@ from tap_advexport.exports.policy import (
     after_failure,
     in_single_periods,
 )
-from tap_advexport.exports.refusals import Refusals
+from tap_advexport.exports.refusals import FAILURE, Refusals
 
 if TYPE_CHECKING:
     from collections import deque
@@ -236,7 +236,7 @@ class Recovery:
     ) -> None:
         named = self._named(job.export.window, error)
         logger.info("%s; again soon: a task of ours may still count as unfinished", named)
-        pause = poll_again_pause(export.polls_again + 1)
+        pause = poll_again_pause(export.polls_again + 2)
         if self._unseen.is_refusal(_words_of(error)):
             # Most likely it is one again: one more submission must do.
             pause = max(pause, ENDED_SECONDS)
@@ -259,6 +259,10 @@ class Recovery:
             raise AssertionError(msg)  # noqa: TRY004 - a mistake of ours
         logger.debug("%s; these days fail in this run", self._named(export.window, error))
         self.refusals.add(export, error)
+        if error.refusal == FAILURE:
+            # Not a refusal in the API's words: where nothing else works, the API is down.
+            self._breaker.failed += 1
+            self._breaker.last_failure = f"{self._named(export.window, error)}; run again later"
         queue = self._schedule.queue
         if queue and self.refusals.is_to_be_taken_apart(queue[0], error.refusal):
             parts = in_single_periods(queue.popleft(), self._retry_policy.interval)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # After this many refusals in a row, and so many more since they have taught, of windows that were
 # not split, older ones are not submitted.
 HANDFUL: Final = 7
-HANDFUL_MORE: Final = 3
+HANDFUL_MORE: Final = 2
 # So many windows refused as a whole teach although they lie apart.
 WHOLE_WINDOWS: Final = 5
 # After so many side by side, the next window is submitted in single periods.
