@@ -161,6 +161,7 @@ def test_words_that_were_a_refusal_several_times_are_believed_whatever_may_exist
 def test_a_refusal_that_nothing_else_can_explain_is_no_proof_against_a_lost_answer() -> None:
     """An API that says ERROR to a bad day says so too while a task that nobody sees is running."""
     tasks = UnseenTasks()
+    tasks.may_exist(100 - UNSEEN_SECONDS)
     for _ in range(3 * BELIEVED_AFTER):
         tasks.refused("ERROR", 100)
     assert tasks.is_refusal("ERROR")

@@ -27,6 +27,7 @@ from tap_advexport.errors import (
 )
 from tap_advexport.exports.policy import (
     FRESH_URLS_PER_TASK,
+    MOST_SINGLE,
     SETUP_TRIES,
     SUBMISSIONS_SOON,
     VISIBLE_WITHIN_SECONDS,
@@ -227,6 +228,10 @@ def test_what_continues_a_row_of_refused_days_is_split_into_single_ones() -> Non
     assert isinstance(after(Export(WEEK, submissions=1), ERROR, beside), SubmitAgain)
     row = Situation(refused_beside=2)
     assert len(parts(after(Export(WEEK, submissions=1), ERROR, row))) == 7
+    # Windows of more than two weeks are halved all the same.
+    for days, count in ((MOST_SINGLE, MOST_SINGLE), (MOST_SINGLE + 1, 2)):
+        window = DateWindow(date(2024, 3, 1), date(2024, 3, days))
+        assert len(parts(after(Export(window, submissions=1, tries=1), BAD_REQUEST, row))) == count
     # What fails in another way than by a refusal is halved.
     assert len(parts(after(replace(UNDER_WAY, submissions=3), TaskError("stuck"), row))) == 2
 

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import pytest
 
 from tap_advexport.errors import RejectedError, TaskError
-from tap_advexport.exports.policy import Export
+from tap_advexport.exports.policy import MOST_SINGLE, Export
 from tap_advexport.exports.refusals import (
     HANDFUL,
     HANDFUL_MORE,
@@ -94,6 +94,23 @@ def test_a_row_of_three_is_long_enough_to_take_the_next_window_apart() -> None:
         add(refusals, day(number), part_of=day(0, 7))
         following = Export(day(number + 1, 7))
         assert refusals.is_to_be_taken_apart(following, "HTTP 400") == is_apart
+    assert refusals.is_to_be_taken_apart(Export(day(3, MOST_SINGLE)), "HTTP 400")
+    assert not refusals.is_to_be_taken_apart(Export(day(3, MOST_SINGLE + 1)), "HTTP 400")
+
+
+@pytest.mark.parametrize("is_adopted", [False, True])
+def test_refusals_of_days_that_are_newer_than_one_that_came_teach_nothing(
+    *, is_adopted: bool
+) -> None:
+    """Tasks of an earlier run bring its oldest days first, and say nothing of those between."""
+    refusals = Refusals()
+    if is_adopted:
+        refusals.succeeded(day(20), is_adopted=True)
+    else:
+        refusals.succeeded(day(20))
+    add(refusals, day(10))
+    add(refusals, day(11))
+    assert is_taught(refusals, day(12)) == is_adopted
 
 
 @pytest.mark.parametrize("kind", ["HTTP 400", "FAILURE"])
