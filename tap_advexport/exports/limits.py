@@ -20,6 +20,8 @@ UNSEEN_SECONDS: Final = 120.0
 # words that it has used for a limit before.
 ENDED_SECONDS: Final = 5.0
 ENDED_AT_LIMIT_SECONDS: Final = 14.0
+# At most so often is a window refused while a task that has ended may count as open.
+REFUSED_AFTER_END: Final = 3
 # Words that were a refusal this often are one, though a task that nobody sees may exist again.
 BELIEVED_AFTER: Final = 3
 
@@ -106,12 +108,17 @@ class UnseenTasks(Struct):
         if said not in self._refusals:
             self._limit_words.add(said)
 
-    def refused(self, said: str, now: float) -> None:
+    def refused(self, said: str, now: float, *, refused_before: int = 0) -> None:
         """Note the words of a refusal that none of them can have been the reason of.
 
-        They are believed when they stood so often although one might have existed.
+        They are believed when they stood so often although one might have existed, or after it
+        was waited for in vain.
+
+        Args:
+            refused_before: how often the window was refused just before, each time after a pause.
         """
-        self._refusals[said] += now < self._until
+        has_waited = refused_before > REFUSED_AFTER_END
+        self._refusals[said] += has_waited or now < self._until
         self._limit_words.discard(said)
 
     def is_refusal(self, said: str) -> bool:

@@ -190,7 +190,8 @@ class Recovery:
             isinstance(step, GiveUp) and names_no_task
         )
         if job.export.task is None and is_refusal:
-            self._unseen.refused(_words_of(error), now)
+            before = job.export.polls_again
+            self._unseen.refused(_words_of(error), now, refused_before=before)
         match step:
             case SubmitLater(export):
                 self._submit_later(job, export, error, now)

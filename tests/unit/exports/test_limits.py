@@ -12,6 +12,7 @@ from tap_advexport.exports.limits import (
     MAX_SPAN_SECONDS,
     MIN_SPAN_SECONDS,
     PROBE_GROWTH,
+    REFUSED_AFTER_END,
     SPAN_SHRINKS_TO,
     UNSEEN_SECONDS,
     SubmissionPace,
@@ -163,7 +164,17 @@ def test_a_refusal_that_nothing_else_can_explain_is_no_proof_against_a_lost_answ
     tasks = UnseenTasks()
     tasks.may_exist(100 - UNSEEN_SECONDS)
     for _ in range(3 * BELIEVED_AFTER):
-        tasks.refused("ERROR", 100)
+        tasks.refused("ERROR", 100, refused_before=REFUSED_AFTER_END)
     assert tasks.is_refusal("ERROR")
     tasks.may_exist(200)
     assert tasks.may_refuse("ERROR", 200 + UNSEEN_SECONDS - 1)
+
+
+def test_words_that_were_waited_for_in_vain_are_believed() -> None:
+    tasks = UnseenTasks()
+    for _ in range(BELIEVED_AFTER):
+        tasks.may_exist(100)
+        assert tasks.may_refuse("down", 100)
+        tasks.refused("down", 100 + UNSEEN_SECONDS, refused_before=REFUSED_AFTER_END + 1)
+    tasks.may_exist(300)
+    assert not tasks.may_refuse("down", 300)

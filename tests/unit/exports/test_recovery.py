@@ -472,6 +472,20 @@ def test_a_long_window_is_not_asked_for_day_by_day(days: int) -> None:
     assert rig.api.count("submit") <= 80
 
 
+def test_an_api_that_answers_400_to_all_is_given_up_though_it_had_tasks_of_an_earlier_run() -> None:
+    """Each of these may go on there and fill a limit; that is waited for three times."""
+    rig = Rig(at_once=4)
+    rig.api.always |= {"submit": BAD_REQUEST, "poll": TaskError("HTTP 400: down")}
+    tasks = [
+        Export(window(day), task=Task(f"old-{day}", window(day), rig.clock.now()), is_adopted=True)
+        for day in range(28, 8, -1)
+    ]
+    told = rig.run(*tasks)
+    assert told.ready == []
+    assert rig.api.count("submit") <= 60
+    assert rig.clock.seconds - 1000 < 900
+
+
 def test_lost_answers_among_limits_told_with_a_200_come_to_an_end() -> None:
     rig = Rig(at_once=4)
     number = [0]
