@@ -161,7 +161,7 @@ def test_a_total_that_does_not_fit_is_named_with_its_day(column: str, cell: str)
         converted_to_arrow([row(**{column: cell}), row(**{column: cell}), other])
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=100)
 @given(
     st.lists(
         st.from_regex(
