@@ -180,12 +180,15 @@ class _Decimals(Cache[bytes]):
         self._is_plain = re.compile(plain).fullmatch
 
     def _made(self, cells: Sequence[str]) -> Iterable[bytes]:
-        plain = list(filter(self._is_plain, cells))
+        texts = [cell or "0" for cell in cells]
+        plain = list(filter(self._is_plain, texts))
         stored = pa.array(plain, pa.string()).cast(self._kind).buffers()[1].to_pybytes()
         size = self._kind.bit_width // 8
-        parts = (stored[at : at + size] for at in range(0, size * len(plain), size))
+        parts = [stored[at : at + size] for at in range(0, size * len(plain), size)]
+        if len(plain) == len(texts):
+            return parts
         made = dict(zip(plain, parts, strict=True))
-        return [made[cell] if cell in made else self._make(cell) for cell in cells]
+        return [made[text] if text in made else self._make(text) for text in texts]
 
 
 def _arrays(field: pa.Field, grid: TimeGrid) -> Callable[[Sequence[str]], pa.Array]:
