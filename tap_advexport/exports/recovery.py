@@ -196,8 +196,9 @@ class Recovery:
             case SubmitLater(export):
                 self._submit_later(job, export, error, now)
             case Split(parts):
-                shown = " and ".join(str(part.window) for part in (parts[0], parts[-1]))
-                shown = f"{len(parts)} days" if len(parts) > 2 else shown  # noqa: PLR2004 - not halves
+                shown = f"{len(parts)} days"
+                if len(parts) == 2:  # noqa: PLR2004 - halves
+                    shown = " and ".join(str(part.window) for part in parts)
                 logger.warning("%s; splitting it into %s", self._named(window, error), shown)
                 self._schedule.put_back(parts)
             case Refuse():

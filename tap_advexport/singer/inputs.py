@@ -1,4 +1,7 @@
-"""Reads the tap's state and catalog, and checks them before any request."""
+"""Reads the tap's state and catalog, and checks them before any request.
+
+What a catalog says of keys and columns is checked where each stream takes it, in `sdk.py`.
+"""
 
 from __future__ import annotations
 

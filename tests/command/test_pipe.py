@@ -147,10 +147,12 @@ def test_a_second_run_on_the_same_state_is_refused(pipe: Pipe) -> None:
     first.communicate(timeout=60)
 
 
-def test_a_signal_ends_the_tap_and_keeps_its_last_state(pipe: Pipe) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_tap_and_keeps_its_last_state(pipe: Pipe, number: signal.Signals) -> None:
+    """A closed terminal too: a tap knows nothing of SIGHUP, and would die amid a line."""
     process = pipe.start((1, 0, 60), [sys.executable, "target.py", "0"])
     wait_for_state(pipe)
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     process.communicate(timeout=60)
     assert process.returncode == 143
     assert pipe.kept() == {"interrupted": True}
@@ -194,15 +196,6 @@ def test_what_a_killed_run_left_is_taken_with_a_word(pipe: Pipe) -> None:
     code, told = pipe.run(0, 0, 0)
     assert (code, pipe.kept()) == (0, {"n": "a\u2028b"})
     assert "is what a killed run had stored last" in told
-
-
-def test_a_terminal_that_is_closed_ends_the_tap_in_order(pipe: Pipe) -> None:
-    process = pipe.start((1, 0, 60), [sys.executable, "target.py", "0"])
-    wait_for_state(pipe)
-    process.send_signal(signal.SIGHUP)
-    process.communicate(timeout=60)
-    assert process.returncode == 143
-    assert pipe.kept() == {"interrupted": True}
 
 
 def test_a_hangup_that_is_ignored_as_by_nohup_ends_nothing(pipe: Pipe) -> None:
