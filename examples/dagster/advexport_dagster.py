@@ -24,7 +24,8 @@ import duckdb
 # state.json. The token is not among them: TAP_ADVEXPORT_AUTH_TOKEN, or .env in that folder.
 HOME = Path(os.environ.get("ADVEXPORT_HOME", "/srv/advexport"))
 TARGET = os.environ.get("ADVEXPORT_TARGET", "target-duckdb")
-# What tap-advexport-audit takes: a DuckDB file or the URL of a PostgreSQL database.
+# A DuckDB file. tap-advexport-audit takes the URL of a PostgreSQL database as well, the check
+# old_days_are_settled does not: there, ask the same with a driver of your own.
 WAREHOUSE = os.environ.get("ADVEXPORT_WAREHOUSE", str(HOME / "warehouse.duckdb"))
 FIRST_DAY = os.environ.get("ADVEXPORT_FIRST_DAY", "2024-01-01")
 # One run at a time: see dagster.yaml. The lock beside the state holds where that is not set.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -17,10 +17,14 @@ from tap_advexport.coverage.merge import (
     remarks_on_states,
     streams_of_several_shapes,
 )
+from tap_advexport.coverage.state_envelope import bookmarks_of
 from tap_advexport.errors import StateError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+_NAME: Final = "tap-advexport-merge-states"
+_UNKNOWN_TO_MELTANO: Final = "for a state that it does not know, `meltano state get` prints {}"
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -28,7 +32,7 @@ def main(args: Sequence[str] | None = None) -> int:
     return run_cli(merge_states_command, args)
 
 
-@click.command(name="tap-advexport-merge-states")
+@click.command(name=_NAME)
 @click.argument("states", nargs=-1, required=True, metavar="STATE...")
 @click.option("--config", metavar="FILE", help="Config of the tap, or ENV: timezone and start_date "
               "are taken from it.")  # fmt: skip
@@ -60,11 +64,16 @@ def merge_states_command(
             raise StateError(f"state: {name} is given twice")
     read = {name: read_state(name, settings["account"]) for name in states}
     merged = merge_states(read, reading)
+    empty = [name for name in states if not bookmarks_of(read[name], f"state: {name}")]
+    if len(empty) == len(states):
+        raise StateError(f"state: no bookmark in {', '.join(empty)}: {_UNKNOWN_TO_MELTANO}")
+    for name in empty:
+        sys.stderr.write(f"{_NAME}: {name}: no bookmark in it: {_UNKNOWN_TO_MELTANO}\n")
     for name, remark in remarks_on_states(read, reading):
-        sys.stderr.write(f"tap-advexport-merge-states: {name}: {remark}\n")
+        sys.stderr.write(f"{_NAME}: {name}: {remark}\n")
     for stream in streams_of_several_shapes(read):
         sys.stderr.write(
-            f"tap-advexport-merge-states: {stream}: the states differ in columns, stream_maps, "
+            f"{_NAME}: {stream}: the states differ in columns, stream_maps, "
             "timezone, account or the tap's version; those of several accounts must stay apart\n"
         )
     value = {"singer_state": merged} if is_for_meltano else merged

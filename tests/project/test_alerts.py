@@ -99,7 +99,7 @@ def test_the_asset_check_of_dagster_passes_and_fails_with_the_line(
     dagster.AssetCheckResult = dict
     monkeypatch.setitem(sys.modules, "dagster", dagster)
     monkeypatch.setenv("PATH", path_of(desk))
-    monkeypatch.chdir(desk)
+    monkeypatch.setenv("ADVEXPORT_HOME", str(desk))
     put_state(desk, settled)
     [block] = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     space: dict[str, Any] = {"__annotations__": {}}

@@ -83,6 +83,23 @@ def test_shares_of_a_backfill_become_one_range(
     assert (code, wrapped) == (0, {"singer_state": whole})
 
 
+def test_a_state_that_meltano_does_not_know_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, error = run(tmp_path, capsys, {}, {})
+    assert code == 1
+    assert "no bookmark in" in error
+    assert error.count("\n") == 1
+    known = bookmark(("2023-01-01", "2023-12-31"))
+    for name, state in ("2022", {}), ("2023", known):
+        (tmp_path / name).write_text(json.dumps(state), "utf-8")
+    code = main([str(tmp_path / "2022"), str(tmp_path / "2023"), "--now", NOW.isoformat()])
+    printed = capsys.readouterr()
+    assert (code, json.loads(printed.out)) == (0, known)
+    assert printed.err.startswith(f"tap-advexport-merge-states: {tmp_path / '2022'}: no bookmark")
+    assert printed.err.count("\n") == 1
+
+
 def test_states_that_differ_in_shape_are_merged_with_a_warning(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
