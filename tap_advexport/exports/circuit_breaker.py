@@ -8,6 +8,8 @@ from msgspec import Struct
 
 # With the usual three attempts: three dozen failed tasks, plus one for each that may be in flight.
 SETBACKS_PER_ATTEMPT: Final = 12
+# The API has made an invalid file, so it works: with one export at a time, one bad day is no proof.
+INVALID_FILES: Final = 4
 
 
 class CircuitBreaker(Struct):
@@ -16,6 +18,7 @@ class CircuitBreaker(Struct):
     Attributes:
         succeeded: exports whose file was whole and valid.
         failed: exports that failed for good, but not because the API refuses their days.
+        invalid: how many of `failed` did so because of an invalid row.
         last_failure: why the last of them failed, and what to do.
         setbacks: tasks that failed, so that their window was to be submitted again or split.
         is_doubtful: a window was split because its exports failed.
@@ -26,6 +29,7 @@ class CircuitBreaker(Struct):
 
     succeeded: int = 0
     failed: int = 0
+    invalid: int = 0
     last_failure: str = ""
     setbacks: int = 0
     is_doubtful: bool = False
@@ -35,7 +39,8 @@ class CircuitBreaker(Struct):
 
     def is_broken(self, limit: int) -> bool:
         """Return whether none succeeded, and as many failed for good as may be in flight."""
-        return self.succeeded == 0 and self.failed >= limit
+        most = max(limit, INVALID_FILES) if self.invalid else limit
+        return self.succeeded == 0 and self.failed >= most
 
     def is_probing(self, limit: int) -> bool:
         """Return whether to try one task at a time: none succeeded so far, and many failed."""

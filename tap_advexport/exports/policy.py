@@ -55,7 +55,8 @@ class Export(Struct, frozen=True):
         polls_again: how often in a row the task or its file was not visible, or its submission
             was refused because of a task that may exist.
         fresh_urls: how often the task was polled for another URL because a file was wrong.
-        had_invalid_file: a whole but invalid file was seen before, so the next one is final.
+        had_invalid_row: a file with an invalid row was seen before, so the next one is final.
+        had_invalid_header: the same of an invalid header.
         part_of: the window as it was planned, if this is a part of it.
     """
 
@@ -66,7 +67,8 @@ class Export(Struct, frozen=True):
     tries: int = 0
     polls_again: int = 0
     fresh_urls: int = 0
-    had_invalid_file: bool = False
+    had_invalid_row: bool = False
+    had_invalid_header: bool = False
     part_of: DateWindow | None = None
 
     def with_task(self, task: Task) -> Export:
@@ -263,11 +265,13 @@ def _after_rejection(
 
 
 def _after_invalid_file(export: Export, error: InvalidFileError, retry_policy: RetryPolicy) -> Step:
-    if not export.had_invalid_file:
-        return _submit_again(replace(export, had_invalid_file=True))
     if isinstance(error, InvalidHeaderError):
+        if not export.had_invalid_header:
+            return _submit_again(replace(export, had_invalid_header=True))
         days = f"{retry_policy.interval} {export.window}"
         return EndRun(InvalidHeaderError(f"{days}: {error.with_advice()}"))
+    if not export.had_invalid_row:
+        return _submit_again(replace(export, had_invalid_row=True))
     return _split(export, error, retry_policy, Situation())
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from msgspec.structs import replace
 
-from tap_advexport.errors import ExportError, RequestError, TapAdvexportError
+from tap_advexport.errors import ExportError, InvalidFileError, RequestError, TapAdvexportError
 from tap_advexport.exports.job import AT_THE_API, Abandoned, ExportJob, Failed, Phase
 from tap_advexport.exports.limits import ENDED_SECONDS
 from tap_advexport.exports.pacing import Random, poll_again_pause, retry_pause
@@ -210,6 +210,7 @@ class Recovery:
                 advice = error.advice if isinstance(error, ExportError) else ""
                 self._breaker.last_failure = f"{named}; {advice or 'run again later'}"
                 self._breaker.failed += 1
+                self._breaker.invalid += isinstance(error, InvalidFileError)
                 self._events.append(Failed(window, str(error), advice))
             case EndRun(last):
                 # Raised by the runner, after the events that are still to be yielded.

@@ -160,7 +160,9 @@ class ReportStream(OwnStateStream):
             if name in self.primary_keys
             or (name in self.schema["properties"] and self.is_selected_column(name))
         )
-        settings = {name: self.config.get(name) for name in SHAPING_SETTINGS}
+        # Settings that leave the rows as they are change no shape.
+        is_shaped = not self._is_ready_made()
+        settings = {name: self.config.get(name) if is_shaped else None for name in SHAPING_SETTINGS}
         settings["timezone"] = self._run.settings.timezone.key
         settings["account"] = self._run.settings.account
         settings["schema"] = _kinds(self.effective_schema)

@@ -162,14 +162,35 @@ class ReportSync(Generic[Item]):
         runner = runner_of(self._run, self._report, self._shape)
         days_total = sum(window.days for window in self.windows)
         self._run.progress.begin(self._report.label, runner, days_total)
+        batches = events_of(self._run, runner, _exports(self._plan), destination.check)
         try:
-            for events in events_of(self._run, runner, _exports(self._plan), destination.check):
+            for events in batches:
                 yield from self._take(events, destination)
+        except BaseException:
+            # However writing has ended, the last STATE must list what was submitted meanwhile.
+            runner.stop()
+            for events in batches:
+                self._note(events)
+            raise
         finally:
             runner.abandon()
         self._run.raise_if_interrupted()
 
     def _take(self, events: Sequence[Event], destination: Destination[Item]) -> Iterator[Item]:
+        self._note(events)
+        for event in events:
+            if isinstance(event, Ready):
+                # After a signal no more rows are written.
+                try:
+                    if self._run.signal is None:
+                        destination.commit(self.bookmark())
+                        yield from self._emit(event, destination)
+                finally:
+                    event.release()
+        destination.commit(self.bookmark())
+
+    def _note(self, events: Sequence[Event]) -> None:
+        """Record what became of tasks and windows."""
         for event in events:
             match event:
                 case Submitted(task):
@@ -182,14 +203,7 @@ class ReportSync(Generic[Item]):
                     self._run.tally.days_failed += window.days
                     self._run.progress.failed(window)
                 case Ready():
-                    # After a signal no more rows are written, but submitted tasks are recorded.
-                    try:
-                        if self._run.signal is None:
-                            destination.commit(self.bookmark())
-                            yield from self._emit(event, destination)
-                    finally:
-                        event.release()
-        destination.commit(self.bookmark())
+                    pass
 
     def _emit(self, ready: Ready, destination: Destination[Item]) -> Iterator[Item]:
         """Write rows, then their periods, then commit the bookmark that covers them."""

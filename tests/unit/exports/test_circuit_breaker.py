@@ -13,6 +13,12 @@ def test_an_api_is_broken_when_as_many_exports_failed_as_may_be_in_flight() -> N
     assert not CircuitBreaker(failed=400, succeeded=1).is_broken(4)
 
 
+def test_one_export_at_a_time_that_is_invalid_is_no_broken_api() -> None:
+    assert CircuitBreaker(failed=1).is_broken(1)
+    assert not CircuitBreaker(failed=3, invalid=3).is_broken(1)
+    assert CircuitBreaker(failed=4, invalid=4).is_broken(1)
+
+
 @pytest.mark.parametrize(
     ("breaker", "is_probing"),
     [

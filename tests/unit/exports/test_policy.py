@@ -211,7 +211,7 @@ def test_a_failed_task_is_submitted_again_and_its_window_split_when_that_is_in_v
 
 
 def test_the_parts_of_a_split_begin_afresh() -> None:
-    step = after(replace(UNDER_WAY, submissions=3, had_invalid_file=True), TaskError("FAILURE"))
+    step = after(replace(UNDER_WAY, submissions=3, had_invalid_row=True), TaskError("FAILURE"))
     assert isinstance(step, Split)
     assert step.parts == tuple(Export(part.window, part_of=WEEK) for part in step.parts)
     part = replace(UNDER_WAY, window=step.parts[0].window, submissions=3, part_of=WEEK)
@@ -289,9 +289,9 @@ def test_a_task_without_a_url_is_polled_for_two_minutes_then_submitted_again() -
 
 
 def test_another_task_begins_with_a_clean_record() -> None:
-    tried = replace(UNDER_WAY, tries=3, fresh_urls=1, polls_again=2, had_invalid_file=True)
+    tried = replace(UNDER_WAY, tries=3, fresh_urls=1, polls_again=2, had_invalid_row=True)
     tried = replace(tried, is_adopted=True)
-    assert tried.with_task(TASK) == Export(WEEK, submissions=1, task=TASK, had_invalid_file=True)
+    assert tried.with_task(TASK) == Export(WEEK, submissions=1, task=TASK, had_invalid_row=True)
 
 
 # --- Files ------------------------------------------------------------------------------------
@@ -335,6 +335,15 @@ def test_an_invalid_header_is_submitted_again_once_and_then_ends_the_run() -> No
     assert isinstance(step.error, InvalidHeaderError)
     assert str(step.error).startswith("daily 2024-")
     assert str(step.error).endswith(": a column is missing")
+
+
+def test_an_invalid_header_after_an_invalid_row_is_submitted_again_too() -> None:
+    header = InvalidHeaderError("a column is missing")
+    step = after(UNDER_WAY, InvalidRowError("line 2"))
+    assert isinstance(step, SubmitAgain)
+    step = after(step.export.with_task(TASK), header)
+    assert isinstance(step, SubmitAgain)
+    assert isinstance(after(step.export.with_task(TASK), header), EndRun)
 
 
 @pytest.mark.parametrize("error", [ConfigError("api_url"), OutputError("disk full")])

@@ -737,6 +737,15 @@ def test_an_invalid_row_is_submitted_again_once_then_split_down_to_its_day() -> 
     assert rig.api.asked("submit").count("2024-03-01..2024-03-07") == 2
 
 
+def test_with_one_export_at_a_time_an_invalid_newest_day_costs_that_day() -> None:
+    rig = Rig(at_once=1)
+    rig.api.always["convert"] = on_days_of(InvalidRowError("line 7, column clicks_aggr"), "14")
+    told = rig.run(wanted(8, 14), wanted(1, 7))
+    assert list(told.failed) == ["2024-03-14"]
+    healthy = ["2024-03-01..2024-03-07", "2024-03-08..2024-03-10", "2024-03-11..2024-03-12"]
+    assert sorted(told.ready) == [*healthy, "2024-03-13"]
+
+
 def test_an_invalid_header_is_submitted_again_once_then_the_run_ends_without_a_split() -> None:
     rig = Rig()
     rig.api.always["convert"] = InvalidHeaderError("column cr is missing")

@@ -59,7 +59,18 @@ def test_selected_columns_are_part_of_the_shape() -> None:
     assert shape_with(without=("lang",)).digest != shape_with().digest
 
 
-@pytest.mark.parametrize("changes", [{"window_days": 3}, {"max_concurrent_exports": 9}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"window_days": 3},
+        {"max_concurrent_exports": 9},
+        {"stream_maps": {}},
+        {"stream_maps": {"report_periods": {"told": "'x'"}}},
+        {"stream_map_config": {"salt": "x"}},
+        {"flattening_enabled": False, "flattening_separator": "__"},
+    ],
+    ids=str,
+)
 def test_what_does_not_change_the_output_does_not_change_its_shape(changes: dict[str, Any]) -> None:
     assert shape_with(changes).digest == shape_with().digest
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from advexport_sandbox import Match, Sandbox, SandboxConfig
+from tap_advexport.errors import OutputError
 from tap_advexport.reports import COLUMN_NAMES
+from tap_advexport.singer.stdout import WriteInterrupted
 from tap_advexport.sync.engine import ReportSync, coverage_of_bookmark
 from tap_advexport.sync.run import Interrupted, Run
 from tap_advexport.sync.shape import Shape
@@ -186,3 +189,26 @@ def test_an_interrupted_run_covers_nothing_that_is_not_out(sandbox: Sandbox) -> 
     with pytest.raises(Interrupted):
         list(engine.items(Log()))
     assert engine.coverage.covered() == ()
+
+
+@pytest.mark.parametrize("error", [WriteInterrupted(), OutputError("stdout: No space left")])
+def test_tasks_that_were_submitted_while_rows_went_out_are_pending_however_that_ended(
+    sandbox: Sandbox, error: BaseException
+) -> None:
+    class Ending(Log):
+        def write_rows(self, ready: Ready, periods: Sequence[Period]) -> Iterator[list[date]]:
+            yield from super().write_rows(ready, periods)
+            deadline = time.monotonic() + 30
+            while len(sandbox.tasks) < 3:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            run.interrupt(15)
+            raise error
+
+    run = run_of(sandbox, max_concurrent_exports=2, window_days=1)
+    engine = engine_of(run)
+    with pytest.raises(type(error)):
+        list(engine.items(Ending()))
+    submitted = {task.task_id for task in sandbox.tasks}
+    assert {task.task_id for task in engine.coverage.pending} == submitted
+    run.close()
