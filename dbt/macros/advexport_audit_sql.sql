@@ -92,6 +92,8 @@ select
         when period_version is null then 'no period_version'
         -- A total that is null, as its column was not selected, is no total that agrees.
         when warehouse_row_count is distinct from api_row_count then 'rows'
+        -- Where each copy counts, so do rows of another version.
+        when {{ copies }} > 1 and other_row_count > 0 then 'rows'
         when warehouse_clicks_aggr is distinct from api_clicks_aggr then 'clicks'
         when warehouse_conversions_aggr is distinct from api_conversions_aggr then 'conversions'
         -- Adding n floating-point numbers in another order may move the sum by n * 1.1e-16 of the

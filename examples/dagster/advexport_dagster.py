@@ -94,7 +94,7 @@ def advertiser_reports_backfill(
 @contextmanager
 def between_loads() -> Iterator[None]:
     """Hold the lock of the loads: amid one, days are half written, and DuckDB takes no reader."""
-    with (HOME / "state.json.lock").open("a") as lock:
+    with Path(f"{os.path.realpath(HOME / 'state.json')}.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -148,24 +147,39 @@ def _first_days(
 ) -> tuple[DateWindow, ...]:
     """Return the days that a run with a limit exports, in whole periods.
 
-    Days that were never exported come first, newest first. If days that are exported again every
-    day came first, a backfill would never advance. Then come the days exported longest ago.
+    Days that were never exported come first, newest first; then the days exported longest ago.
+    These get up to half of the room: if days that are exported again every day had all of it, a
+    backfill would never advance; if they had none, days that fail every time would keep it.
     """
     if max_days is None or _count(days) <= max_days:
         return days
     covered = coverage.covered()
 
-    def rank(period: DateWindow) -> tuple[float, int]:
-        is_new = bool(without((period,), covered))
+    def exported_at(period: DateWindow) -> float:
         moments = [each.exported_at.timestamp() for each in touching(coverage.unsettled, period)]
-        return (-math.inf if is_new else min(moments, default=0.0)), -period.first.toordinal()
+        return min(moments, default=0.0)
 
+    new: list[DateWindow] = []
+    seen: list[DateWindow] = []
+    for period in sorted(_periods(days, wanted, rules), reverse=True):
+        (new if without((period,), covered) else seen).append(period)
+    seen.sort(key=exported_at)
+    chosen = _first_periods(new, max_days - min(_count(seen), max_days // 2))
+    chosen += _first_periods(seen, max_days - _count(chosen), is_any=not chosen)
+    return tuple(piece for each in union(chosen) for piece in within(days, each))
+
+
+def _first_periods(
+    ordered: Sequence[DateWindow], max_days: int, *, is_any: bool = True
+) -> list[DateWindow]:
+    """Return as many periods as fit, from the first on; with `is_any`, at least one."""
     chosen: list[DateWindow] = []
-    for period in sorted(_periods(days, wanted, rules), key=rank):
-        if chosen and _count(chosen) + period.days > max_days:
+    for period in ordered:
+        max_days -= period.days
+        if max_days < 0 and (chosen or not is_any):
             break
         chosen.append(period)
-    return tuple(piece for each in union(chosen) for piece in within(days, each))
+    return chosen
 
 
 def _periods(days: Iterable[DateWindow], wanted: DateWindow, rules: Rules) -> Iterator[DateWindow]:

@@ -13,7 +13,6 @@ from dlt.load.exceptions import LoadClientJobFailed, LoadClientJobTerminalRetry
 from dlt.pipeline.exceptions import PipelineStepFailed
 from msgspec import Struct, field
 
-from tap_advexport.dlt.state import forgetting
 from tap_advexport.errors import IncompleteError, TapAdvexportError
 
 if TYPE_CHECKING:
@@ -43,9 +42,14 @@ class FailedDaysError(IncompleteError):
         load_info: what was loaded.
     """
 
-    def __init__(self, failures: list[FailedDays], load_info: LoadInfo | None) -> None:
+    def __init__(
+        self, failures: list[FailedDays], load_info: LoadInfo | None, days_left: int = 0
+    ) -> None:
         lines = "; ".join(map(str, failures))
-        super().__init__(f"Failed days: {lines}; the rest was loaded, run again to try them again")
+        rest = f"but for {days_left} days that wait for the next load, the" if days_left else "the"
+        super().__init__(
+            f"Failed days: {lines}; {rest} rest was loaded, run again to try them again"
+        )
         self.failures = failures
         self.load_info = load_info
 
@@ -119,7 +123,7 @@ def load(
     finally:
         _current.reset(token)
     if told.failures:
-        raise FailedDaysError(told.failures, info)
+        raise FailedDaysError(told.failures, info, told.days_left)
     return info
 
 
@@ -133,12 +137,9 @@ def _load_leftovers(pipeline: dlt.Pipeline, *, is_stale: bool) -> None:
     the destination only when its whole package is loaded, so if the package is dropped, its days
     are exported again.
 
-    The destination may then hold rows of the package that its state knows nothing of, so what was
-    sent of a day no longer counts for `skip_unchanged` (unless this program is killed right then).
-    A package that refreshes or replaces tables has emptied them when its load starts: if it is
-    dropped, no bookmark counts any more.
+    The destination may then hold rows of the package that its state knows nothing of, or tables
+    that it has emptied; the next extraction sees to that (`last_package`).
     """
-    has_emptied = _empties_tables(pipeline)
     if not is_stale:
         try:
             pipeline.run()
@@ -148,14 +149,11 @@ def _load_leftovers(pipeline: dlt.Pipeline, *, is_stale: bool) -> None:
         else:
             return
     logger.warning("What an earlier run left cannot be loaded; its days are exported again")
-    has_emptied = has_emptied or _empties_tables(pipeline)
     refresh = pipeline.refresh
     pipeline.drop()
     pipeline.sync_destination()
     # `drop` builds the pipeline again, without what it was given.
     pipeline.refresh = refresh
-    with _without_refresh(pipeline):
-        pipeline.run(forgetting(what_was_sent_alone=not has_emptied))
 
 
 def _has_begun(pipeline: dlt.Pipeline) -> bool:
@@ -163,24 +161,8 @@ def _has_begun(pipeline: dlt.Pipeline) -> bool:
     begun = PackageStorage.APPLIED_SCHEMA_UPDATES_FILE_NAME
     return any(
         _tables_of(package) and (Path(package.package_path) / begun).exists()
-        for package in _normalized(pipeline)
+        for package in map(pipeline.get_load_package_info, pipeline.list_normalized_load_packages())
     )
-
-
-def _empties_tables(pipeline: dlt.Pipeline) -> bool:
-    """Return whether a package is left that refreshes or replaces tables."""
-    return any(
-        "refresh" in pipeline.get_load_package_state(package.load_id)
-        or any(
-            package.schema.tables[table].get("write_disposition") == "replace"
-            for table in _tables_of(package)
-        )
-        for package in _normalized(pipeline)
-    )
-
-
-def _normalized(pipeline: dlt.Pipeline) -> Iterator[LoadPackageInfo]:
-    return map(pipeline.get_load_package_info, pipeline.list_normalized_load_packages())
 
 
 def _tables_of(package: LoadPackageInfo) -> set[str]:

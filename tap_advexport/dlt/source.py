@@ -7,15 +7,20 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 import dlt
+from msgspec.structs import replace
 
 from tap_advexport.api.log_filter import guard_logs
 from tap_advexport.coverage.plan import Portion
 from tap_advexport.coverage.ranges import union
 from tap_advexport.dlt.destination import PipelineDestination
+from tap_advexport.dlt.last_package import Package, note_package, unloaded_package
 from tap_advexport.dlt.load import current_load
 from tap_advexport.dlt.state import (
     SOURCE,
+    check_that_failed_jobs_count,
+    check_that_rows_come_first,
     forget,
+    forget_what_was_sent,
     is_emptied,
     is_refreshed,
     is_replaced,
@@ -159,13 +164,16 @@ class Extraction:
         self._run: Run | None = None
         self._begun = 0
         self._is_taken = False
-        self._emptied_in = ""
+        self._package = Package("", empties_tables=False)
+        self._has_failed = False
 
     def bring(self, report: Report, tables: ReportTables) -> Iterator[Any]:
         """Export a report's days when its turn has come; yield None until then."""
         self._begun += 1
         try:
             _check_destination()
+            check_that_rows_come_first()
+            check_that_failed_jobs_count()
             _check_account(report, self.settings.account)
             replaced = self._is_replaced(report)
             while self._is_taken:
@@ -175,6 +183,9 @@ class Extraction:
                 yield from self._bring(report, tables, replaced=replaced)
             finally:
                 self._is_taken = False
+        except Exception:
+            self._has_failed = True
+            raise
         finally:
             self._begun -= 1
             if not self._begun:
@@ -196,6 +207,7 @@ class Extraction:
         run = self._run
         if replaced or is_refreshed():
             forget(state, report.stream)
+            self._package = replace(self._package, empties_tables=True)
         bookmarks = kept_bookmarks(state, self.settings.account)
         before = coverage_of_bookmark(bookmarks.get(report.stream), report, run)
         how = {"dlt": 1, "timezone": self.settings.timezone.key}
@@ -222,13 +234,10 @@ class Extraction:
         told.days_left += sync.days_left
 
     def _begin(self, state: MutableMapping[str, Any]) -> Run:
-        # It holds the periods of all reports, also of those that this load does not bring. Once in
-        # a load: the first report may have ended before the second begins.
-        load_id = load_id_of_package()
-        if load_id != self._emptied_in and is_emptied(PERIODS_STREAM):
-            self._emptied_in = load_id
-            for report in REPORTS:
-                forget(state, report.stream)
+        # Once in a load: the first report may have ended before the second begins.
+        if (load_id := load_id_of_package()) != self._package.load_id:
+            self._has_failed = False
+            self._package = Package(load_id, empties_tables=_forget_in_doubt(state, load_id))
         agent = f"tap-advexport/{version('tap-advexport')}"
         return Run(self.settings, self._machine, agent)
 
@@ -236,7 +245,28 @@ class Extraction:
         if self._run is not None:
             run, self._run = self._run, None
             run.close()
+            pipeline: Any = dlt.current.pipeline()
+            if not self._has_failed and pipeline.destination is not None:
+                note_package(pipeline, self._package)
             logger.info("Summary: %s", run.tally.line(run.seconds()))
+
+
+def _forget_in_doubt(state: MutableMapping[str, Any], load_id: str) -> bool:
+    """Forget what the tables may not hold; return whether it is all that was ever loaded."""
+    # None if a pipeline only extracts.
+    pipeline: Any = dlt.current.pipeline()
+    left = None if pipeline.destination is None else unloaded_package(pipeline, SOURCE)
+    if left is not None and left.load_id == load_id:
+        # Several sources of one load share its package.
+        left = None
+    # The periods are those of all reports, also of reports that this load does not bring.
+    is_empty = is_emptied(PERIODS_STREAM) or (left is not None and left.empties_tables)
+    for report in REPORTS:
+        if is_empty:
+            forget(state, report.stream)
+        elif left is not None:
+            forget_what_was_sent(state, report.stream)
+    return is_empty
 
 
 def _check_account(report: Report, account: str | None) -> None:

@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
 import dlt
+from dlt.common.configuration.container import Container
+from dlt.common.configuration.resolve import resolve_configuration
+from dlt.common.storages.load_package import LoadPackageStateInjectableContext
+from dlt.load.configuration import LoaderConfiguration
 
 from tap_advexport.clock import SystemClock
 from tap_advexport.coverage.settling import AS_WRITTEN, Rules
 from tap_advexport.coverage.state_envelope import bookmarks_of as checked_bookmarks
 from tap_advexport.coverage.state_envelope import coverage_of, parse_singer_state
+from tap_advexport.dlt.last_package import unloaded_package
 from tap_advexport.dlt.tables import MERGE_STRATEGY
 from tap_advexport.errors import ConfigError, StateError
 from tap_advexport.reports import REPORTS
@@ -87,6 +92,40 @@ def load_id_of_package() -> str:
     return str(_package()["load_id"])
 
 
+def check_that_rows_come_first() -> None:
+    """Check that the bookmarks are not stored before the rows that they cover.
+
+    dlt stores the state of a pipeline with the rows of its default schema. If that is another
+    source's, and that source is extracted in the same run before this one, it is loaded before.
+
+    Raises:
+        ConfigError: it is.
+    """
+    package = Container()[LoadPackageStateInjectableContext]
+    others = [each for each in package.storage.list_packages() if each < package.load_id]
+    holder = dlt.current.pipeline().default_schema_name
+    if holder in {package.storage.load_schema(each).name for each in others}:
+        raise ConfigError(
+            f"source: dlt would store the bookmarks of {SOURCE} with the rows of {holder}, before "
+            "its own: load the two in runs of their own"
+        )
+
+
+def check_that_failed_jobs_count() -> None:
+    """Check that a load with a failed job fails; otherwise bookmarks would cover what it lacks.
+
+    Raises:
+        ConfigError: dlt is told to go on.
+    """
+    # Partial: where the packages lie is left out.
+    loader = resolve_configuration(LoaderConfiguration(), sections=("load",), accept_partial=True)
+    if not loader.raise_on_failed_jobs:
+        raise ConfigError(
+            "load.raise_on_failed_jobs: must be true, by which a load counts only when all of it "
+            "was stored"
+        )
+
+
 def _package() -> Any:  # noqa: ANN401 - dlt's, typed by none of its keys
     return dlt.current.load_package_state()
 
@@ -104,13 +143,9 @@ def import_state(
 
     Raises:
         StateError: `state` is not a state of this tap, or has no bookmark of it; or an earlier run
-            of the pipeline left something that `load` loads first.
+            of the pipeline has not ended.
     """
-    if pipeline.has_pending_data:
-        raise StateError(
-            "an earlier run of the pipeline has not ended: run its load once first, or "
-            "pipeline.drop() to give up what it left"
-        )
+    _check_ended(pipeline)
     bookmarks = checked_bookmarks(parse_singer_state(json.dumps(state), "state"), "state")
     known = {report.stream: report for report in REPORTS}
     for stream, bookmark in bookmarks.items():
@@ -131,9 +166,11 @@ def export_state(pipeline: dlt.Pipeline, *, account: str | None = None) -> dict[
         account: the account whose state to take; not needed where only one was loaded.
 
     Raises:
-        StateError: nothing of the account was loaded, or several were and none is named.
+        StateError: nothing of the account was loaded, or several were and none is named; or an
+            earlier run of the pipeline has not ended.
     """
     pipeline.sync_destination()
+    _check_ended(pipeline)
     sources: Any = pipeline.state.get("sources", {})
     if not sources.get(SOURCE):
         return {"bookmarks": {}}
@@ -141,17 +178,14 @@ def export_state(pipeline: dlt.Pipeline, *, account: str | None = None) -> dict[
     return parse_singer_state(json.dumps(state), "pipeline state", account=account)
 
 
-@dlt.source(name=SOURCE)
-def forgetting(*, what_was_sent_alone: bool) -> Iterator[Any]:
-    """Drop all bookmarks, or what they say was sent: a load that never ended has changed tables."""
-    drop = forget_what_was_sent if what_was_sent_alone else forget
+def _check_ended(pipeline: dlt.Pipeline) -> None:
+    """Check that the last run was loaded: otherwise the bookmarks are not those of the tables.
 
-    def note() -> Iterator[None]:
-        for report in REPORTS:
-            drop(dlt.current.source_state(), report.stream)
-        yield None
-
-    yield dlt.resource(note, name="forgotten_state")
+    Raises:
+        StateError: it was not.
+    """
+    if pipeline.has_pending_data or unloaded_package(pipeline, SOURCE):
+        raise StateError("an earlier run of the pipeline has not ended: run its load once first")
 
 
 @dlt.source(name=SOURCE)

@@ -22,8 +22,8 @@ from dlt.load.exceptions import LoadClientJobTerminalRetry
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from advexport_sandbox import Match, Options
-from tap_advexport.dlt import FailedDaysError, advexport, load
-from tap_advexport.errors import AuthorizationError, ConfigError, IncompleteError
+from tap_advexport.dlt import FailedDaysError, advexport, export_state, load
+from tap_advexport.errors import AuthorizationError, ConfigError, IncompleteError, StateError
 from tests.support.dlt_pipelines import Api, Place, new_api
 from tests.support.paths import ROOT
 from tests.support.servers import wait_for
@@ -458,7 +458,7 @@ def test_what_a_killed_load_left_for_ever_is_exported_again(
 
     monkeypatch.setattr(pipeline, "run", fail_once)
     load(pipeline, api.source(START))
-    assert calls == [0, 1, 1]  # the leftovers, what was sent is forgotten, the load
+    assert calls == [0, 1]  # the leftovers, the load
     assert not pipeline.has_pending_data
     assert place.rows("report_daily") == api.truth(START)
 
@@ -611,6 +611,59 @@ def test_tables_that_a_failed_load_has_emptied_are_filled_again(
         assert place.rows("report_daily") == api.truth(START)
         days = (api.yesterday - date.fromisoformat(START)).days + 1
         assert place.count("report_periods") == days
+
+
+@pytest.mark.parametrize("way", ["abort", "drop"])
+def test_tables_that_a_load_has_emptied_are_filled_again_though_it_was_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
+    place = Place(tmp_path)
+    with new_api(maturing_days=1, late_share=0) as api:
+        source = api.source(START, lookback_days=2)
+        load(place.pipeline(), source)
+        # The tables are emptied, and then this one takes no row.
+        with closing(place.connection()) as warehouse:
+            warehouse.execute("alter table report_daily add column wanted integer default 1")
+            warehouse.execute("alter table report_daily alter column wanted set not null")
+            warehouse.execute("alter table report_daily alter column wanted drop default")
+        with pytest.raises(PipelineStepFailed, match="wanted"):
+            place.pipeline().run(source, refresh="drop_data")
+        assert place.count("report_daily") == 0
+        with closing(place.connection()) as warehouse:
+            warehouse.execute("alter table report_daily drop column wanted")
+        if way == "abort":
+            place.pipeline().abort_packages()
+        else:
+            place.pipeline().drop()
+        with pytest.raises(StateError, match="has not ended: run its load once first"):
+            export_state(place.pipeline())
+        load(place.pipeline(), source)
+        assert place.rows("report_daily") == api.truth(START)
+        assert "report_daily" in export_state(place.pipeline())["bookmarks"]
+
+
+def test_bookmarks_are_not_stored_before_their_rows(tmp_path: Path, api: Api) -> None:
+    @dlt.source(name="adjust")
+    def other() -> Iterator[Any]:
+        yield dlt.resource([{"a": 1}], name="costs")
+
+    place = Place(tmp_path)
+    with pytest.raises(ConfigError, match="with the rows of adjust, before its own"):
+        load(place.pipeline(), [other(), api.source(START)])
+    place.pipeline().drop()
+    place.pipeline().run(other())
+    load(place.pipeline(), api.source(START))
+    assert place.rows("report_daily") == api.truth(START)
+
+
+def test_a_load_must_fail_where_one_of_its_jobs_does(
+    tmp_path: Path, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ADVEXPORT__LOAD__RAISE_ON_FAILED_JOBS", "false")
+    with pytest.raises(ConfigError, match=r"^load\.raise_on_failed_jobs: must be true"):
+        load(Place(tmp_path).pipeline(), api.source(START))
+    assert not api.submitted()
 
 
 def test_a_dataset_without_accounts_refuses_one_and_goes_on(place: Place, api: Api) -> None:

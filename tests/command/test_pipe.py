@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -145,6 +146,20 @@ def test_a_second_run_on_the_same_state_is_refused(pipe: Pipe) -> None:
     assert "another run uses state.json" in errors
     first.send_signal(signal.SIGTERM)
     first.communicate(timeout=60)
+
+
+def test_a_state_that_is_a_link_stays_one_and_has_one_lock(pipe: Pipe) -> None:
+    shared = pipe.folder / "shared"
+    shared.mkdir()
+    (shared / "real.json").write_text(json.dumps(BEFORE))
+    pipe.state.symlink_to("shared/real.json")
+    with (shared / "real.json.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert pipe.run(2, 0, 0)[0] == 75
+    assert pipe.run(2, 0, 0) == (0, "")
+    assert pipe.state.is_symlink()
+    assert json.loads((shared / "real.json").read_text()) == {"n": 2}
+    assert {path.name for path in shared.iterdir()} == {"real.json", "real.json.lock"}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

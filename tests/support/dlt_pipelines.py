@@ -94,14 +94,15 @@ class Place:
 
     def query(self, sql: str) -> list[dict[str, Any]]:
         """Ask the database itself: dlt takes a quarter of a second to say where that is."""
-        with closing(self._connection()) as connection:
+        with closing(self.connection()) as connection:
             # A cursor of DuckDB forgets which schema its connection uses.
             cursor = connection.cursor() if self.url else connection
             cursor.execute(sql)
             names = [column[0] for column in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
-    def _connection(self) -> Any:  # noqa: ANN401 - of either driver
+    def connection(self) -> Any:  # noqa: ANN401 - of either driver
+        """A connection of the database's own driver, in the dataset."""
         if self.url:
             return psycopg2.connect(self.url, options=f"-c search_path={self.dataset}")
         connection = duckdb.connect(str(self.folder / self.file))

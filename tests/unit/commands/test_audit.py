@@ -77,6 +77,18 @@ def test_rows_that_dlt_has_stored_twice_differ_and_copies_of_a_target_do_not(
     assert "daily 2024-01-01 (rows): rows 1 | 2, clicks 1 | 2" in told
 
 
+def test_rows_of_another_version_differ_where_dlt_replaces_days(warehouse: Warehouse) -> None:
+    other = Row("2024-01-01", "k0", 4, 1, "0.25")
+    warehouse.load(Export("e0", "2024-01-02 02:00:00", "daily", ("2024-01-01",), (other,)))
+    assert run_audit(filled(warehouse).url) == (0, EQUAL, "")
+    warehouse.run("alter table tap_advexport.report_daily add column is_deleted boolean")
+    warehouse.flush()
+    code, told, _ = run_audit(warehouse.url)
+    assert code == 1
+    assert "daily 2024-01-01 (rows): " in told
+    assert "; 1 of other versions" in told
+
+
 @pytest.mark.parametrize("column", ["row_count", "clicks_aggr", "conversions_aggr", "cost_aggr"])
 def test_a_total_that_was_not_loaded_agrees_with_nothing(warehouse: Warehouse, column: str) -> None:
     filled(warehouse, f"update tap_advexport.report_periods set {column} = null")  # noqa: S608

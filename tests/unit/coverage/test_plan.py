@@ -361,8 +361,21 @@ def test_a_limit_takes_the_newest_days_first() -> None:
 
 def test_days_that_were_never_exported_come_before_those_that_have_not_settled() -> None:
     coverage = Coverage(unsettled=(exported("2024-03-20", "2024-03-31"),))
-    planned = limited(coverage, 3)
-    assert planned.windows == (window("2024-04-01"), window("2024-03-18", "2024-03-19"))
+    planned = limited(coverage, 6)
+    assert planned.windows == (
+        window("2024-03-29", "2024-04-01"),
+        window("2024-03-18", "2024-03-19"),
+    )
+
+
+def test_days_that_were_never_exported_and_fail_every_time_leave_room_for_the_others() -> None:
+    coverage = Coverage(unsettled=(exported("2024-03-26", "2024-04-01"),))
+    assert limited(coverage, 1).windows == (window("2024-03-25"),)
+    assert limited(coverage, 4).windows == (
+        window("2024-03-31", "2024-04-01"),
+        window("2024-03-24", "2024-03-25"),
+    )
+    assert limited(coverage, 20).windows == (window("2024-03-13", "2024-04-01"),)
 
 
 def test_of_days_that_have_not_settled_those_unseen_for_longest_come_first() -> None:
@@ -378,24 +391,23 @@ def test_of_days_that_have_not_settled_those_unseen_for_longest_come_first() -> 
 def test_days_that_were_never_exported_come_before_settled_ones_that_are_due_again() -> None:
     """A raised `lookback_days` makes settled days due, which have no moment of their export."""
     coverage = Coverage(settled=(window("2024-03-05", "2024-04-01"),))
-    assert limited(coverage, 2).windows == (window("2024-03-03", "2024-03-04"),)
-    assert limited(coverage, 5).windows == (
-        window("2024-04-01"),
-        window("2024-03-01", "2024-03-04"),
+    assert limited(coverage, 4).windows == (
+        window("2024-03-31", "2024-04-01"),
+        window("2024-03-03", "2024-03-04"),
     )
 
 
 def test_a_month_that_was_exported_in_part_comes_before_whole_ones() -> None:
-    wanted = window("2024-02-01", "2024-04-01")
+    wanted = window("2024-01-01", "2024-04-01")
     before = NOW - timedelta(days=1)
     coverage = Coverage(
         unsettled=(
-            exported("2024-02-01", "2024-02-29", before),
+            exported("2024-01-01", "2024-02-29", before),
             exported("2024-03-01", "2024-03-30", NOW),
         )
     )
-    planned = plan(coverage, wanted, MONTHLY, 7, portion=Portion(32))
-    assert planned.windows == (window("2024-04-01"), window("2024-03-01", "2024-03-31"))
+    planned = plan(coverage, wanted, MONTHLY, 7, portion=Portion(64))
+    assert [each.first.month for each in planned.windows] == [4, 3, 2]
 
 
 def test_a_limit_takes_as_many_months_as_fit() -> None:

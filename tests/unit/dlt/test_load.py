@@ -38,8 +38,6 @@ class Pipeline:
         remote_hash: str = "one",
         refresh: str | None = None,
         table: str = "report_daily",
-        disposition: str = "merge",
-        is_refreshing: bool = False,
     ) -> None:
         self.told: list[Any] = []
         self.refresh = refresh
@@ -47,7 +45,7 @@ class Pipeline:
         self.has_pending_data = has_pending_data
         self.state = {"_version_hash": "one"}
         self._begun, self._remote_hash = begun, remote_hash
-        self._table, self._disposition, self._is_refreshing = table, disposition, is_refreshing
+        self._table = table
         self.pipeline_name = "ads"
         self._runs = list(runs)
         capabilities = SimpleNamespace(supported_loader_file_formats=formats)
@@ -66,14 +64,9 @@ class Pipeline:
     def get_load_package_info(self, load_id: str) -> SimpleNamespace:
         job = SimpleNamespace(job_file_info=SimpleNamespace(table_name=self._table))
         return SimpleNamespace(
-            load_id=load_id,
             package_path=self._begun if load_id == "2" else "nowhere",
             jobs={"new_jobs": [job]},
-            schema=SimpleNamespace(tables={self._table: {"write_disposition": self._disposition}}),
         )
-
-    def get_load_package_state(self, load_id: str) -> dict[str, str]:
-        return {"refresh": "drop_data"} if self._is_refreshing and load_id == "1" else {}
 
     def drop(self) -> None:
         self.told.append("drop")
@@ -135,11 +128,9 @@ def test_what_cannot_be_loaded_for_ever_is_dropped_and_its_days_come_again(
     error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     pipeline = Pipeline(has_pending_data=True)
-    pipeline._runs = [pipeline.failing("load", error), nothing, nothing]
+    pipeline._runs = [pipeline.failing("load", error), nothing]
     pipeline.load()
-    [*before, (forgetting, _), last] = pipeline.told
-    assert before == ["sync", "leftovers", "drop", "sync"]
-    assert (list(forgetting.resources), last) == (["forgotten_state"], ("source", "parquet"))
+    assert pipeline.told == ["sync", "leftovers", "drop", "sync", ("source", "parquet")]
     assert "its days are exported again" in caplog.text
 
 
@@ -149,27 +140,11 @@ def test_what_an_ended_load_or_another_machine_made_unsafe_is_not_loaded(
 ) -> None:
     left: dict[str, Any] = {"begun": str(tmp_path)} if has_begun else {"remote_hash": "two"}
     (tmp_path / "applied_schema_updates.json").write_text("{}")
-    pipeline = Pipeline(nothing, nothing, has_pending_data=True, **left)
+    pipeline = Pipeline(nothing, has_pending_data=True, refresh="drop_data", **left)
     pipeline.load()
-    [*before, (forgetting, _), last] = pipeline.told
-    assert (before, last) == (["sync", "drop", "sync"], ("source", "parquet"))
-    assert list(forgetting.resources) == ["forgotten_state"]
+    assert pipeline.told == ["sync", "drop", "sync", ("source", "parquet")]
+    assert pipeline.refreshes == ["drop_data"]
     assert "its days are exported again" in caplog.text
-
-
-@pytest.mark.parametrize("left", [{"disposition": "replace"}, {"is_refreshing": True}])
-def test_what_a_dropped_load_has_emptied_is_exported_again(
-    tmp_path: Path, left: dict[str, Any]
-) -> None:
-    (tmp_path / "applied_schema_updates.json").write_text("{}")
-    pipeline = Pipeline(
-        nothing, nothing, has_pending_data=True, begun=str(tmp_path), refresh="drop_data", **left
-    )
-    pipeline.load()
-    [*before, (forgetting, _), last] = pipeline.told
-    assert (before, last) == (["sync", "drop", "sync"], ("source", "parquet"))
-    assert list(forgetting.resources) == ["forgotten_state"]
-    assert pipeline.refreshes == [None, "drop_data"]
 
 
 def test_a_state_alone_is_loaded_though_its_load_has_begun(tmp_path: Path) -> None:
@@ -214,6 +189,11 @@ def test_only_the_first_step_refreshes() -> None:
     pipeline.load(until_complete=True)
     assert pipeline.refreshes == ["drop_data", None, None]
     assert pipeline.refresh == "drop_data"
+
+
+def test_days_that_a_limit_has_left_are_not_told_as_loaded() -> None:
+    error = FailedDaysError([FAILED], None, 30)
+    assert "; but for 30 days that wait for the next load, the rest was loaded" in str(error)
 
 
 def test_failed_days_are_told_after_all_loads() -> None:

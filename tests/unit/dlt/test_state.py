@@ -68,6 +68,8 @@ def test_a_state_is_refused_where_an_earlier_run_has_not_ended(place: Place) -> 
         place.pipeline().extract(api.source("2024-02-20"))
         with pytest.raises(StateError, match="run its load once first"):
             import_state(place.pipeline(), STATE)
+        with pytest.raises(StateError, match="run its load once first"):
+            export_state(place.pipeline())
         load(place.pipeline(), api.source("2024-02-20"))
         import_state(place.pipeline(), STATE)
         assert export_state(place.pipeline()) == STATE
