@@ -13,6 +13,7 @@ from dlt.load.exceptions import LoadClientJobFailed, LoadClientJobTerminalRetry
 from dlt.pipeline.exceptions import PipelineStepFailed
 from msgspec import Struct, field
 
+from tap_advexport.dlt.last_package import Package, note_package, unloaded_package
 from tap_advexport.errors import IncompleteError, TapAdvexportError
 
 if TYPE_CHECKING:
@@ -140,6 +141,7 @@ def _load_leftovers(pipeline: dlt.Pipeline, *, is_stale: bool) -> None:
     The destination may then hold rows of the package that its state knows nothing of, or tables
     that it has emptied; the next extraction sees to that (`last_package`).
     """
+    _note_what_is_left(pipeline)
     if not is_stale:
         try:
             pipeline.run()
@@ -163,6 +165,18 @@ def _has_begun(pipeline: dlt.Pipeline) -> bool:
         _tables_of(package) and (Path(package.package_path) / begun).exists()
         for package in map(pipeline.get_load_package_info, pipeline.list_normalized_load_packages())
     )
+
+
+def _note_what_is_left(pipeline: dlt.Pipeline) -> None:
+    """Note packages of which there is no note, such as those of a version that made none."""
+    for package in map(pipeline.get_load_package_info, pipeline.list_normalized_load_packages()):
+        schema = package.schema
+        tables = [schema.tables[name] for name in _tables_of(package)]
+        if tables and not unloaded_package(pipeline, schema.name):
+            is_refresh = "refresh" in pipeline.get_load_package_state(package.load_id)
+            is_replaced = any(table.get("write_disposition") == "replace" for table in tables)
+            left = Package(package.load_id, empties_tables=is_refresh or is_replaced)
+            note_package(pipeline, schema.name, left)
 
 
 def _tables_of(package: LoadPackageInfo) -> set[str]:

@@ -165,7 +165,7 @@ class Extraction:
         self._begun = 0
         self._is_taken = False
         self._package = Package("", empties_tables=False)
-        self._has_failed = False
+        self._has_windows = self._has_failed = False
 
     def bring(self, report: Report, tables: ReportTables) -> Iterator[Any]:
         """Export a report's days when its turn has come; yield None until then."""
@@ -183,7 +183,9 @@ class Extraction:
                 yield from self._bring(report, tables, replaced=replaced)
             finally:
                 self._is_taken = False
-        except Exception:
+        except GeneratorExit:
+            raise
+        except BaseException:
             self._has_failed = True
             raise
         finally:
@@ -218,6 +220,7 @@ class Extraction:
         destination = PipelineDestination(
             run, report.stream, tables, bookmarks, is_replaced=replaced
         )
+        self._has_windows |= bool(sync.windows)
         known = len(run.failures)
         yield from sync.items(destination)
         failures = run.failures[known:]
@@ -236,7 +239,7 @@ class Extraction:
     def _begin(self, state: MutableMapping[str, Any]) -> Run:
         # Once in a load: the first report may have ended before the second begins.
         if (load_id := load_id_of_package()) != self._package.load_id:
-            self._has_failed = False
+            self._has_windows = self._has_failed = False
             self._package = Package(load_id, empties_tables=_forget_in_doubt(state, load_id))
         agent = f"tap-advexport/{version('tap-advexport')}"
         return Run(self.settings, self._machine, agent)
@@ -245,9 +248,11 @@ class Extraction:
         if self._run is not None:
             run, self._run = self._run, None
             run.close()
+            # dlt drops an empty package, as if it had never been.
+            has_package = self._has_windows or self._package.empties_tables
             pipeline: Any = dlt.current.pipeline()
-            if not self._has_failed and pipeline.destination is not None:
-                note_package(pipeline, self._package)
+            if has_package and not self._has_failed and pipeline.destination is not None:
+                note_package(pipeline, dlt.current.source_schema().name, self._package)
             logger.info("Summary: %s", run.tally.line(run.seconds()))
 
 
@@ -255,10 +260,11 @@ def _forget_in_doubt(state: MutableMapping[str, Any], load_id: str) -> bool:
     """Forget what the tables may not hold; return whether it is all that was ever loaded."""
     # None if a pipeline only extracts.
     pipeline: Any = dlt.current.pipeline()
-    left = None if pipeline.destination is None else unloaded_package(pipeline, SOURCE)
+    schema = dlt.current.source_schema().name
+    left = None if pipeline.destination is None else unloaded_package(pipeline, schema)
     if left is not None and left.load_id == load_id:
-        # Several sources of one load share its package.
-        left = None
+        # Another source of this load, with which this one shares the package, has forgotten it.
+        return left.empties_tables
     # The periods are those of all reports, also of reports that this load does not bring.
     is_empty = is_emptied(PERIODS_STREAM) or (left is not None and left.empties_tables)
     for report in REPORTS:

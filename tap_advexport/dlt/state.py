@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
@@ -16,7 +17,7 @@ from tap_advexport.clock import SystemClock
 from tap_advexport.coverage.settling import AS_WRITTEN, Rules
 from tap_advexport.coverage.state_envelope import bookmarks_of as checked_bookmarks
 from tap_advexport.coverage.state_envelope import coverage_of, parse_singer_state
-from tap_advexport.dlt.last_package import unloaded_package
+from tap_advexport.dlt.last_package import drop_note, unloaded_package
 from tap_advexport.dlt.tables import MERGE_STRATEGY
 from tap_advexport.errors import ConfigError, StateError
 from tap_advexport.reports import REPORTS
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from dlt.common.pipeline import LoadInfo
 
 SOURCE: Final = "advexport"
+_NOT_ENDED: Final = "an earlier run of the pipeline has not ended: run its load once first"
 
 
 def kept_bookmarks(state: MutableMapping[str, Any], account: str | None) -> dict[str, Any]:
@@ -145,7 +147,8 @@ def import_state(
         StateError: `state` is not a state of this tap, or has no bookmark of it; or an earlier run
             of the pipeline has not ended.
     """
-    _check_ended(pipeline)
+    if pipeline.has_pending_data:
+        raise StateError(f"{_NOT_ENDED}, or pipeline.drop() to give up what it left")
     bookmarks = checked_bookmarks(parse_singer_state(json.dumps(state), "state"), "state")
     known = {report.stream: report for report in REPORTS}
     for stream, bookmark in bookmarks.items():
@@ -156,7 +159,11 @@ def import_state(
     moved = {stream: dict(bookmarks[stream]) for stream in known if stream in bookmarks}
     if not moved:
         raise StateError("state has no bookmark of this tap: nothing to import")
-    return pipeline.run(_import(moved, account))
+    pipeline.sync_destination()
+    left = unloaded_package(pipeline, SOURCE)
+    info = pipeline.run(_import(moved, account, forgets_others=bool(left and left.empties_tables)))
+    drop_note(pipeline, SOURCE)
+    return info
 
 
 def export_state(pipeline: dlt.Pipeline, *, account: str | None = None) -> dict[str, Any]:
@@ -169,28 +176,30 @@ def export_state(pipeline: dlt.Pipeline, *, account: str | None = None) -> dict[
         StateError: nothing of the account was loaded, or several were and none is named; or an
             earlier run of the pipeline has not ended.
     """
+    # Before the synchronization, which drops what a first run has left.
+    if pipeline.has_pending_data:
+        raise StateError(_NOT_ENDED)
     pipeline.sync_destination()
-    _check_ended(pipeline)
-    sources: Any = pipeline.state.get("sources", {})
+    left = unloaded_package(pipeline, SOURCE)
+    if left and left.empties_tables:
+        raise StateError(_NOT_ENDED)
+    sources: Any = copy.deepcopy(dict(pipeline.state.get("sources", {})))
     if not sources.get(SOURCE):
         return {"bookmarks": {}}
+    if left:
+        for report in REPORTS:
+            forget_what_was_sent(sources[SOURCE], report.stream)
     state = {"sources": {SOURCE: sources[SOURCE]}}
     return parse_singer_state(json.dumps(state), "pipeline state", account=account)
 
 
-def _check_ended(pipeline: dlt.Pipeline) -> None:
-    """Check that the last run was loaded: otherwise the bookmarks are not those of the tables.
-
-    Raises:
-        StateError: it was not.
-    """
-    if pipeline.has_pending_data or unloaded_package(pipeline, SOURCE):
-        raise StateError("an earlier run of the pipeline has not ended: run its load once first")
-
-
 @dlt.source(name=SOURCE)
-def _import(bookmarks: dict[str, Any], account: str | None) -> Iterator[Any]:
+def _import(
+    bookmarks: dict[str, Any], account: str | None, *, forgets_others: bool
+) -> Iterator[Any]:
     def note() -> Iterator[None]:
+        for report in REPORTS if forgets_others else ():
+            forget(dlt.current.source_state(), report.stream)
         kept_bookmarks(dlt.current.source_state(), account).update(bookmarks)
         yield None
 

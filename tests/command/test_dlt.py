@@ -22,7 +22,7 @@ from dlt.load.exceptions import LoadClientJobTerminalRetry
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from advexport_sandbox import Match, Options
-from tap_advexport.dlt import FailedDaysError, advexport, export_state, load
+from tap_advexport.dlt import FailedDaysError, advexport, export_state, import_state, load
 from tap_advexport.errors import AuthorizationError, ConfigError, IncompleteError, StateError
 from tests.support.dlt_pipelines import Api, Place, new_api
 from tests.support.paths import ROOT
@@ -335,7 +335,7 @@ def test_a_refused_token_is_told_in_a_short_traceback(place: Place, api: Api) ->
 def test_a_limited_load_brings_the_newest_days_and_the_next_goes_on(place: Place, api: Api) -> None:
     days = [str(date.fromisoformat(START) + timedelta(days=n)) for n in range(20)]
     source = {"max_days_per_load": 8, "lookback_days": 30}
-    for loaded in (8, 16, 20):
+    for loaded in (8, 12, 16, 20):
         load(place.pipeline(), api.source(START, **source))
         periods = place.query("select period from report_periods order by period")
         assert [str(row["period"]) for row in periods] == days[-loaded:]
@@ -613,6 +613,34 @@ def test_tables_that_a_failed_load_has_emptied_are_filled_again(
         assert place.count("report_periods") == days
 
 
+class RefusingTable:
+    """A table of DuckDB that takes no row while this lasts: its load fails for good."""
+
+    def __init__(self, place: Place, table: str) -> None:
+        self._place, self._table = place, table
+
+    def __enter__(self) -> None:
+        self._alter("add column wanted integer default 1")
+        self._alter("alter column wanted set not null")
+        self._alter("alter column wanted drop default")
+
+    def __exit__(self, *_: object) -> None:
+        self._alter("drop column wanted")
+
+    def _alter(self, how: str) -> None:
+        with closing(self._place.connection()) as warehouse:
+            warehouse.execute(f"alter table {self._table} {how}")
+
+
+def fail_to_refresh(place: Place, source: Any) -> None:  # noqa: ANN401 - whatever dlt takes
+    with (
+        RefusingTable(place, "report_daily"),
+        pytest.raises(PipelineStepFailed, match="wanted"),
+    ):
+        place.pipeline().run(source, refresh="drop_data")
+    assert place.count("report_daily") == 0
+
+
 @pytest.mark.parametrize("way", ["abort", "drop"])
 def test_tables_that_a_load_has_emptied_are_filled_again_though_it_was_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
@@ -622,16 +650,7 @@ def test_tables_that_a_load_has_emptied_are_filled_again_though_it_was_given_up(
     with new_api(maturing_days=1, late_share=0) as api:
         source = api.source(START, lookback_days=2)
         load(place.pipeline(), source)
-        # The tables are emptied, and then this one takes no row.
-        with closing(place.connection()) as warehouse:
-            warehouse.execute("alter table report_daily add column wanted integer default 1")
-            warehouse.execute("alter table report_daily alter column wanted set not null")
-            warehouse.execute("alter table report_daily alter column wanted drop default")
-        with pytest.raises(PipelineStepFailed, match="wanted"):
-            place.pipeline().run(source, refresh="drop_data")
-        assert place.count("report_daily") == 0
-        with closing(place.connection()) as warehouse:
-            warehouse.execute("alter table report_daily drop column wanted")
+        fail_to_refresh(place, source)
         if way == "abort":
             place.pipeline().abort_packages()
         else:
@@ -641,6 +660,40 @@ def test_tables_that_a_load_has_emptied_are_filled_again_though_it_was_given_up(
         load(place.pipeline(), source)
         assert place.rows("report_daily") == api.truth(START)
         assert "report_daily" in export_state(place.pipeline())["bookmarks"]
+
+
+def test_accounts_of_one_load_share_what_it_has_emptied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
+    place = Place(tmp_path)
+    with new_api(maturing_days=1, late_share=0) as api:
+
+        def sources() -> list[Any]:
+            return [api.source(START, lookback_days=2, account=name) for name in ("n", "s")]
+
+        load(place.pipeline(), sources())
+        fail_to_refresh(place, sources())
+        place.pipeline().abort_packages()
+        with RefusingTable(place, "report_daily"), pytest.raises(PipelineStepFailed):
+            load(place.pipeline(), sources())
+        place.pipeline().abort_packages()
+        load(place.pipeline(), sources())
+        for name in ("n", "s"):
+            assert place.rows("report_daily", f"account = '{name}'") == api.truth(START)
+
+
+def test_a_load_of_nothing_leaves_nothing_in_doubt(tmp_path: Path, api: Api) -> None:
+    place = Place(tmp_path)
+    source = api.source(START, end_date="2024-02-12", lookback_days=0)
+    for _ in range(2):
+        load(place.pipeline(), source)
+        state = export_state(place.pipeline())
+    assert state["bookmarks"]["report_daily"]["settled"] == [[START, "2024-02-12"]]
+    place.pipeline().drop()
+    import_state(place.pipeline(), state)
+    load(place.pipeline(), source)
+    assert api.submitted() == [(START, "2024-02-12")]
 
 
 def test_bookmarks_are_not_stored_before_their_rows(tmp_path: Path, api: Api) -> None:

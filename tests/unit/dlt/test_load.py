@@ -10,6 +10,7 @@ import pytest
 from dlt.load.exceptions import LoadClientJobFailed, LoadClientJobTerminalRetry
 from dlt.pipeline.exceptions import PipelineStepFailed
 
+from tap_advexport.dlt.last_package import Package, unloaded_package
 from tap_advexport.dlt.load import JOB_LIMITS, FailedDaysError, current_load, load
 from tap_advexport.errors import AuthorizationError
 from tap_advexport.sync.totals import FailedDays
@@ -29,6 +30,10 @@ def nothing() -> None:
 class Pipeline:
     """Does what a test says instead of each run, and notes what it was asked for."""
 
+    pipelines_dir = ""
+    pipeline_name = dataset_name = "ads"
+    schema_names = ()
+
     def __init__(  # noqa: PLR0913 - all that a pipeline may have been left with
         self,
         *runs: Callable[[], object],
@@ -38,6 +43,8 @@ class Pipeline:
         remote_hash: str = "one",
         refresh: str | None = None,
         table: str = "report_daily",
+        disposition: str = "merge",
+        is_refreshing: bool = False,
     ) -> None:
         self.told: list[Any] = []
         self.refresh = refresh
@@ -45,8 +52,7 @@ class Pipeline:
         self.has_pending_data = has_pending_data
         self.state = {"_version_hash": "one"}
         self._begun, self._remote_hash = begun, remote_hash
-        self._table = table
-        self.pipeline_name = "ads"
+        self._table, self._disposition, self._is_refreshing = table, disposition, is_refreshing
         self._runs = list(runs)
         capabilities = SimpleNamespace(supported_loader_file_formats=formats)
         self.caps_params = {"max_parallel_load_jobs": 7}
@@ -63,10 +69,19 @@ class Pipeline:
 
     def get_load_package_info(self, load_id: str) -> SimpleNamespace:
         job = SimpleNamespace(job_file_info=SimpleNamespace(table_name=self._table))
+        tables = {self._table: {"write_disposition": self._disposition}}
         return SimpleNamespace(
+            load_id=load_id,
+            schema=SimpleNamespace(name="advexport", tables=tables),
             package_path=self._begun if load_id == "2" else "nowhere",
             jobs={"new_jobs": [job]},
         )
+
+    def get_load_package_state(self, load_id: str) -> dict[str, str]:
+        return {"refresh": "drop_data"} if self._is_refreshing and load_id == "1" else {}
+
+    def destination_client(self) -> SimpleNamespace:
+        return SimpleNamespace(config=SimpleNamespace(destination_type="some"))
 
     def drop(self) -> None:
         self.told.append("drop")
@@ -89,6 +104,11 @@ class Pipeline:
             raise failed from error
 
         return fail
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Pipeline, "pipelines_dir", str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -145,6 +165,21 @@ def test_what_an_ended_load_or_another_machine_made_unsafe_is_not_loaded(
     assert pipeline.told == ["sync", "drop", "sync", ("source", "parquet")]
     assert pipeline.refreshes == ["drop_data"]
     assert "its days are exported again" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("left", "is_emptied"),
+    [({}, False), ({"disposition": "replace"}, True), ({"is_refreshing": True}, True)],
+)
+def test_what_is_left_without_a_note_gets_one_before_it_is_dropped(
+    tmp_path: Path, left: dict[str, Any], *, is_emptied: bool
+) -> None:
+    (tmp_path / "applied_schema_updates.json").write_text("{}")
+    pipeline = Pipeline(nothing, has_pending_data=True, begun=str(tmp_path), **left)
+    pipeline.load()
+    assert "drop" in pipeline.told
+    noted = unloaded_package(cast("Any", pipeline), "advexport")
+    assert noted == Package("1", empties_tables=is_emptied)
 
 
 def test_a_state_alone_is_loaded_though_its_load_has_begun(tmp_path: Path) -> None:
