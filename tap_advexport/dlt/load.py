@@ -13,7 +13,7 @@ from dlt.load.exceptions import LoadClientJobFailed, LoadClientJobTerminalRetry
 from dlt.pipeline.exceptions import PipelineStepFailed
 from msgspec import Struct, field
 
-from tap_advexport.dlt.last_package import Package, note_package, unloaded_package
+from tap_advexport.dlt.last_package import Package, note_package, noted_package
 from tap_advexport.errors import IncompleteError, TapAdvexportError
 
 if TYPE_CHECKING:
@@ -170,13 +170,16 @@ def _has_begun(pipeline: dlt.Pipeline) -> bool:
 def _note_what_is_left(pipeline: dlt.Pipeline) -> None:
     """Note packages of which there is no note, such as those of a version that made none."""
     for package in map(pipeline.get_load_package_info, pipeline.list_normalized_load_packages()):
-        schema = package.schema
-        tables = [schema.tables[name] for name in _tables_of(package)]
-        if tables and not unloaded_package(pipeline, schema.name):
-            is_refresh = "refresh" in pipeline.get_load_package_state(package.load_id)
-            is_replaced = any(table.get("write_disposition") == "replace" for table in tables)
-            left = Package(package.load_id, empties_tables=is_refresh or is_replaced)
-            note_package(pipeline, schema.name, left)
+        schema, load_id, tables = package.schema, package.load_id, _tables_of(package)
+        noted = noted_package(pipeline, schema.name)
+        if tables and (noted is None or noted.load_id < load_id):
+            is_refresh = "refresh" in pipeline.get_load_package_state(load_id)
+            emptied = (
+                name
+                for name in sorted(tables)
+                if is_refresh or schema.tables[name].get("write_disposition") == "replace"
+            )
+            note_package(pipeline, schema.name, Package(load_id, tuple(emptied)))
 
 
 def _tables_of(package: LoadPackageInfo) -> set[str]:

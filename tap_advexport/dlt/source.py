@@ -13,15 +13,14 @@ from tap_advexport.api.log_filter import guard_logs
 from tap_advexport.coverage.plan import Portion
 from tap_advexport.coverage.ranges import union
 from tap_advexport.dlt.destination import PipelineDestination
-from tap_advexport.dlt.last_package import Package, note_package, unloaded_package
+from tap_advexport.dlt.last_package import Package, note_load, note_package, restore_note
 from tap_advexport.dlt.load import current_load
 from tap_advexport.dlt.state import (
     SOURCE,
     check_that_failed_jobs_count,
     check_that_rows_come_first,
     forget,
-    forget_what_was_sent,
-    is_emptied,
+    forget_what_is_in_doubt,
     is_refreshed,
     is_replaced,
     kept_bookmarks,
@@ -164,8 +163,8 @@ class Extraction:
         self._run: Run | None = None
         self._begun = 0
         self._is_taken = False
-        self._package = Package("", empties_tables=False)
-        self._has_windows = self._has_failed = False
+        self._package = Package("")
+        self._is_loading = self._has_failed = False
 
     def bring(self, report: Report, tables: ReportTables) -> Iterator[Any]:
         """Export a report's days when its turn has come; yield None until then."""
@@ -183,10 +182,10 @@ class Extraction:
                 yield from self._bring(report, tables, replaced=replaced)
             finally:
                 self._is_taken = False
-        except GeneratorExit:
-            raise
-        except BaseException:
-            self._has_failed = True
+        except BaseException as error:
+            # dlt closes a generator when it has enough of it, and when an error has ended all.
+            is_enough = isinstance(error, GeneratorExit) and error.__context__ is None
+            self._has_failed |= not is_enough
             raise
         finally:
             self._begun -= 1
@@ -207,9 +206,10 @@ class Extraction:
         if self._run is None:
             self._run = self._begin(state)
         run = self._run
-        if replaced or is_refreshed():
+        emptied = self._package.emptied
+        if (replaced or is_refreshed()) and report.stream not in emptied:
             forget(state, report.stream)
-            self._package = replace(self._package, empties_tables=True)
+            self._package = replace(self._package, emptied=(*emptied, report.stream))
         bookmarks = kept_bookmarks(state, self.settings.account)
         before = coverage_of_bookmark(bookmarks.get(report.stream), report, run)
         how = {"dlt": 1, "timezone": self.settings.timezone.key}
@@ -220,7 +220,10 @@ class Extraction:
         destination = PipelineDestination(
             run, report.stream, tables, bookmarks, is_replaced=replaced
         )
-        self._has_windows |= bool(sync.windows)
+        # dlt throws an empty package away, as if it had never been.
+        if sync.windows or self._package.emptied:
+            self._is_loading = True
+            note_load(state, self._package.load_id)
         known = len(run.failures)
         yield from sync.items(destination)
         failures = run.failures[known:]
@@ -238,9 +241,9 @@ class Extraction:
 
     def _begin(self, state: MutableMapping[str, Any]) -> Run:
         # Once in a load: the first report may have ended before the second begins.
-        if (load_id := load_id_of_package()) != self._package.load_id:
-            self._has_windows = self._has_failed = False
-            self._package = Package(load_id, empties_tables=_forget_in_doubt(state, load_id))
+        if load_id_of_package() != self._package.load_id:
+            self._is_loading = self._has_failed = False
+            self._package = forget_what_is_in_doubt(state)
         agent = f"tap-advexport/{version('tap-advexport')}"
         return Run(self.settings, self._machine, agent)
 
@@ -248,31 +251,15 @@ class Extraction:
         if self._run is not None:
             run, self._run = self._run, None
             run.close()
-            # dlt drops an empty package, as if it had never been.
-            has_package = self._has_windows or self._package.empties_tables
-            pipeline: Any = dlt.current.pipeline()
-            if has_package and not self._has_failed and pipeline.destination is not None:
-                note_package(pipeline, dlt.current.source_schema().name, self._package)
             logger.info("Summary: %s", run.tally.line(run.seconds()))
-
-
-def _forget_in_doubt(state: MutableMapping[str, Any], load_id: str) -> bool:
-    """Forget what the tables may not hold; return whether it is all that was ever loaded."""
-    # None if a pipeline only extracts.
-    pipeline: Any = dlt.current.pipeline()
-    schema = dlt.current.source_schema().name
-    left = None if pipeline.destination is None else unloaded_package(pipeline, schema)
-    if left is not None and left.load_id == load_id:
-        # Another source of this load, with which this one shares the package, has forgotten it.
-        return left.empties_tables
-    # The periods are those of all reports, also of reports that this load does not bring.
-    is_empty = is_emptied(PERIODS_STREAM) or (left is not None and left.empties_tables)
-    for report in REPORTS:
-        if is_empty:
-            forget(state, report.stream)
-        elif left is not None:
-            forget_what_was_sent(state, report.stream)
-    return is_empty
+        pipeline: Any = dlt.current.pipeline()
+        # None if a pipeline only extracts.
+        if pipeline.destination is not None:
+            schema = dlt.current.source_schema().name
+            if self._has_failed:
+                restore_note(pipeline, schema, load_id_of_package())
+            elif self._is_loading:
+                note_package(pipeline, schema, self._package)
 
 
 def _check_account(report: Report, account: str | None) -> None:

@@ -17,10 +17,16 @@ from tap_advexport.clock import SystemClock
 from tap_advexport.coverage.settling import AS_WRITTEN, Rules
 from tap_advexport.coverage.state_envelope import bookmarks_of as checked_bookmarks
 from tap_advexport.coverage.state_envelope import coverage_of, parse_singer_state
-from tap_advexport.dlt.last_package import drop_note, unloaded_package
+from tap_advexport.dlt.last_package import (
+    Package,
+    counts,
+    note_load,
+    note_package,
+    noted_package,
+)
 from tap_advexport.dlt.tables import MERGE_STRATEGY
 from tap_advexport.errors import ConfigError, StateError
-from tap_advexport.reports import REPORTS
+from tap_advexport.reports import PERIODS_STREAM, REPORTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, MutableMapping
@@ -87,6 +93,27 @@ def is_emptied(table: str) -> bool:
     state = _package()["state"]
     emptied = [*state.get("dropped_tables", ()), *state.get("truncated_tables", ())]
     return any(each["name"].lower() == table for each in emptied)
+
+
+def forget_what_is_in_doubt(state: MutableMapping[str, Any]) -> Package:
+    """Forget what the tables may not hold, and return the package of this load."""
+    load_id = load_id_of_package()
+    # None if a pipeline only extracts.
+    pipeline: Any = dlt.current.pipeline()
+    schema = dlt.current.source_schema().name
+    noted = None if pipeline.destination is None else noted_package(pipeline, schema)
+    if noted and noted.load_id == load_id:
+        # Another source of this load, with which this one shares the package, came first.
+        return noted
+    left = None if noted is None or counts(state, noted.load_id) else noted
+    # The periods are those of all reports, also of reports that this load does not bring.
+    is_empty = is_emptied(PERIODS_STREAM) or bool(left and left.emptied)
+    for report in REPORTS:
+        if is_empty:
+            forget(state, report.stream)
+        elif left:
+            forget_what_was_sent(state, report.stream)
+    return Package(load_id, tuple(report.stream for report in REPORTS) if is_empty else ())
 
 
 def load_id_of_package() -> str:
@@ -159,11 +186,7 @@ def import_state(
     moved = {stream: dict(bookmarks[stream]) for stream in known if stream in bookmarks}
     if not moved:
         raise StateError("state has no bookmark of this tap: nothing to import")
-    pipeline.sync_destination()
-    left = unloaded_package(pipeline, SOURCE)
-    info = pipeline.run(_import(moved, account, forgets_others=bool(left and left.empties_tables)))
-    drop_note(pipeline, SOURCE)
-    return info
+    return pipeline.run(_import(moved, account))
 
 
 def export_state(pipeline: dlt.Pipeline, *, account: str | None = None) -> dict[str, Any]:
@@ -180,27 +203,28 @@ def export_state(pipeline: dlt.Pipeline, *, account: str | None = None) -> dict[
     if pipeline.has_pending_data:
         raise StateError(_NOT_ENDED)
     pipeline.sync_destination()
-    left = unloaded_package(pipeline, SOURCE)
-    if left and left.empties_tables:
-        raise StateError(_NOT_ENDED)
-    sources: Any = copy.deepcopy(dict(pipeline.state.get("sources", {})))
-    if not sources.get(SOURCE):
-        return {"bookmarks": {}}
-    if left:
+    sources: Any = pipeline.state.get("sources", {})
+    source = copy.deepcopy(dict(sources.get(SOURCE, {})))
+    noted = noted_package(pipeline, SOURCE)
+    if noted and not counts(source, noted.load_id):
+        if noted.emptied:
+            raise StateError(_NOT_ENDED)
         for report in REPORTS:
-            forget_what_was_sent(sources[SOURCE], report.stream)
-    state = {"sources": {SOURCE: sources[SOURCE]}}
+            forget_what_was_sent(source, report.stream)
+    if not source:
+        return {"bookmarks": {}}
+    state = {"sources": {SOURCE: source}}
     return parse_singer_state(json.dumps(state), "pipeline state", account=account)
 
 
 @dlt.source(name=SOURCE)
-def _import(
-    bookmarks: dict[str, Any], account: str | None, *, forgets_others: bool
-) -> Iterator[Any]:
+def _import(bookmarks: dict[str, Any], account: str | None) -> Iterator[Any]:
     def note() -> Iterator[None]:
-        for report in REPORTS if forgets_others else ():
-            forget(dlt.current.source_state(), report.stream)
-        kept_bookmarks(dlt.current.source_state(), account).update(bookmarks)
+        state = dlt.current.source_state()
+        package = forget_what_is_in_doubt(state)
+        kept_bookmarks(state, account).update(bookmarks)
+        note_load(state, package.load_id)
+        note_package(dlt.current.pipeline(), SOURCE, package)
         yield None
 
     yield dlt.resource(note, name="imported_state")

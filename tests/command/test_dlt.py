@@ -681,6 +681,50 @@ def test_accounts_of_one_load_share_what_it_has_emptied(
         load(place.pipeline(), sources())
         for name in ("n", "s"):
             assert place.rows("report_daily", f"account = '{name}'") == api.truth(START)
+        # Neither has forgotten what the other has loaded.
+        asked = len(api.submitted())
+        load(place.pipeline(), sources())
+        assert min(first for first, _ in api.submitted()[asked:]) > START
+
+
+def test_a_refresh_that_was_never_loaded_leaves_nothing_in_doubt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
+    place = Place(tmp_path)
+    with new_api(maturing_days=1, late_share=0) as api:
+
+        def sources(**options: str) -> list[Any]:
+            settings: dict[str, Any] = {"lookback_days": 2}
+            return [
+                api.source(START, account="n", **settings),
+                api.source(START, account="s", **settings | options),
+            ]
+
+        def fail(_: object) -> None:
+            raise ValueError("no")
+
+        load(place.pipeline(), sources())
+        with pytest.raises(PipelineStepFailed):
+            place.pipeline().run(sources(auth_token="wrong"), refresh="drop_data")
+        first, second = sources()
+        second.resources["report_daily"].add_map(fail)
+        with pytest.raises(PipelineStepFailed):
+            place.pipeline().run([first, second], refresh="drop_data")
+        asked = len(api.submitted())
+        assert export_state(place.pipeline(), account="n")
+        load(place.pipeline(), sources())
+        assert min(first for first, _ in api.submitted()[asked:]) > START
+        for name in ("n", "s"):
+            assert place.rows("report_daily", f"account = '{name}'") == api.truth(START)
+
+
+def test_a_pipeline_may_have_any_name(tmp_path: Path, api: Api) -> None:
+    place = Place(tmp_path)
+    import_state(place.pipeline("my-ads"), {"bookmarks": {"report_daily": {"settled": []}}})
+    assert export_state(place.pipeline("2024-ads")) == {"bookmarks": {}}
+    load(place.pipeline("2024-ads"), api.source(START))
+    assert place.rows("report_daily") == api.truth(START)
 
 
 def test_a_load_of_nothing_leaves_nothing_in_doubt(tmp_path: Path, api: Api) -> None:

@@ -10,7 +10,7 @@ import pytest
 from dlt.load.exceptions import LoadClientJobFailed, LoadClientJobTerminalRetry
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from tap_advexport.dlt.last_package import Package, unloaded_package
+from tap_advexport.dlt.last_package import noted_package
 from tap_advexport.dlt.load import JOB_LIMITS, FailedDaysError, current_load, load
 from tap_advexport.errors import AuthorizationError
 from tap_advexport.sync.totals import FailedDays
@@ -32,7 +32,6 @@ class Pipeline:
 
     pipelines_dir = ""
     pipeline_name = dataset_name = "ads"
-    schema_names = ()
 
     def __init__(  # noqa: PLR0913 - all that a pipeline may have been left with
         self,
@@ -57,7 +56,9 @@ class Pipeline:
         capabilities = SimpleNamespace(supported_loader_file_formats=formats)
         self.caps_params = {"max_parallel_load_jobs": 7}
         self.destination = SimpleNamespace(
-            capabilities=lambda: capabilities, caps_params=self.caps_params
+            capabilities=lambda: capabilities,
+            caps_params=self.caps_params,
+            destination_name="some",
         )
 
     def sync_destination(self) -> None:
@@ -78,10 +79,7 @@ class Pipeline:
         )
 
     def get_load_package_state(self, load_id: str) -> dict[str, str]:
-        return {"refresh": "drop_data"} if self._is_refreshing and load_id == "1" else {}
-
-    def destination_client(self) -> SimpleNamespace:
-        return SimpleNamespace(config=SimpleNamespace(destination_type="some"))
+        return {"refresh": "drop_data"} if self._is_refreshing and load_id == "2" else {}
 
     def drop(self) -> None:
         self.told.append("drop")
@@ -168,18 +166,23 @@ def test_what_an_ended_load_or_another_machine_made_unsafe_is_not_loaded(
 
 
 @pytest.mark.parametrize(
-    ("left", "is_emptied"),
-    [({}, False), ({"disposition": "replace"}, True), ({"is_refreshing": True}, True)],
+    ("left", "emptied"),
+    [
+        ({}, ()),
+        ({"disposition": "replace"}, ("report_daily",)),
+        ({"is_refreshing": True}, ("report_daily",)),
+    ],
 )
 def test_what_is_left_without_a_note_gets_one_before_it_is_dropped(
-    tmp_path: Path, left: dict[str, Any], *, is_emptied: bool
+    tmp_path: Path, left: dict[str, Any], emptied: tuple[str, ...]
 ) -> None:
     (tmp_path / "applied_schema_updates.json").write_text("{}")
     pipeline = Pipeline(nothing, has_pending_data=True, begun=str(tmp_path), **left)
     pipeline.load()
     assert "drop" in pipeline.told
-    noted = unloaded_package(cast("Any", pipeline), "advexport")
-    assert noted == Package("1", empties_tables=is_emptied)
+    noted = noted_package(cast("Any", pipeline), "advexport")
+    assert noted
+    assert (noted.load_id, noted.emptied) == ("2", emptied)
 
 
 def test_a_state_alone_is_loaded_though_its_load_has_begun(tmp_path: Path) -> None:
