@@ -43,6 +43,15 @@ def test_a_reader_that_goes_after_the_last_message_breaks_no_law() -> None:
     assert live(8742).runs
 
 
+def test_a_run_that_is_cut_amid_rows_alike_in_all_dimensions_marks_their_day() -> None:
+    """Their keys have changed places since the export before, whose version they share."""
+    assert live(48528).runs
+
+
+def test_long_windows_in_two_gaps_before_the_retention_cost_few_submissions_more() -> None:
+    assert live(43523).runs
+
+
 @pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
 def test_no_life_breaks_a_law(first: int) -> None:
     accounts, failures = live_all(range(first, first + CHUNK))

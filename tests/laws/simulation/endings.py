@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 # Submissions of one report's run that are refused by an API that does not keep all days: with
 # windows of a week. Longer ones are taken apart into more days, up to two weeks, and a task of an
-# earlier run that may still fill a limit is waited for.
+# earlier run that may still fill a limit is waited for, and so is each of its own that has just
+# ended.
 MOST_REFUSED: Final = 30
-WAITING: Final = 8
+WAITING: Final = 12
 # Submissions of one report's run to an API that refuses them all.
 MOST_IN_VAIN: Final = 48
 

@@ -15,6 +15,7 @@ INTERVALS: Final = {
 }
 PERIODS: Final = "report_periods"
 VERSION: Final = "period_version"
+METRICS: Final = ("clicks_aggr", "conversions_aggr", "cost_aggr", "cr")
 
 Key = tuple[str, date]
 Record = dict[str, Any]
@@ -29,6 +30,9 @@ class Warehouse:
         confirmations: every row of report_periods that came, with the number of its run.
         dark: periods of which rows in force were overwritten, and whose new row of report_periods
             has not come (yet).
+        mixed: periods of which a row in force took the figures of another one that is alike in all
+            dimensions, under the same version, and whose row of report_periods has not come (yet):
+            the API lists such rows in any order, and their keys count them in that order.
         unknown: periods whose rows were overwritten, by rows of other figures, in a run that the
             state knows nothing of: the tap cannot know that what it sent is not there any more.
         touched: the periods of which anything came since `touched` was last emptied.
@@ -40,6 +44,7 @@ class Warehouse:
         self.periods: dict[Key, Record] = {}
         self.confirmations: dict[Key, list[tuple[int, Record]]] = defaultdict(list)
         self.dark: set[Key] = set()
+        self.mixed: set[Key] = set()
         self.unknown: set[Key] = set()
         self.touched: set[Key] = set()
         self._sent: set[Key] = set()
@@ -92,6 +97,7 @@ class Warehouse:
             self.periods[key] = record
             self.confirmations[key].append((run, record))
             self.dark.discard(key)
+            self.mixed.discard(key)
             if key in self._sent or record["is_settled"]:
                 self.unknown.discard(key)
         else:
@@ -102,4 +108,7 @@ class Warehouse:
             self._sent.add(key)
             if old and period and old[VERSION] == period[VERSION] != record[VERSION]:
                 self.dark.add(key)
+            is_same = old and period and old[VERSION] == period[VERSION] == record[VERSION]
+            if old and is_same and any(old[name] != record[name] for name in METRICS):
+                self.mixed.add(key)
         self.touched.add(key)
