@@ -48,8 +48,9 @@ def test_a_run_that_is_cut_amid_rows_alike_in_all_dimensions_marks_their_day() -
     assert live(48528).runs
 
 
-def test_long_windows_in_two_gaps_before_the_retention_cost_few_submissions_more() -> None:
-    assert live(43523).runs
+@pytest.mark.parametrize("seed", [43523, 72452])
+def test_long_windows_in_two_gaps_before_the_retention_cost_few_submissions_more(seed: int) -> None:
+    assert live(seed).runs
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))

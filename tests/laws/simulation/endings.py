@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from tests.laws.simulation.settings import RunSettings
 
 # Submissions of one report's run that are refused by an API that does not keep all days: with
-# windows of a week. Longer ones are taken apart into more days, up to two weeks, and a task of an
-# earlier run that may still fill a limit is waited for, and so is each of its own that has just
-# ended.
+# windows of a week. Longer ones are taken apart into more days, up to two weeks, in each of two
+# gaps. A task of an earlier run that may still fill a limit is waited for, and so is each of its
+# own that has just ended.
 MOST_REFUSED: Final = 30
 WAITING: Final = 12
 # Submissions of one report's run to an API that refuses them all.
@@ -119,7 +119,8 @@ class Ending:
         """An API that does not work, or refuses, is not asked for ever."""
         allowed, faults, settings = self.allowed, self.faults, self.settings
         reports = len(allowed.due)
-        most_refused = MOST_REFUSED + WAITING + min(max(settings.window_days, 7), MOST_SINGLE) - 7
+        longer = min(max(settings.window_days, 7), MOST_SINGLE) - 7
+        most_refused = MOST_REFUSED + WAITING + 2 * longer
         if self.is_calm and not self._is_limited and allowed.refused > most_refused * reports:
             raise LawBrokenError(f"{allowed.refused} submissions of a calm run were refused")
         adopted = sum(len(report.adopted) for report in allowed.due.values())
