@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support.pages import PAGES, Block, blocks
+from tests.support.pages import FOLLOWED, PAGES, Block, blocks
 from tests.support.paths import ROOT
 from tests.support.warehouses import Export, Row, Warehouse, dbt_environment, postgres
 
@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-BLOCKS: Final = [block for page in PAGES for block in blocks(page) if block.needs_a_warehouse]
+BLOCKS: Final = [
+    block
+    for page in PAGES
+    if page not in FOLLOWED
+    for block in blocks(page)
+    if block.needs_a_warehouse
+]
 DAY: Final = "2024-01-01"
 ROWS: Final = (Row(DAY, "k", 1, 1, "0.5"), Row(DAY, "l", 2, 0, "0.25"))
 # `true-rows` reads tables in the schema main, as one who loads without a schema has them.
