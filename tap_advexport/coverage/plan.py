@@ -148,7 +148,7 @@ def _first_days(
     """Return the days that a run with a limit exports, in whole periods.
 
     Days that were never exported come first, newest first; then the days exported longest ago.
-    These get up to half of the room: if days that are exported again every day had all of it, a
+    Half of the room is kept for these: if days that are exported again every day had all of it, a
     backfill would never advance; if they had none, days that fail every time would keep it.
     """
     if max_days is None or _count(days) <= max_days:

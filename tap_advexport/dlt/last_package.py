@@ -3,7 +3,8 @@
 dlt keeps rows and bookmarks of a load together, so if that is given up, neither counts. But it may
 have changed the tables before: written rows that no bookmark knows of, or emptied tables whose old
 bookmarks count again then. So each extraction notes its package, and puts its id beside the
-bookmarks. If the next one finds the note and not the id, that load never came to its end.
+bookmarks. If the next one finds the note and not the id, that load never came to its end, and
+`forget_what_is_in_doubt` (in `state`) forgets.
 
 The notes lie beside the pipeline's folder, since what gives up a package may delete that.
 """
