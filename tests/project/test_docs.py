@@ -156,7 +156,10 @@ def test_commands_of_the_page_do_what_it_says(page: Path, desk: Desk, sandbox: S
     submissions = sandbox.submissions
     if page.stem == "migrate":
         (desk.folder / "state.json").unlink()
-    tokens = dict.fromkeys(("NEW_TOKEN", "NORTH_TOKEN", "SOUTH_TOKEN"), sandbox.token)
+    names = ["NEW_TOKEN", "NORTH_TOKEN", "SOUTH_TOKEN"]
+    if page.stem == "schedule":
+        names.append("TAP_ADVEXPORT_AUTH_TOKEN")
+    tokens = dict.fromkeys(names, sandbox.token)
     done = desk.run("\n".join(run_here(page)), **tokens)
     assert done.returncode == 0, done.stderr
     assert "no setting of this tap" not in done.stderr
