@@ -169,16 +169,19 @@ def find_gaps(
     Args:
         periods: at least one, in order.
         start: the first wanted day; None: the first that is there.
-        end: the last wanted day; None: the last that is there.
+        end: the last wanted day, also where later ones are there; None: the last that is there.
     """
     report, account = periods[0].report, periods[0].account
     wanted = period_of(start or periods[0].period, interval=report.interval).first
+    limit = period_of(end, interval=report.interval).first if end else None
     for each in periods:
-        if wanted < each.period:
-            yield Gap(report, account, wanted, _period_before(report, each.period))
+        last = _period_before(report, each.period)
+        last = min(last, limit) if limit else last
+        if wanted <= last:
+            yield Gap(report, account, wanted, last)
         wanted = max(wanted, next_period(report, each.period))
-    if end and wanted <= end:
-        yield Gap(report, account, wanted, period_of(end, interval=report.interval).first)
+    if limit and wanted <= limit:
+        yield Gap(report, account, wanted, limit)
 
 
 def next_period(report: Report, period: date) -> date:

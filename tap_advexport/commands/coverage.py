@@ -28,7 +28,7 @@ from tap_advexport.progress.terminal import wants_colours
 from tap_advexport.reports import REPORTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime, timedelta
 
 
@@ -82,12 +82,12 @@ def coverage_command(  # noqa: PLR0913 - each is an option
     settings = settings_of(config, options)
     if not config and options["lookback_days"] is None:
         settings["lookback_days"] = AS_WRITTEN
-    reports = list(_reports(read_state(state, settings["account"]), moment, settings))
+    reports, bare = _reports(read_state(state, settings["account"]), moment, settings)
     calendars = [each.calendar for each in reports]
     if svg:
         _write(svg, render_svg(calendars, moment))
     if is_check:
-        if problems := find_problems(reports, limits):
+        if problems := find_problems(reports, limits, bare):
             raise IncompleteError(problems)
         sys.stdout.write(f"{well(reports)}\n")
         return
@@ -99,9 +99,11 @@ def coverage_command(  # noqa: PLR0913 - each is an option
 
 def _reports(
     state: Mapping[str, object], now: datetime, settings: Mapping[str, Any]
-) -> Iterator[ReportCoverage]:
+) -> tuple[Sequence[ReportCoverage], Sequence[str]]:
+    """Return the reports that have days to show, and the streams whose bookmark covers none."""
     bookmarks = bookmarks_of(state, "state")
     start_date, end_date = settings["start_date"], settings["end_date"]
+    shown, bare = [], []
     for report in REPORTS:
         if report.stream in bookmarks:
             rules = Rules(report.interval, settings["timezone"], now, settings["lookback_days"])
@@ -110,7 +112,10 @@ def _reports(
             days = range_to_show(coverage, rules, start_date=start_date, end_date=end_date)
             if days:
                 calendar = calendar_of(report, coverage, days, rules)
-                yield ReportCoverage(calendar, coverage, rules)
+                shown.append(ReportCoverage(calendar, coverage, rules))
+            elif start_date is None:
+                bare.append(report.stream)
+    return shown, bare
 
 
 def _age(text: str) -> timedelta:

@@ -55,13 +55,20 @@ def parse_age(text: str) -> timedelta | None:
     return timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else None
 
 
-def find_problems(reports: Sequence[ReportCoverage], limits: CheckLimits) -> str:
-    """Return all problems in one line, or an empty text if there are none."""
-    told = (
+def find_problems(
+    reports: Sequence[ReportCoverage], limits: CheckLimits, bare: Sequence[str] = ()
+) -> str:
+    """Return all problems in one line, or an empty text if there are none.
+
+    Args:
+        bare: streams that have a bookmark which covers no day, and are not among the reports.
+    """
+    told = [
         f"{each.calendar.report.stream}: {words}"
         for each in reports
         if (words := "; ".join(_problems(each, limits)))
-    )
+    ]
+    told += [f"{stream}: covers no day" for stream in bare]
     return " | ".join(told) if reports else "the state covers no day"
 
 
@@ -88,7 +95,9 @@ def _problems(report: ReportCoverage, limits: CheckLimits) -> Iterator[str]:
         if _is_older(ended_at, report.rules.now, limits):
             yield f"nothing of {_span(gap)}"
     for old in report.coverage.unsettled:
-        shown = old.intersect(calendar.days)
+        # Days before `start_date` too: no run exports these again.
+        first = min(old.first, calendar.days.first)
+        shown = old.intersect(DateWindow(first, calendar.days.last))
         if shown and _is_older(old.exported_at, report.rules.now, limits):
             yield f"{_span(shown)} last exported {old.exported_at:%Y-%m-%d %H:%M} UTC"
 

@@ -41,6 +41,8 @@ def main(args: Sequence[str] | None = None) -> int:
 @click.option("--account", metavar="LABEL", help="Whose days to take, of the state of a dlt "
               "pipeline that loads several accounts.")  # fmt: skip
 @click.option("--timezone", metavar="ZONE", help="The account's time zone. Default: UTC.")
+@click.option("--any-shape", "is_any_shape", is_flag=True, help="Merge states of loads that differ "
+              "in columns, stream_maps, timezone or the tap's version too.")  # fmt: skip
 @click.option("--meltano", "is_for_meltano", is_flag=True,
               help="Print what `meltano state set` takes.")  # fmt: skip
 @click.option("--now", metavar="TIME", help="Read the states as of this moment. Default: now.")
@@ -49,6 +51,7 @@ def merge_states_command(
     states: tuple[str, ...],
     config: str | None,
     now: str | None,
+    is_any_shape: bool,
     is_for_meltano: bool,
     **options: str | None,
 ) -> None:
@@ -63,6 +66,12 @@ def merge_states_command(
         if count > 1:
             raise StateError(f"state: {name} is given twice")
     read = {name: read_state(name, settings["account"]) for name in states}
+    if not is_any_shape and (streams := streams_of_several_shapes(read)):
+        raise StateError(
+            f"state: {', '.join(streams)}: the states differ in columns, stream_maps, timezone, "
+            "account or the tap's version; those of several accounts must stay apart: days of one "
+            "would count for the other. If all are of one account, repeat with --any-shape"
+        )
     merged = merge_states(read, reading)
     empty = [name for name in states if not bookmarks_of(read[name], f"state: {name}")]
     if len(empty) == len(states):
@@ -71,11 +80,6 @@ def merge_states_command(
         sys.stderr.write(f"{_NAME}: {name}: no bookmark in it: {_UNKNOWN_TO_MELTANO}\n")
     for name, remark in remarks_on_states(read, reading):
         sys.stderr.write(f"{_NAME}: {name}: {remark}\n")
-    for stream in streams_of_several_shapes(read):
-        sys.stderr.write(
-            f"{_NAME}: {stream}: the states differ in columns, stream_maps, "
-            "timezone, account or the tap's version; those of several accounts must stay apart\n"
-        )
     value = {"singer_state": merged} if is_for_meltano else merged
     sys.stdout.write(json.dumps(value) + "\n")
 

@@ -30,11 +30,11 @@ pathlib.Path("tap.json").write_text(json.dumps(sys.argv[4:]))
 def say(value):
     print(json.dumps({"type": "STATE", "value": value}), flush=True)
 def stop(number, frame):
-    say({"interrupted": True})
+    say({"bookmarks": {"interrupted": True}})
     sys.exit(128 + number)
 signal.signal(signal.SIGTERM, stop)
 for number in range(states):
-    say({"n": number + 1})
+    say({"bookmarks": {"n": number + 1}})
 time.sleep(pause)
 sys.exit(code)
 """
@@ -45,6 +45,10 @@ for line in sys.stdin:
     print(json.dumps(json.loads(line)["value"]), flush=True)
 sys.exit(int(sys.argv[1]))
 """
+
+
+def state_of(number: int) -> dict[str, Any]:
+    return {"bookmarks": {"n": number}}
 
 
 class Pipe:
@@ -91,7 +95,7 @@ def pipe(tmp_path: Path) -> Pipe:
 def wait_for_state(pipe: Pipe) -> None:
     path = pipe.folder / "state.json.new"
     for _ in range(500):
-        if path.exists() and '{"n": 1}' in path.read_text():
+        if path.exists() and json.dumps(state_of(1)) in path.read_text():
             return
         time.sleep(0.02)
     raise AssertionError(path)
@@ -99,10 +103,10 @@ def wait_for_state(pipe: Pipe) -> None:
 
 def test_the_last_state_is_kept_and_given_to_the_next_run(pipe: Pipe) -> None:
     assert pipe.run(2, 0, 0) == (0, "")
-    assert pipe.kept() == {"n": 2}
+    assert pipe.kept() == state_of(2)
     assert json.loads((pipe.folder / "tap.json").read_text()) == []
     assert pipe.run(3, 0, 0) == (0, "")
-    assert pipe.kept() == {"n": 3}
+    assert pipe.kept() == state_of(3)
     assert json.loads((pipe.folder / "tap.json").read_text()) == ["--state", "state.json"]
     assert pipe.leftovers() == set()
 
@@ -114,7 +118,7 @@ def test_the_last_state_is_kept_and_given_to_the_next_run(pipe: Pipe) -> None:
         ((0, 0, 0), [sys.executable, "target.py", "0"], 0),
         ((2, 0, 0), ["no-such-target"], 127),
         ((2, 0, 0), ["false"], 1),
-        ((2, 0, 0), ["sh", "-c", "printf '{\"n\": 1'; exit 4"], 4),
+        ((2, 0, 0), ["sh", "-c", "printf '{\"bookmarks\": {'; exit 4"], 4),
         ((2, 0, 0), ["sh", "-c", "kill -9 $$"], 137),
     ],
     ids=["failing tap", "no state", "missing target", "failing target", "cut state", "killed"],
@@ -130,12 +134,43 @@ def test_a_run_in_which_nothing_was_stored_leaves_the_state_as_it_is(
     assert pipe.leftovers() == set()
 
 
+def test_a_run_that_went_well_and_has_no_state_is_told_of(pipe: Pipe) -> None:
+    code, told = pipe.run(0, 0, 0)
+    assert (code, told.count("\n")) == (0, 1)
+    assert "the target has printed no state" in told
+    assert pipe.run(0, 1, 0) == (1, "")
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['{"level": "info", "message": "done"}', '{"bookmarks": null}', "[1]", "7"],
+)
+def test_other_json_that_a_target_prints_is_no_state(pipe: Pipe, line: str) -> None:
+    (pipe.folder / "last.json").write_text(line)
+    both = f"{sys.executable} target.py 0 && cat last.json"
+    assert pipe.run(2, 0, 0, target=["sh", "-c", both]) == (0, "")
+    assert pipe.kept() == state_of(2)
+
+
+def test_a_target_that_prints_the_whole_message_keeps_its_value(pipe: Pipe) -> None:
+    target = ["grep", "STATE"]
+    assert pipe.run(2, 0, 0, target=target) == (0, "")
+    assert pipe.kept() == state_of(2)
+
+
+def test_a_state_keeps_its_permissions(pipe: Pipe) -> None:
+    pipe.state.write_text(json.dumps(BEFORE))
+    pipe.state.chmod(0o640)
+    assert pipe.run(2, 0, 0) == (0, "")
+    assert pipe.state.stat().st_mode & 0o777 == 0o640
+
+
 def test_what_was_stored_before_a_failure_is_kept(pipe: Pipe) -> None:
     pipe.state.write_text(json.dumps(BEFORE))
     assert pipe.run(2, 3, 0)[0] == 3
-    assert pipe.kept() == {"n": 2}
+    assert pipe.kept() == state_of(2)
     assert pipe.run(4, 0, 0, target=[sys.executable, "target.py", "5"])[0] == 5
-    assert pipe.kept() == {"n": 4}
+    assert pipe.kept() == state_of(4)
 
 
 def test_a_second_run_on_the_same_state_is_refused(pipe: Pipe) -> None:
@@ -158,7 +193,7 @@ def test_a_state_that_is_a_link_stays_one_and_has_one_lock(pipe: Pipe) -> None:
         assert pipe.run(2, 0, 0)[0] == 75
     assert pipe.run(2, 0, 0) == (0, "")
     assert pipe.state.is_symlink()
-    assert json.loads((shared / "real.json").read_text()) == {"n": 2}
+    assert json.loads((shared / "real.json").read_text()) == state_of(2)
     assert {path.name for path in shared.iterdir()} == {"real.json", "real.json.lock"}
 
 
@@ -170,7 +205,17 @@ def test_a_signal_ends_the_tap_and_keeps_its_last_state(pipe: Pipe, number: sign
     process.send_signal(number)
     process.communicate(timeout=60)
     assert process.returncode == 143
-    assert pipe.kept() == {"interrupted": True}
+    assert pipe.kept() == {"bookmarks": {"interrupted": True}}
+
+
+def kill_amid_a_run(pipe: Pipe) -> None:
+    """Kill a run after its first state, and wait until tap and target have ended too."""
+    process = pipe.start((1, 0, 60), [sys.executable, "target.py", "0"])
+    wait_for_state(pipe)
+    process.kill()
+    process.communicate(timeout=60)
+    with (pipe.folder / "state.json.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the system ends orphans on Linux only")
@@ -189,12 +234,12 @@ def test_a_pipe_that_is_killed_takes_the_tap_along_and_the_next_run_takes_its_st
             break
         time.sleep(0.1)
     assert code == 0
-    assert pipe.kept() == {"interrupted": True}
+    assert pipe.kept() == {"bookmarks": {"interrupted": True}}
 
 
 def test_a_state_that_somebody_has_changed_since_a_run_was_killed_is_kept(pipe: Pipe) -> None:
     left = pipe.folder / "state.json.new"
-    left.write_text('{"n": 7}\n')
+    left.write_text(json.dumps(state_of(7)))
     os.utime(left, (1, 1))
     pipe.state.write_text(json.dumps(BEFORE))
     code, told = pipe.run(0, 0, 0)
@@ -203,13 +248,31 @@ def test_a_state_that_somebody_has_changed_since_a_run_was_killed_is_kept(pipe: 
     assert pipe.leftovers() == set()
 
 
+def test_a_state_that_was_removed_after_a_run_was_killed_stays_removed(pipe: Pipe) -> None:
+    """Whoever starts over has emptied the warehouse too: days of the old state would never come."""
+    pipe.state.write_text(json.dumps(BEFORE))
+    kill_amid_a_run(pipe)
+    pipe.state.unlink()
+    code, told = pipe.run(1, 0, 0)
+    assert (code, pipe.kept()) == (0, state_of(1))
+    assert "was removed after a run was killed" in told
+    assert json.loads((pipe.folder / "tap.json").read_text()) == []
+    assert pipe.leftovers() == set()
+
+
+def test_what_a_killed_first_run_left_is_taken(pipe: Pipe) -> None:
+    kill_amid_a_run(pipe)
+    code, _ = pipe.run(0, 0, 0)
+    assert (code, pipe.kept()) == (0, {"bookmarks": {"interrupted": True}})
+
+
 def test_what_a_killed_run_left_is_taken_with_a_word(pipe: Pipe) -> None:
     pipe.state.write_text(json.dumps(BEFORE))
     os.utime(pipe.state, (1, 1))
     # A line separator of Unicode ends no line of JSON.
-    (pipe.folder / "state.json.new").write_text('{"n": "a\u2028b"}\n', "utf-8")
+    (pipe.folder / "state.json.new").write_text('{"bookmarks": {"n": "a\u2028b"}}\n', "utf-8")
     code, told = pipe.run(0, 0, 0)
-    assert (code, pipe.kept()) == (0, {"n": "a\u2028b"})
+    assert (code, pipe.kept()) == (0, {"bookmarks": {"n": "a\u2028b"}})
     assert "is what a killed run had stored last" in told
 
 
@@ -225,7 +288,7 @@ def test_a_hangup_that_is_ignored_as_by_nohup_ends_nothing(pipe: Pipe) -> None:
     wait_for_state(pipe)
     process.send_signal(signal.SIGHUP)
     assert process.wait(timeout=60) == 0
-    assert pipe.kept() == {"n": 1}
+    assert pipe.kept() == state_of(1)
 
 
 def test_a_child_of_whoever_became_the_pipe_ends_nothing(pipe: Pipe) -> None:
@@ -236,7 +299,7 @@ def test_a_child_of_whoever_became_the_pipe_ends_nothing(pipe: Pipe) -> None:
         command, cwd=pipe.folder, capture_output=True, text=True, check=False, timeout=60
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert pipe.kept() == {"n": 1}
+    assert pipe.kept() == state_of(1)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the system ends orphans on Linux only")
@@ -296,7 +359,7 @@ def test_words_of_a_target_in_another_encoding_are_passed_over(pipe: Pipe) -> No
     odd = r'sys.stdout.buffer.write(b"gr\xfc\xdfe\n"); sys.stdout.flush()'
     (pipe.folder / "target.py").write_text(target.replace('print("not a state")', odd))
     assert pipe.run(2, 0, 0)[0] == 0
-    assert pipe.kept() == {"n": 2}
+    assert pipe.kept() == state_of(2)
 
 
 # --- What a scheduler needs ----------------------------------------------------------------------
@@ -311,7 +374,7 @@ def test_a_run_ends_in_order_when_its_stdin_is_closed(pipe: Pipe) -> None:
     # Closes stdin first of all.
     process.communicate(timeout=60)
     assert process.returncode == 143
-    assert pipe.kept() == {"interrupted": True}
+    assert pipe.kept() == {"bookmarks": {"interrupted": True}}
 
 
 def test_a_run_waits_for_the_lock_as_long_as_it_is_told(pipe: Pipe) -> None:
@@ -324,7 +387,7 @@ def test_a_run_waits_for_the_lock_as_long_as_it_is_told(pipe: Pipe) -> None:
     second.communicate(timeout=60)
     assert (first.returncode, second.returncode) == (143, 0)
     assert json.loads((pipe.folder / "tap.json").read_text()) == ["--state", "state.json"]
-    assert pipe.kept() == {"n": 2}
+    assert pipe.kept() == state_of(2)
 
 
 def test_a_run_that_waits_for_the_lock_is_interrupted_without_a_traceback(pipe: Pipe) -> None:
@@ -346,7 +409,7 @@ def test_a_run_that_waits_for_the_lock_ends_with_its_stdin_too(pipe: Pipe) -> No
     second.communicate(timeout=60)
     assert second.returncode == 143
     first.communicate(timeout=60)
-    assert pipe.kept() == {"interrupted": True}
+    assert pipe.kept() == {"bookmarks": {"interrupted": True}}
 
 
 def test_a_target_that_does_not_end_is_killed_after_the_grace(pipe: Pipe) -> None:
@@ -359,7 +422,7 @@ def test_a_target_that_does_not_end_is_killed_after_the_grace(pipe: Pipe) -> Non
 
 
 def test_a_log_is_shown_at_its_end_when_the_run_fails(pipe: Pipe) -> None:
-    target = ["sh", "-c", "cat >/dev/null; seq 1 30 >&2; exit $0", "0"]
+    target = ["sh", "-c", "cat; seq 1 30 >&2; exit $0", "0"]
     assert pipe.run(1, 0, 0, target=target, options=["--log", "log"]) == (0, "")
     lines = [f"{number}\n" for number in range(1, 31)]
     assert (pipe.folder / "log").read_text() == "".join(lines)

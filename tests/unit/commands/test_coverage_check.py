@@ -64,6 +64,8 @@ def check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Check:
      "nothing of 2023-12-01 to 2023-12-31"),
     ({"report_daily": {**HEALTHY, "unsettled": STALE}}, MORNING, [],
      "2024-03-02 to 2024-03-10 last exported 2024-03-20 03:00 UTC"),
+    ({"report_daily": {**HEALTHY, "unsettled": STALE}}, MORNING, ["--start-date", "2024-03-05"],
+     "2024-03-02 to 2024-03-10 last exported 2024-03-20 03:00 UTC"),
     ({"report_daily": WITH_FAILED}, MORNING, [],
      "report_daily: 2 days failed (2024-02-11 to 2024-02-12)"),
     ({"report_daily": WITH_FAILED}, MORNING, ["--allow-failed", "1"], "2 days failed"),
@@ -78,6 +80,11 @@ def check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Check:
      ["--start-date", "2024-04-01"], ""),
     ({}, MORNING, [], "the state covers no day"),
     ({"report_daily": {}}, MORNING, [], "the state covers no day"),
+    ({"report_daily": HEALTHY, "report_hourly": {"settled": []}}, MORNING, [],
+     "report_hourly: covers no day"),
+    # No day is over yet.
+    ({"report_daily": HEALTHY, "report_hourly": {"settled": []}}, "2024-04-02T04:00:00Z",
+     ["--start-date", "2024-04-01"], ""),
 ])  # fmt: skip
 def test_a_state_is_well_or_says_in_one_line_why_not(
     check: Check, bookmarks: dict[str, Any], now: str, options: list[str], told: str

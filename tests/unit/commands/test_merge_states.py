@@ -100,7 +100,7 @@ def test_a_state_that_meltano_does_not_know_is_told(
     assert printed.err.count("\n") == 1
 
 
-def test_states_that_differ_in_shape_are_merged_with_a_warning(
+def test_states_that_differ_in_shape_are_merged_only_when_that_is_wanted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     states = [bookmark(("2023-01-01", "2023-12-31")), bookmark(("2024-01-01", "2024-03-01"))]
@@ -108,10 +108,14 @@ def test_states_that_differ_in_shape_are_merged_with_a_warning(
     for path, state, shape in zip(paths, states, ("n", "s"), strict=True):
         state["bookmarks"]["report_daily"]["shape"] = shape
         path.write_text(json.dumps(state), "utf-8")
-    assert main([*map(str, paths), "--now", NOW.isoformat()]) == 0
-    told = capsys.readouterr().err
-    assert told.startswith("tap-advexport-merge-states: report_daily: the states differ in columns")
-    assert told.count("\n") == 1
+    assert main([*map(str, paths), "--now", NOW.isoformat()]) == 1
+    printed = capsys.readouterr()
+    assert "report_daily: the states differ in columns" in printed.err
+    assert (printed.out, printed.err.count("\n")) == ("", 1)
+    assert main([*map(str, paths), "--any-shape", "--now", NOW.isoformat()]) == 0
+    printed = capsys.readouterr()
+    [merged] = json.loads(printed.out)["bookmarks"].values()
+    assert merged["settled"] == [["2023-01-01", "2024-03-01"]]
 
 
 def test_a_bookmark_alone_is_merged_from_the_start_date_on(
