@@ -3,6 +3,12 @@
 -- source no longer has.
 
 {{ config(materialized='incremental', incremental_strategy='append', on_schema_change='append_new_columns', full_refresh=false) }}
+{%- if execute and config.get('materialized') != 'incremental' %}
+{{ exceptions.raise_compiler_error(
+    "it must stay incremental, since it keeps looks that the target's table no longer has: add"
+    " `advexport_period_history: {+materialized: incremental}` under `models: advexport:`"
+) }}
+{%- endif %}
 {%- set has_account = advexport_has_account(source('advexport', 'report_periods')) %}
 
 select

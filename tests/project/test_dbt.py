@@ -473,10 +473,13 @@ def _build_in_another_project(folder: Path) -> dict[str, Any]:
     warehouse.flush()
     project = folder / "project"
     (project / "models").mkdir(parents=True)
-    (project / "dbt_project.yml").write_text(
-        "{name: shop, version: 1.0.0, profile: advexport,"
-        " models: {advexport: {+materialized: table, +schema: ads}}}"
-    )
+    readme = (DBT / "README.md").read_text("utf-8")
+    [documented] = re.findall(r"^```yaml\n# dbt_project.yml\n(.*?)^```$", readme, re.S | re.M)
+    settings = {"name": "shop", "version": "1.0.0", "profile": "advexport"}
+    settings |= yaml.safe_load(documented)
+    # Only the daily report is loaded here.
+    settings["vars"]["advexport"] |= {"advexport_reports": ["daily"]}
+    (project / "dbt_project.yml").write_text(yaml.safe_dump(settings))
     (project / "packages.yml").write_text(f"packages: [{{local: {DBT}}}]")
     (project / "models" / "by_day.sql").write_text(
         "select report_date, sum(clicks_aggr) from {{ ref('advexport_daily') }} group by 1"
@@ -489,7 +492,25 @@ def _build_in_another_project(folder: Path) -> dict[str, Any]:
         "select table_name, table_type from information_schema.tables"
         " where table_schema = 'advexport_ads'"
     )
-    return {"results": results, "rows": rows, "kinds": dict(kinds)}
+    warehouse.load(SETTLING)
+    warehouse.flush()
+    dbt("run", "--select", "+advexport_period_history")
+    looks = warehouse.query(
+        "select export_id from advexport_ads.advexport_period_history"
+        " where report = 'daily' and period = '2024-01-01' order by confirmed_at"
+    )
+    del settings["models"]["advexport"]["advexport_period_history"]
+    (project / "dbt_project.yml").write_text(yaml.safe_dump(settings))
+    refused = dbt("run", "--select", "advexport_period_history", ok=(1,))
+    kept = warehouse.query("select count(*) from advexport_ads.advexport_period_history")
+    return {
+        "results": results,
+        "rows": rows,
+        "kinds": dict(kinds),
+        "looks": looks,
+        "refused": refused,
+        "kept": kept,
+    }
 
 
 def test_another_project_uses_the_package_with_its_own_schema_and_tables(
@@ -499,6 +520,15 @@ def test_another_project_uses_the_package_with_its_own_schema_and_tables(
     assert other_project["kinds"]["advexport_period_history"] == "BASE TABLE"
     assert "advexport_hourly" not in other_project["results"]
     assert other_project["rows"] == [["2024-01-01", 10], ["2024-01-02", 13]]
+
+
+def test_the_history_of_another_project_is_kept_where_the_models_are_tables(
+    other_project: dict[str, Any],
+) -> None:
+    assert other_project["looks"] == [["a"], ["s"]]
+    assert other_project["refused"] == {"advexport_period_history": "error"}
+    # Two looks at the first day; one at each of the four others, and at the hourly report's.
+    assert other_project["kept"] == [[7]]
 
 
 def test_a_missing_day_and_a_report_without_model_are_told(other_project: dict[str, Any]) -> None:
