@@ -474,7 +474,9 @@ def _build_in_another_project(folder: Path) -> dict[str, Any]:
     project = folder / "project"
     (project / "models").mkdir(parents=True)
     readme = (DBT / "README.md").read_text("utf-8")
-    [documented] = re.findall(r"^```yaml\n# dbt_project.yml\n(.*?)^```$", readme, re.S | re.M)
+    [documented] = re.findall(
+        r"^```yaml\n# dbt_project.yml\n(.*?)^```$", readme, re.DOTALL | re.MULTILINE
+    )
     settings = {"name": "shop", "version": "1.0.0", "profile": "advexport"}
     settings |= yaml.safe_load(documented)
     # Only the daily report is loaded here.
