@@ -1,10 +1,11 @@
-"""The package of the last extraction: unless its bookmarks count, those that do are in doubt.
+"""The packages of the last extractions: unless their bookmarks count, those that do are in doubt.
 
 dlt keeps rows and bookmarks of a load together, so if that is given up, neither counts. But it may
 have changed the tables before: written rows that no bookmark knows of, or emptied tables whose old
 bookmarks count again then. So each extraction notes its package, and puts its id beside the
-bookmarks. If the next one finds the note and not the id, that load never came to its end, and
-`forget_what_is_in_doubt` (in `state`) forgets.
+bookmarks. If the next one finds the note and not the id, that load never came to its end, or other
+bookmarks have taken the place of its own, and `settle_doubts` (in `state`) has its days exported
+again.
 
 The notes lie beside the pipeline's folder, since what gives up a package may delete that.
 """
@@ -12,16 +13,18 @@ The notes lie beside the pipeline's folder, since what gives up a package may de
 from __future__ import annotations
 
 import os
+from datetime import date  # noqa: TC003  # a field's type, which msgspec reads
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from msgspec.structs import replace
 
 from tap_advexport.errors import StateError
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import Iterator, Mapping, MutableMapping
 
     import dlt
 
@@ -29,8 +32,18 @@ SUFFIX: Final = ".last-packages.json"
 # More datasets than one pipeline loads into; in dlt's `dev_mode` each run has one of its own.
 MOST_PLACES: Final = 100
 # More loads than other machines make between two of this one.
-MOST_LOADS: Final = 20
+MOST_LOADS: Final = 200
+# More packages than wait for their load at one time.
+MOST_PACKAGES: Final = 5
 _LOADS: Final = "loads"
+
+
+class Days(msgspec.Struct, frozen=True):
+    """Days of a report whose rows a package replaces: ranges, ends included."""
+
+    stream: str
+    account: str | None
+    ranges: tuple[tuple[date, date], ...]
 
 
 class Package(msgspec.Struct, frozen=True):
@@ -39,22 +52,42 @@ class Package(msgspec.Struct, frozen=True):
     Attributes:
         load_id: dlt's name of the load; later ones are greater.
         emptied: the tables that it empties before it fills them.
+        days: what it replaces in the others.
         before: the package whose note this one has replaced.
     """
 
     load_id: str
     emptied: tuple[str, ...] = ()
+    days: tuple[Days, ...] = ()
     before: Package | None = None
 
 
 def note_package(pipeline: dlt.Pipeline, schema: str, package: Package) -> None:
-    """Note the package that is about to be loaded, in the place of the one before."""
+    """Note the package that is about to be loaded, before those that were noted earlier.
+
+    Raises:
+        StateError: the notes cannot be read or written.
+    """
     notes, place = _notes(pipeline), _place(pipeline, schema)
     before = notes.pop(place, None)
     if before and before.load_id == package.load_id:
         before = before.before
-    notes[place] = replace(package, before=before and replace(before, before=None))
+    notes[place] = _shortened(replace(package, before=before), MOST_PACKAGES)
     _write(pipeline, notes)
+
+
+def _shortened(package: Package, most: int) -> Package:
+    before = package.before
+    return replace(package, before=_shortened(before, most - 1) if before and most > 1 else None)
+
+
+def check_notes(pipeline: dlt.Pipeline) -> None:
+    """Check that a package can be noted, before days are exported for it.
+
+    Raises:
+        StateError: the notes cannot be read or written.
+    """
+    _write(pipeline, _notes(pipeline))
 
 
 def restore_note(pipeline: dlt.Pipeline, schema: str, load_id: str) -> None:
@@ -66,7 +99,7 @@ def restore_note(pipeline: dlt.Pipeline, schema: str, load_id: str) -> None:
 
 
 def noted_package(pipeline: dlt.Pipeline, schema: str) -> Package | None:
-    """Return the package that was noted last.
+    """Return the package that was noted last, with those before it.
 
     Raises:
         StateError: the notes cannot be read.
@@ -80,9 +113,45 @@ def note_load(state: MutableMapping[str, Any], load_id: str) -> None:
         state[_LOADS] = [*state.get(_LOADS, ()), load_id][-MOST_LOADS:]
 
 
-def counts(state: MutableMapping[str, Any], load_id: str) -> bool:
+def counts(state: Mapping[str, Any], load_id: str) -> bool:
     """Return whether the bookmarks are those of a load, or of a later one that knew of it."""
     return load_id in state.get(_LOADS, ())
+
+
+def packages_in_doubt(noted: Package | None, state: Mapping[str, Any]) -> Iterator[Package]:
+    """Yield a noted package and those before it, up to the first whose bookmarks count."""
+    while noted and not counts(state, noted.load_id):
+        yield noted
+        noted = noted.before
+
+
+def is_ahead(pipeline: dlt.Pipeline, schema: str, state: Mapping[str, Any]) -> bool:
+    """Return whether bookmarks are those of a load that the destination does not have.
+
+    dlt keeps the local state unless the destination's is newer. So it outlives a destination that
+    was restored from a backup, or a pipeline that was given another database or dataset.
+    """
+    known = state.get(_LOADS, ())
+    if not known:
+        return False
+    waiting = {*pipeline.list_extracted_load_packages(), *pipeline.list_normalized_load_packages()}
+    ended = [load_id for load_id in known if load_id not in waiting]
+    return bool(ended) and not _has_load(pipeline, schema, ended[-1])
+
+
+def _has_load(pipeline: dlt.Pipeline, name: str, load_id: str) -> bool:
+    with pipeline.sql_client(name) as client:
+        schema = pipeline.schemas[name]
+        table = client.make_qualified_table_name(schema.loads_table_name)
+        column, status = (
+            client.escape_column_name(schema.naming.normalize_path(each))
+            for each in ("load_id", "status")
+        )
+        sql = f"SELECT 1 FROM {table} WHERE {column} = %s AND {status} = 0"  # noqa: S608  # names
+        try:
+            return bool(client.execute_sql(sql, load_id))
+        except DatabaseUndefinedRelation:
+            return False
 
 
 def _file(pipeline: dlt.Pipeline) -> Path:
@@ -101,7 +170,9 @@ def _notes(pipeline: dlt.Pipeline) -> dict[str, Package]:
         return msgspec.json.decode(_file(pipeline).read_bytes(), type=dict[str, Package])
     except FileNotFoundError:
         return {}
-    except msgspec.DecodeError:
+    except OSError as error:
+        raise StateError(f"{_file(pipeline)}: cannot be read: {error.strerror}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise StateError(
             f"{_file(pipeline)}: cannot be read; delete it, and if the last load has not come to "
             "its end, load with a refresh"
@@ -110,8 +181,15 @@ def _notes(pipeline: dlt.Pipeline) -> dict[str, Package]:
 
 def _write(pipeline: dlt.Pipeline, notes: dict[str, Package]) -> None:
     new = Path(f"{_file(pipeline)}.new")
-    with new.open("wb") as file:
-        file.write(msgspec.json.encode(dict([*notes.items()][-MOST_PLACES:])))
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(_file(pipeline))
+    try:
+        new.parent.mkdir(parents=True, exist_ok=True)
+        with new.open("wb") as file:
+            file.write(msgspec.json.encode(dict([*notes.items()][-MOST_PLACES:])))
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(_file(pipeline))
+    except OSError as error:
+        raise StateError(
+            f"{_file(pipeline)}: cannot be written: {error.strerror}; it tells the next load what "
+            "became of this one, so pipelines_dir must be a folder that is kept and can be written"
+        ) from None

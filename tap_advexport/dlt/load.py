@@ -13,7 +13,8 @@ from dlt.load.exceptions import LoadClientJobFailed, LoadClientJobTerminalRetry
 from dlt.pipeline.exceptions import PipelineStepFailed
 from msgspec import Struct, field
 
-from tap_advexport.dlt.last_package import Package, note_package, noted_package
+from tap_advexport.dlt.last_package import Package, is_ahead, note_package, noted_package
+from tap_advexport.dlt.state import SOURCE
 from tap_advexport.errors import IncompleteError, TapAdvexportError
 
 if TYPE_CHECKING:
@@ -109,6 +110,16 @@ def load(
         if pipeline.has_pending_data:
             is_overtaken = pipeline.state.get("_version_hash") != known
             _load_leftovers(pipeline, is_stale=is_overtaken or _has_begun(pipeline))
+        elif pipeline.list_normalized_load_packages():
+            # Its end would take along what is extracted before it.
+            pipeline.load()
+        sources: Any = pipeline.state.get("sources", {})
+        if is_ahead(pipeline, SOURCE, sources.get(SOURCE, {})):
+            logger.warning(
+                "The destination does not have the last load of this pipeline, because it was "
+                "restored, or is another one: its own state counts"
+            )
+            _take_state_of_destination(pipeline)
         info = _run(pipeline, source)
         while until_complete and told.days_left:
             told.days_left = 0
@@ -151,6 +162,10 @@ def _load_leftovers(pipeline: dlt.Pipeline, *, is_stale: bool) -> None:
         else:
             return
     logger.warning("What an earlier run left cannot be loaded; its days are exported again")
+    _take_state_of_destination(pipeline)
+
+
+def _take_state_of_destination(pipeline: dlt.Pipeline) -> None:
     refresh = pipeline.refresh
     pipeline.drop()
     pipeline.sync_destination()

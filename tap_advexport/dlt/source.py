@@ -12,22 +12,19 @@ from msgspec.structs import replace
 from tap_advexport.api.log_filter import guard_logs
 from tap_advexport.coverage.plan import Portion
 from tap_advexport.coverage.ranges import union
+from tap_advexport.dlt.checks import check_load, is_replaced
 from tap_advexport.dlt.destination import PipelineDestination
-from tap_advexport.dlt.last_package import Package, note_load, note_package, restore_note
+from tap_advexport.dlt.last_package import Days, Package, note_load, note_package, restore_note
 from tap_advexport.dlt.load import current_load
 from tap_advexport.dlt.state import (
     SOURCE,
-    check_that_failed_jobs_count,
-    check_that_rows_come_first,
     forget,
-    forget_what_is_in_doubt,
     is_refreshed,
-    is_replaced,
     kept_bookmarks,
     load_id_of_package,
+    settle_doubts,
 )
 from tap_advexport.dlt.tables import (
-    MERGE_STRATEGY,
     REPORT_COLUMNS,
     ReportTables,
     period_hints,
@@ -35,7 +32,7 @@ from tap_advexport.dlt.tables import (
 )
 from tap_advexport.errors import ConfigError, IncompleteError
 from tap_advexport.records.convert import SpoolFormat
-from tap_advexport.reports import ACCOUNT_COLUMN, PERIODS_STREAM, REPORTS
+from tap_advexport.reports import REPORTS
 from tap_advexport.settings import parse_settings
 from tap_advexport.sync.engine import ReportSync, coverage_of_bookmark
 from tap_advexport.sync.run import Machine, Run
@@ -170,10 +167,7 @@ class Extraction:
         """Export a report's days when its turn has come; yield None until then."""
         self._begun += 1
         try:
-            _check_destination()
-            check_that_rows_come_first()
-            check_that_failed_jobs_count()
-            _check_account(report, self.settings.account)
+            check_load(report.stream, self.settings.account)
             replaced = self._is_replaced(report)
             while self._is_taken:
                 yield None
@@ -224,6 +218,9 @@ class Extraction:
         if sync.windows or self._package.emptied:
             self._is_loading = True
             note_load(state, self._package.load_id)
+            ranges = tuple((each.first, each.last) for each in union(sync.windows))
+            days = Days(report.stream, self.settings.account, ranges)
+            self._package = replace(self._package, days=(*self._package.days, days))
         known = len(run.failures)
         yield from sync.items(destination)
         failures = run.failures[known:]
@@ -243,7 +240,8 @@ class Extraction:
         # Once in a load: the first report may have ended before the second begins.
         if load_id_of_package() != self._package.load_id:
             self._is_loading = self._has_failed = False
-            self._package = forget_what_is_in_doubt(state)
+            now, settings = self._machine.clock.now(), self.settings
+            self._package = settle_doubts(state, now, settings.timezone, settings.start_date)
         agent = f"tap-advexport/{version('tap-advexport')}"
         return Run(self.settings, self._machine, agent)
 
@@ -262,43 +260,9 @@ class Extraction:
                 note_package(pipeline, schema, self._package)
 
 
-def _check_account(report: Report, account: str | None) -> None:
-    """Check that the tables that are there have the column `account` if there is a label.
-
-    Raises:
-        ConfigError: they have it and there is no label, or the other way round.
-    """
-    for name in (report.stream, PERIODS_STREAM):
-        table = next(
-            (t for n, t in dlt.current.source_schema().tables.items() if n.lower() == name), None
-        )
-        columns = {column.lower() for column in table["columns"]} if table else set()
-        if columns and (ACCOUNT_COLUMN in columns) != bool(account):
-            if account:
-                raise ConfigError(f"account: {name} has no such column: load into a new dataset")
-            raise ConfigError(f"account: {name} has this column: give the label of its account")
-
-
 def _spool_format() -> SpoolFormat:
     # None if a pipeline only extracts.
     destination: Any = dlt.current.pipeline().destination
     if destination is not None and destination.destination_type in WITHOUT_NUL:
         return SpoolFormat.ARROW_WITHOUT_NUL
     return SpoolFormat.ARROW
-
-
-def _check_destination() -> None:
-    """Check that the destination can replace days; otherwise rows would accumulate.
-
-    Raises:
-        ConfigError: it cannot replace days.
-    """
-    # None if a pipeline only extracts.
-    destination: Any = dlt.current.pipeline().destination
-    if destination is None:
-        return
-    if MERGE_STRATEGY not in (destination.capabilities().supported_merge_strategies or ()):
-        raise ConfigError(
-            f"destination {destination.destination_name}: cannot replace days "
-            f"({MERGE_STRATEGY} is needed); docs/dlt.md lists those that can"
-        )

@@ -4,36 +4,42 @@ from __future__ import annotations
 
 import copy
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
 import dlt
-from dlt.common.configuration.container import Container
-from dlt.common.configuration.resolve import resolve_configuration
-from dlt.common.storages.load_package import LoadPackageStateInjectableContext
-from dlt.load.configuration import LoaderConfiguration
+from dlt.common.configuration.exceptions import ConfigFieldMissingException
+from dlt.destinations.exceptions import DestinationConnectionError
 
 from tap_advexport.clock import SystemClock
+from tap_advexport.coverage.bookmark import render_bookmark
 from tap_advexport.coverage.settling import AS_WRITTEN, Rules
 from tap_advexport.coverage.state_envelope import bookmarks_of as checked_bookmarks
 from tap_advexport.coverage.state_envelope import coverage_of, parse_singer_state
+from tap_advexport.coverage.transitions import reopened
 from tap_advexport.dlt.last_package import (
     Package,
-    counts,
+    check_notes,
+    is_ahead,
     note_load,
     note_package,
     noted_package,
+    packages_in_doubt,
 )
-from tap_advexport.dlt.tables import MERGE_STRATEGY
-from tap_advexport.errors import ConfigError, StateError
+from tap_advexport.errors import StateError
 from tap_advexport.reports import PERIODS_STREAM, REPORTS
+from tap_advexport.windows import DateWindow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, MutableMapping
+    from datetime import date, datetime
 
     from dlt.common.pipeline import LoadInfo
 
 SOURCE: Final = "advexport"
+UTC: Final = ZoneInfo("UTC")
+_REPORTS: Final = {report.stream: report for report in REPORTS}
 _NOT_ENDED: Final = "an earlier run of the pipeline has not ended: run its load once first"
 
 
@@ -63,26 +69,6 @@ def _bookmarks_of_accounts(state: MutableMapping[str, Any]) -> Iterator[dict[str
         yield holder.get("bookmarks", {})
 
 
-def is_replaced(resource: str) -> bool:
-    """Return whether this load replaces a resource's whole table, as a run can request.
-
-    Raises:
-        ConfigError: the run requests a way of writing that neither replaces the table nor days.
-    """
-    given = dlt.current.source().resources[resource].write_disposition
-    way: Mapping[str, Any] = given if isinstance(given, dict) else {"disposition": given}
-    name, strategy = way.get("disposition"), way.get("strategy") or MERGE_STRATEGY
-    if name == "replace":
-        return True
-    if name != "merge" or strategy != MERGE_STRATEGY:
-        told = f"merge by {strategy}" if name == "merge" else name
-        raise ConfigError(
-            f"write_disposition: {told} does not replace days, so the table would be wrong; leave "
-            "it out, or take replace"
-        )
-    return False
-
-
 def is_refreshed() -> bool:
     """Return whether this load drops or empties the tables first, as a run can request."""
     return "refresh" in _package()["state"]
@@ -95,64 +81,80 @@ def is_emptied(table: str) -> bool:
     return any(each["name"].lower() == table for each in emptied)
 
 
-def forget_what_is_in_doubt(state: MutableMapping[str, Any]) -> Package:
-    """Forget what the tables may not hold, and return the package of this load."""
+def settle_doubts(
+    state: MutableMapping[str, Any], now: datetime, zone: ZoneInfo = UTC, start: date | None = None
+) -> Package:
+    """Have exported again what the tables may not hold, and return the package of this load.
+
+    Args:
+        start: the setting `start_date`, if known.
+
+    Raises:
+        StateError: the destination lacks the last load; or the notes of loads cannot be read or
+            written; or a bookmark says nothing without `start`.
+    """
     load_id = load_id_of_package()
     # None if a pipeline only extracts.
     pipeline: Any = dlt.current.pipeline()
     schema = dlt.current.source_schema().name
-    noted = None if pipeline.destination is None else noted_package(pipeline, schema)
-    if noted and noted.load_id == load_id:
-        # Another source of this load, with which this one shares the package, came first.
-        return noted
-    left = None if noted is None or counts(state, noted.load_id) else noted
+    noted = None
+    if pipeline.destination is not None:
+        check_notes(pipeline)
+        noted = noted_package(pipeline, schema)
+        if noted and noted.load_id == load_id:
+            # Another source of this load, with which this one shares the package, came first.
+            return noted
+        _check_last_load(pipeline, schema, state)
     # The periods are those of all reports, also of reports that this load does not bring.
-    is_empty = is_emptied(PERIODS_STREAM) or bool(left and left.emptied)
-    for report in REPORTS:
-        if is_empty:
-            forget(state, report.stream)
-        elif left:
-            forget_what_was_sent(state, report.stream)
-    return Package(load_id, tuple(report.stream for report in REPORTS) if is_empty else ())
+    is_empty = reopen_doubtful(state, noted, now, zone, start) or is_emptied(PERIODS_STREAM)
+    emptied = tuple(report.stream for report in REPORTS) if is_empty else ()
+    for stream in emptied:
+        forget(state, stream)
+    return Package(load_id, emptied)
+
+
+def reopen_doubtful(
+    state: MutableMapping[str, Any],
+    noted: Package | None,
+    now: datetime,
+    zone: ZoneInfo = UTC,
+    start: date | None = None,
+) -> bool:
+    """Have the days of packages in doubt exported again; return whether one empties its tables.
+
+    Raises:
+        StateError: a bookmark is none, or says nothing without `start`.
+    """
+    is_empty = False
+    for package in packages_in_doubt(noted, state):
+        is_empty |= bool(package.emptied)
+        for stream in _REPORTS:
+            forget_what_was_sent(state, stream)
+        for days in package.days:
+            bookmarks = kept_bookmarks(state, days.account)
+            report = _REPORTS[days.stream]
+            if bookmark := bookmarks.get(days.stream):
+                rules = Rules(report.interval, zone, now, AS_WRITTEN)
+                coverage = coverage_of(bookmark, report, rules, start_date=start)
+                coverage = reopened(coverage, [DateWindow(*each) for each in days.ranges], rules)
+                bookmarks[days.stream] = {**bookmark, **render_bookmark(coverage, rules)}
+    return is_empty
+
+
+def _check_last_load(pipeline: dlt.Pipeline, schema: str, state: Mapping[str, Any]) -> None:
+    # Where a pipeline only extracts, its destination may be out of reach.
+    with suppress(DestinationConnectionError, ConfigFieldMissingException):
+        if is_ahead(pipeline, schema, state):
+            raise StateError(
+                f"pipeline {pipeline.pipeline_name}: its local state covers a load that the "
+                "destination does not have, because that was restored, or is another one: run "
+                "`load` of tap_advexport.dlt, which takes the destination's state"
+            )
 
 
 def load_id_of_package() -> str:
     """Return the id of the current load."""
     return str(_package()["load_id"])
-
-
-def check_that_rows_come_first() -> None:
-    """Check that the bookmarks are not stored before the rows that they cover.
-
-    dlt stores the state of a pipeline with the rows of its default schema. If that is another
-    source's, and that source is extracted in the same run before this one, it is loaded before.
-
-    Raises:
-        ConfigError: it is.
-    """
-    package = Container()[LoadPackageStateInjectableContext]
-    others = [each for each in package.storage.list_packages() if each < package.load_id]
-    holder = dlt.current.pipeline().default_schema_name
-    if holder in {package.storage.load_schema(each).name for each in others}:
-        raise ConfigError(
-            f"source: dlt would store the bookmarks of {SOURCE} with the rows of {holder}, before "
-            "its own: load the two in runs of their own"
-        )
-
-
-def check_that_failed_jobs_count() -> None:
-    """Check that a load with a failed job fails; otherwise bookmarks would cover what it lacks.
-
-    Raises:
-        ConfigError: dlt is told to go on.
-    """
-    # Partial: where the packages lie is left out.
-    loader = resolve_configuration(LoaderConfiguration(), sections=("load",), accept_partial=True)
-    if not loader.raise_on_failed_jobs:
-        raise ConfigError(
-            "load.raise_on_failed_jobs: must be true, by which a load counts only when all of it "
-            "was stored"
-        )
 
 
 def _package() -> Any:  # noqa: ANN401 - dlt's, typed by none of its keys
@@ -177,13 +179,10 @@ def import_state(
     if pipeline.has_pending_data:
         raise StateError(f"{_NOT_ENDED}, or pipeline.drop() to give up what it left")
     bookmarks = checked_bookmarks(parse_singer_state(json.dumps(state), "state"), "state")
-    known = {report.stream: report for report in REPORTS}
-    for stream, bookmark in bookmarks.items():
-        if stream in known:
-            report = known[stream]
-            rules = Rules(report.interval, ZoneInfo("UTC"), SystemClock().now(), AS_WRITTEN)
-            coverage_of(bookmark, report, rules, start_date=None)
-    moved = {stream: dict(bookmarks[stream]) for stream in known if stream in bookmarks}
+    moved = {stream: dict(bookmarks[stream]) for stream in _REPORTS if stream in bookmarks}
+    for stream, bookmark in moved.items():
+        rules = Rules(_REPORTS[stream].interval, UTC, SystemClock().now(), AS_WRITTEN)
+        coverage_of(bookmark, _REPORTS[stream], rules, start_date=None)
     if not moved:
         raise StateError("state has no bookmark of this tap: nothing to import")
     return pipeline.run(_import(moved, account))
@@ -205,12 +204,9 @@ def export_state(pipeline: dlt.Pipeline, *, account: str | None = None) -> dict[
     pipeline.sync_destination()
     sources: Any = pipeline.state.get("sources", {})
     source = copy.deepcopy(dict(sources.get(SOURCE, {})))
-    noted = noted_package(pipeline, SOURCE)
-    if noted and not counts(source, noted.load_id):
-        if noted.emptied:
-            raise StateError(_NOT_ENDED)
-        for report in REPORTS:
-            forget_what_was_sent(source, report.stream)
+    _check_last_load(pipeline, SOURCE, source)
+    if reopen_doubtful(source, noted_package(pipeline, SOURCE), SystemClock().now()):
+        raise StateError(_NOT_ENDED)
     if not source:
         return {"bookmarks": {}}
     state = {"sources": {SOURCE: source}}
@@ -221,7 +217,7 @@ def export_state(pipeline: dlt.Pipeline, *, account: str | None = None) -> dict[
 def _import(bookmarks: dict[str, Any], account: str | None) -> Iterator[Any]:
     def note() -> Iterator[None]:
         state = dlt.current.source_state()
-        package = forget_what_is_in_doubt(state)
+        package = settle_doubts(state, SystemClock().now())
         kept_bookmarks(state, account).update(bookmarks)
         note_load(state, package.load_id)
         note_package(dlt.current.pipeline(), SOURCE, package)

@@ -24,7 +24,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from advexport_sandbox import Match, Options
 from tap_advexport.dlt import FailedDaysError, advexport, export_state, import_state, load
 from tap_advexport.errors import AuthorizationError, ConfigError, IncompleteError, StateError
-from tests.support.dlt_pipelines import Api, Place, new_api
+from tests.support.dlt_pipelines import Api, Place, RefusingTable, new_api
 from tests.support.paths import ROOT
 from tests.support.servers import wait_for
 from tests.support.warehouses import postgres
@@ -611,25 +611,6 @@ def test_tables_that_a_failed_load_has_emptied_are_filled_again(
         assert place.rows("report_daily") == api.truth(START)
         days = (api.yesterday - date.fromisoformat(START)).days + 1
         assert place.count("report_periods") == days
-
-
-class RefusingTable:
-    """A table of DuckDB that takes no row while this lasts: its load fails for good."""
-
-    def __init__(self, place: Place, table: str) -> None:
-        self._place, self._table = place, table
-
-    def __enter__(self) -> None:
-        self._alter("add column wanted integer default 1")
-        self._alter("alter column wanted set not null")
-        self._alter("alter column wanted drop default")
-
-    def __exit__(self, *_: object) -> None:
-        self._alter("drop column wanted")
-
-    def _alter(self, how: str) -> None:
-        with closing(self._place.connection()) as warehouse:
-            warehouse.execute(f"alter table {self._table} {how}")
 
 
 def fail_to_refresh(place: Place, source: Any) -> None:  # noqa: ANN401 - whatever dlt takes

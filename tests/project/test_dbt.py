@@ -477,7 +477,7 @@ def _build_in_another_project(folder: Path) -> dict[str, Any]:
     [documented] = re.findall(
         r"^```yaml\n# dbt_project.yml\n(.*?)^```$", readme, re.DOTALL | re.MULTILINE
     )
-    settings = {"name": "shop", "version": "1.0.0", "profile": "advexport"}
+    settings: dict[str, Any] = {"name": "shop", "version": "1.0.0", "profile": "advexport"}
     settings |= yaml.safe_load(documented)
     # Only the daily report is loaded here.
     settings["vars"]["advexport"] |= {"advexport_reports": ["daily"]}

@@ -123,6 +123,25 @@ class Place:
         return [str(row["d"]) for row in self.query(sql)]
 
 
+class RefusingTable:
+    """A table of DuckDB that takes no row while this lasts: its load fails for good."""
+
+    def __init__(self, place: Place, table: str) -> None:
+        self._place, self._table = place, table
+
+    def __enter__(self) -> None:
+        self._alter("add column wanted integer default 1")
+        self._alter("alter column wanted set not null")
+        self._alter("alter column wanted drop default")
+
+    def __exit__(self, *_: object) -> None:
+        self._alter("drop column wanted")
+
+    def _alter(self, how: str) -> None:
+        with closing(self._place.connection()) as warehouse:
+            warehouse.execute(f"alter table {self._table} {how}")
+
+
 @dataclass
 class Api:
     """An account of the API and the source that reads it, on one clock."""

@@ -8,13 +8,16 @@ import pytest
 
 from tap_advexport.dlt.last_package import (
     MOST_LOADS,
+    MOST_PACKAGES,
     MOST_PLACES,
     SUFFIX,
     Package,
+    check_notes,
     counts,
     note_load,
     note_package,
     noted_package,
+    packages_in_doubt,
     restore_note,
 )
 from tap_advexport.errors import StateError
@@ -58,9 +61,39 @@ def test_notes_that_cannot_be_read_are_an_error(tmp_path: Path) -> None:
     pipeline = Place(tmp_path).pipeline()
     note_package(pipeline, "advexport", Package("1.5"))
     [notes] = (tmp_path / "one").glob(f"*{SUFFIX}")
-    notes.write_bytes(b"")
-    with pytest.raises(StateError, match="cannot be read; delete it, and if the last load"):
-        noted_package(pipeline, "advexport")
+    for damage in (b"", b"[]", b'{"duckdb/ads/advexport": {"load_id": "\xff"}}'):
+        notes.write_bytes(damage)
+        with pytest.raises(StateError, match="cannot be read; delete it, and if the last load"):
+            noted_package(pipeline, "advexport")
+
+
+def test_notes_that_cannot_be_written_are_an_error_before_anything_is_exported(
+    tmp_path: Path,
+) -> None:
+    pipeline = Place(tmp_path).pipeline()
+    check_notes(pipeline)
+    (tmp_path / "one" / f"advexport{SUFFIX}.new").mkdir()
+    with pytest.raises(StateError, match="cannot be written: Is a directory; it tells the next"):
+        check_notes(pipeline)
+    (tmp_path / "one" / f"advexport{SUFFIX}").unlink()
+    (tmp_path / "one" / f"advexport{SUFFIX}").mkdir()
+    with pytest.raises(StateError, match="cannot be read: Is a directory"):
+        check_notes(pipeline)
+
+
+def test_packages_are_in_doubt_up_to_the_last_that_counts(tmp_path: Path) -> None:
+    pipeline = Place(tmp_path).pipeline()
+    for number in range(MOST_PACKAGES + 2):
+        note_package(pipeline, "advexport", Package(str(number)))
+    noted = noted_package(pipeline, "advexport")
+
+    def in_doubt(*loads: str) -> list[str]:
+        return [each.load_id for each in packages_in_doubt(noted, {"loads": loads})]
+
+    assert in_doubt() == ["6", "5", "4", "3", "2"]
+    assert in_doubt("2", "4") == ["6", "5"]
+    assert in_doubt("6") == []
+    assert list(packages_in_doubt(None, {})) == []
 
 
 def test_bookmarks_know_the_last_loads() -> None:
