@@ -5,7 +5,8 @@ a day that is materialized once, the morning after, would keep its first figures
 one state, and the tap knows by it which days to export again.
 
 Partitions are for backfills only, and use the same state under the same lock: what a backfill has
-brought, the next morning goes on with.
+brought, the next morning goes on with, from `start_date` on. Where a backfill begins before that,
+lower it in config.json too.
 """
 
 import fcntl
