@@ -23,6 +23,7 @@ class PipelineDestination:
 
     Attributes:
         has_submitted: the API has accepted a task.
+        has_written: dlt was given rows.
     """
 
     def __init__(
@@ -39,19 +40,21 @@ class PipelineDestination:
         self._stream = stream
         self._tables = tables
         self._bookmarks = bookmarks
-        self.has_submitted = False
+        self.has_submitted = self.has_written = False
 
     def write_rows(self, ready: Ready, periods: Sequence[Period]) -> Iterator[Any]:
         """Yield the rows of some periods."""
         if self._is_replaced:
             periods = [period for period in periods if period.row_count]
         for table in self._tables.tables(ready, periods):
+            self.has_written = True
             yield table
             self._run.progress.sent(table.num_rows)
 
     def write_periods(self, rows: Sequence[PeriodRow]) -> Iterator[Any]:
         """Yield rows of `report_periods`."""
         if rows:
+            self.has_written = True
             table = period_table(rows, self._run.settings.account)
             yield dlt.mark.with_table_name(table, PERIODS_STREAM)
 

@@ -21,18 +21,20 @@ import msgspec
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from msgspec.structs import replace
 
+from tap_advexport.coverage.ranges import union
 from tap_advexport.errors import StateError
+from tap_advexport.windows import DateWindow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, MutableMapping
+    from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 
     import dlt
 
 SUFFIX: Final = ".last-packages.json"
 # More datasets than one pipeline loads into; in dlt's `dev_mode` each run has one of its own.
 MOST_PLACES: Final = 100
-# More loads than other machines make between two of this one.
-MOST_LOADS: Final = 200
+# Those before are looked up at the destination.
+MOST_LOADS: Final = 50
 # More packages than wait for their load at one time.
 MOST_PACKAGES: Final = 5
 _LOADS: Final = "loads"
@@ -52,7 +54,7 @@ class Package(msgspec.Struct, frozen=True):
     Attributes:
         load_id: dlt's name of the load; later ones are greater.
         emptied: the tables that it empties before it fills them.
-        days: what it replaces in the others.
+        days: what it replaces in the others, and what was in doubt before.
         before: the package whose note this one has replaced.
     """
 
@@ -60,6 +62,17 @@ class Package(msgspec.Struct, frozen=True):
     emptied: tuple[str, ...] = ()
     days: tuple[Days, ...] = ()
     before: Package | None = None
+
+
+def with_days(
+    package: Package, stream: str, account: str | None, more: Iterable[DateWindow]
+) -> Package:
+    """Return the package with more days of a report."""
+    mine = [each for each in package.days if (each.stream, each.account) == (stream, account)]
+    others = (each for each in package.days if each not in mine)
+    known = (DateWindow(*ends) for each in mine for ends in each.ranges)
+    ranges = tuple((each.first, each.last) for each in union((*known, *more)))
+    return replace(package, days=(*others, Days(stream, account, ranges)))
 
 
 def note_package(pipeline: dlt.Pipeline, schema: str, package: Package) -> None:
@@ -79,6 +92,13 @@ def note_package(pipeline: dlt.Pipeline, schema: str, package: Package) -> None:
 def _shortened(package: Package, most: int) -> Package:
     before = package.before
     return replace(package, before=_shortened(before, most - 1) if before and most > 1 else None)
+
+
+def forget_notes(pipeline: dlt.Pipeline, schema: str) -> None:
+    """Forget all packages, as a person says what the tables hold."""
+    notes = _notes(pipeline)
+    if notes.pop(_place(pipeline, schema), None):
+        _write(pipeline, notes)
 
 
 def check_notes(pipeline: dlt.Pipeline) -> None:
@@ -118,11 +138,29 @@ def counts(state: Mapping[str, Any], load_id: str) -> bool:
     return load_id in state.get(_LOADS, ())
 
 
-def packages_in_doubt(noted: Package | None, state: Mapping[str, Any]) -> Iterator[Package]:
-    """Yield a noted package and those before it, up to the first whose bookmarks count."""
-    while noted and not counts(state, noted.load_id):
-        yield noted
-        noted = noted.before
+def packages_in_doubt(
+    pipeline: dlt.Pipeline, schema: str, state: Mapping[str, Any]
+) -> Iterator[Package]:
+    """Yield the package that was noted last and those before it, up to the first that counts.
+
+    Raises:
+        StateError: the notes cannot be read.
+    """
+    package = noted_package(pipeline, schema)
+    while package and not (
+        counts(state, package.load_id) or _is_outlived(pipeline, schema, state, package.load_id)
+    ):
+        yield package
+        package = package.before
+
+
+def _is_outlived(
+    pipeline: dlt.Pipeline, schema: str, state: Mapping[str, Any], load_id: str
+) -> bool:
+    """Return whether a load came to its end before the oldest that the bookmarks know of."""
+    known = state.get(_LOADS, ())
+    is_older = len(known) == MOST_LOADS and load_id < known[0]
+    return is_older and _has_load(pipeline, schema, load_id, before=known[0])
 
 
 def is_ahead(pipeline: dlt.Pipeline, schema: str, state: Mapping[str, Any]) -> bool:
@@ -132,26 +170,29 @@ def is_ahead(pipeline: dlt.Pipeline, schema: str, state: Mapping[str, Any]) -> b
     was restored from a backup, or a pipeline that was given another database or dataset.
     """
     known = state.get(_LOADS, ())
-    if not known:
+    if not known or schema not in pipeline.schema_names:
         return False
     waiting = {*pipeline.list_extracted_load_packages(), *pipeline.list_normalized_load_packages()}
     ended = [load_id for load_id in known if load_id not in waiting]
     return bool(ended) and not _has_load(pipeline, schema, ended[-1])
 
 
-def _has_load(pipeline: dlt.Pipeline, name: str, load_id: str) -> bool:
+def _has_load(pipeline: dlt.Pipeline, name: str, load_id: str, before: str = "") -> bool:
+    """Return whether the destination has a load, which has ended before another one if given."""
     with pipeline.sql_client(name) as client:
         schema = pipeline.schemas[name]
         table = client.make_qualified_table_name(schema.loads_table_name)
-        column, status = (
+        column, status, at = (
             client.escape_column_name(schema.naming.normalize_path(each))
-            for each in ("load_id", "status")
+            for each in ("load_id", "status", "inserted_at")
         )
-        sql = f"SELECT 1 FROM {table} WHERE {column} = %s AND {status} = 0"  # noqa: S608  # names
+        when = f"SELECT max({at}) FROM {table} WHERE {column} = %s AND {status} = 0"  # noqa: S608  # names
         try:
-            return bool(client.execute_sql(sql, load_id))
+            [[ended]] = client.execute_sql(when, load_id) or [[None]]
+            [[later]] = (client.execute_sql(when, before) if before else None) or [[ended]]
         except DatabaseUndefinedRelation:
             return False
+    return ended is not None and later is not None and bool(ended <= later)
 
 
 def _file(pipeline: dlt.Pipeline) -> Path:

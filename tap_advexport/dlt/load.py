@@ -14,7 +14,6 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from msgspec import Struct, field
 
 from tap_advexport.dlt.last_package import Package, is_ahead, note_package, noted_package
-from tap_advexport.dlt.state import SOURCE
 from tap_advexport.errors import IncompleteError, TapAdvexportError
 
 if TYPE_CHECKING:
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FAST_FORMAT: Final = "parquet"
+# Keys of a source's state.
+_OF_OURS: Final = frozenset({"bookmarks", "accounts"})
 # A PostgreSQL job reads its whole file before it sends a row, and takes about twenty times the
 # file's size in memory. Small files bound the memory of a load. With two jobs at a time, one can
 # read while the other sends.
@@ -62,11 +63,13 @@ class Load(Struct):
     Attributes:
         done: the days that were exported or failed, by resource and account.
         days_left: the number of due days that were left for a later load.
+        is_checked: the local state was compared with the destination.
     """
 
     failures: list[FailedDays] = field(default_factory=list)
     done: dict[tuple[str, str | None], tuple[DateWindow, ...]] = field(default_factory=dict)
     days_left: int = 0
+    is_checked: bool = False
 
 
 _current: ContextVar[Load | None] = ContextVar("advexport_load", default=None)
@@ -109,17 +112,18 @@ def load(
             pipeline.destination.caps_params.setdefault(name, value)
         if pipeline.has_pending_data:
             is_overtaken = pipeline.state.get("_version_hash") != known
-            _load_leftovers(pipeline, is_stale=is_overtaken or _has_begun(pipeline))
+            is_stale = is_overtaken or _has_begun(pipeline) or _is_ahead(pipeline)
+            _load_leftovers(pipeline, is_stale=is_stale)
         elif pipeline.list_normalized_load_packages():
-            # Its end would take along what is extracted before it.
+            # An abort has not ended. Its end would take along what is extracted before it.
             pipeline.load()
-        sources: Any = pipeline.state.get("sources", {})
-        if is_ahead(pipeline, SOURCE, sources.get(SOURCE, {})):
+        if _is_ahead(pipeline):
             logger.warning(
                 "The destination does not have the last load of this pipeline, because it was "
                 "restored, or is another one: its own state counts"
             )
             _take_state_of_destination(pipeline)
+        told.is_checked = True
         info = _run(pipeline, source)
         while until_complete and told.days_left:
             told.days_left = 0
@@ -163,6 +167,16 @@ def _load_leftovers(pipeline: dlt.Pipeline, *, is_stale: bool) -> None:
             return
     logger.warning("What an earlier run left cannot be loaded; its days are exported again")
     _take_state_of_destination(pipeline)
+
+
+def _is_ahead(pipeline: dlt.Pipeline) -> bool:
+    """Return whether the state of a source of ours, by whatever name, is ahead."""
+    sources: Any = pipeline.state.get("sources", {})
+    return any(
+        is_ahead(pipeline, name, state)
+        for name, state in sources.items()
+        if isinstance(state, dict) and not _OF_OURS.isdisjoint(state)
+    )
 
 
 def _take_state_of_destination(pipeline: dlt.Pipeline) -> None:

@@ -14,10 +14,17 @@ from tap_advexport.coverage.plan import Portion
 from tap_advexport.coverage.ranges import union
 from tap_advexport.dlt.checks import check_load, is_replaced
 from tap_advexport.dlt.destination import PipelineDestination
-from tap_advexport.dlt.last_package import Days, Package, note_load, note_package, restore_note
+from tap_advexport.dlt.last_package import (
+    Package,
+    note_load,
+    note_package,
+    restore_note,
+    with_days,
+)
 from tap_advexport.dlt.load import current_load
 from tap_advexport.dlt.state import (
     SOURCE,
+    check_last_load,
     forget,
     is_refreshed,
     kept_bookmarks,
@@ -214,15 +221,16 @@ class Extraction:
         destination = PipelineDestination(
             run, report.stream, tables, bookmarks, is_replaced=replaced
         )
-        # dlt throws an empty package away, as if it had never been.
-        if sync.windows or self._package.emptied:
-            self._is_loading = True
-            note_load(state, self._package.load_id)
-            ranges = tuple((each.first, each.last) for each in union(sync.windows))
-            days = Days(report.stream, self.settings.account, ranges)
-            self._package = replace(self._package, days=(*self._package.days, days))
+        self._is_loading |= bool(self._package.emptied)
+        self._package = with_days(self._package, *key, sync.windows)
         known = len(run.failures)
-        yield from sync.items(destination)
+        try:
+            yield from sync.items(destination)
+        finally:
+            # dlt throws an empty package away, as if it had never been.
+            if destination.has_written:
+                self._is_loading = True
+                note_load(state, self._package.load_id)
         failures = run.failures[known:]
         breaker = run.circuit_breaker
         # Refusals of all days are failed days, as an API that refuses them is not down.
@@ -241,6 +249,10 @@ class Extraction:
         if load_id_of_package() != self._package.load_id:
             self._is_loading = self._has_failed = False
             now, settings = self._machine.clock.now(), self.settings
+            pipeline: Any = dlt.current.pipeline()
+            # None if a pipeline only extracts.
+            if pipeline.destination is not None and not current_load().is_checked:
+                check_last_load(pipeline, dlt.current.source_schema().name, state)
             self._package = settle_doubts(state, now, settings.timezone, settings.start_date)
         agent = f"tap-advexport/{version('tap-advexport')}"
         return Run(self.settings, self._machine, agent)

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import dlt
 from dlt.common.configuration.exceptions import ConfigFieldMissingException
 from dlt.destinations.exceptions import DestinationConnectionError
+from msgspec.structs import replace
 
 from tap_advexport.clock import SystemClock
 from tap_advexport.coverage.bookmark import render_bookmark
@@ -21,18 +22,18 @@ from tap_advexport.coverage.transitions import reopened
 from tap_advexport.dlt.last_package import (
     Package,
     check_notes,
+    forget_notes,
     is_ahead,
-    note_load,
-    note_package,
     noted_package,
     packages_in_doubt,
+    with_days,
 )
 from tap_advexport.errors import StateError
 from tap_advexport.reports import PERIODS_STREAM, REPORTS
 from tap_advexport.windows import DateWindow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, MutableMapping
+    from collections.abc import Iterable, Iterator, Mapping, MutableMapping
     from datetime import date, datetime
 
     from dlt.common.pipeline import LoadInfo
@@ -90,58 +91,67 @@ def settle_doubts(
         start: the setting `start_date`, if known.
 
     Raises:
-        StateError: the destination lacks the last load; or the notes of loads cannot be read or
-            written; or a bookmark says nothing without `start`.
+        StateError: the notes of packages cannot be read or written, or a bookmark says nothing
+            without `start`.
     """
-    load_id = load_id_of_package()
+    package = Package(load_id_of_package())
     # None if a pipeline only extracts.
     pipeline: Any = dlt.current.pipeline()
-    schema = dlt.current.source_schema().name
-    noted = None
     if pipeline.destination is not None:
         check_notes(pipeline)
+        schema = dlt.current.source_schema().name
         noted = noted_package(pipeline, schema)
-        if noted and noted.load_id == load_id:
+        if noted and noted.load_id == package.load_id:
             # Another source of this load, with which this one shares the package, came first.
             return noted
-        _check_last_load(pipeline, schema, state)
+        doubts = list(packages_in_doubt(pipeline, schema, state))
+        package = reopen_doubtful(state, doubts, package, now, zone, start)
     # The periods are those of all reports, also of reports that this load does not bring.
-    is_empty = reopen_doubtful(state, noted, now, zone, start) or is_emptied(PERIODS_STREAM)
-    emptied = tuple(report.stream for report in REPORTS) if is_empty else ()
-    for stream in emptied:
+    if package.emptied or is_emptied(PERIODS_STREAM):
+        package = replace(package, emptied=tuple(_REPORTS))
+    for stream in package.emptied:
         forget(state, stream)
-    return Package(load_id, emptied)
+    return package
 
 
-def reopen_doubtful(
+def reopen_doubtful(  # noqa: PLR0913, PLR0917 - all that a bookmark is read by
     state: MutableMapping[str, Any],
-    noted: Package | None,
+    doubts: Iterable[Package],
+    package: Package,
     now: datetime,
     zone: ZoneInfo = UTC,
     start: date | None = None,
-) -> bool:
-    """Have the days of packages in doubt exported again; return whether one empties its tables.
+) -> Package:
+    """Have the days of packages in doubt exported again; return a package with all of them.
 
     Raises:
         StateError: a bookmark is none, or says nothing without `start`.
     """
-    is_empty = False
-    for package in packages_in_doubt(noted, state):
-        is_empty |= bool(package.emptied)
+    for doubtful in doubts:
+        package = replace(package, emptied=package.emptied or doubtful.emptied)
         for stream in _REPORTS:
             forget_what_was_sent(state, stream)
-        for days in package.days:
+        for days in doubtful.days:
+            windows = [DateWindow(*each) for each in days.ranges]
+            package = with_days(package, days.stream, days.account, windows)
             bookmarks = kept_bookmarks(state, days.account)
             report = _REPORTS[days.stream]
             if bookmark := bookmarks.get(days.stream):
                 rules = Rules(report.interval, zone, now, AS_WRITTEN)
                 coverage = coverage_of(bookmark, report, rules, start_date=start)
-                coverage = reopened(coverage, [DateWindow(*each) for each in days.ranges], rules)
-                bookmarks[days.stream] = {**bookmark, **render_bookmark(coverage, rules)}
-    return is_empty
+                bookmarks[days.stream] = {
+                    **bookmark,
+                    **render_bookmark(reopened(coverage, windows, rules), rules),
+                }
+    return package
 
 
-def _check_last_load(pipeline: dlt.Pipeline, schema: str, state: Mapping[str, Any]) -> None:
+def check_last_load(pipeline: dlt.Pipeline, schema: str, state: Mapping[str, Any]) -> None:
+    """Check that the destination has the last load whose bookmarks are in the local state.
+
+    Raises:
+        StateError: it does not.
+    """
     # Where a pipeline only extracts, its destination may be out of reach.
     with suppress(DestinationConnectionError, ConfigFieldMissingException):
         if is_ahead(pipeline, schema, state):
@@ -176,7 +186,7 @@ def import_state(
         StateError: `state` is not a state of this tap, or has no bookmark of it; or an earlier run
             of the pipeline has not ended.
     """
-    if pipeline.has_pending_data:
+    if _has_not_ended(pipeline):
         raise StateError(f"{_NOT_ENDED}, or pipeline.drop() to give up what it left")
     bookmarks = checked_bookmarks(parse_singer_state(json.dumps(state), "state"), "state")
     moved = {stream: dict(bookmarks[stream]) for stream in _REPORTS if stream in bookmarks}
@@ -185,7 +195,9 @@ def import_state(
         coverage_of(bookmark, _REPORTS[stream], rules, start_date=None)
     if not moved:
         raise StateError("state has no bookmark of this tap: nothing to import")
-    return pipeline.run(_import(moved, account))
+    info = pipeline.run(_import(moved, account))
+    forget_notes(pipeline, SOURCE)
+    return info
 
 
 def export_state(pipeline: dlt.Pipeline, *, account: str | None = None) -> dict[str, Any]:
@@ -199,13 +211,14 @@ def export_state(pipeline: dlt.Pipeline, *, account: str | None = None) -> dict[
             earlier run of the pipeline has not ended.
     """
     # Before the synchronization, which drops what a first run has left.
-    if pipeline.has_pending_data:
+    if _has_not_ended(pipeline):
         raise StateError(_NOT_ENDED)
     pipeline.sync_destination()
     sources: Any = pipeline.state.get("sources", {})
     source = copy.deepcopy(dict(sources.get(SOURCE, {})))
-    _check_last_load(pipeline, SOURCE, source)
-    if reopen_doubtful(source, noted_package(pipeline, SOURCE), SystemClock().now()):
+    check_last_load(pipeline, SOURCE, source)
+    doubts = list(packages_in_doubt(pipeline, SOURCE, source))
+    if reopen_doubtful(source, doubts, Package(""), SystemClock().now()).emptied:
         raise StateError(_NOT_ENDED)
     if not source:
         return {"bookmarks": {}}
@@ -213,14 +226,17 @@ def export_state(pipeline: dlt.Pipeline, *, account: str | None = None) -> dict[
     return parse_singer_state(json.dumps(state), "pipeline state", account=account)
 
 
+def _has_not_ended(pipeline: dlt.Pipeline) -> bool:
+    # Packages that are flagged to be aborted are not pending to dlt.
+    return bool(pipeline.has_pending_data or pipeline.list_normalized_load_packages())
+
+
 @dlt.source(name=SOURCE)
 def _import(bookmarks: dict[str, Any], account: str | None) -> Iterator[Any]:
     def note() -> Iterator[None]:
         state = dlt.current.source_state()
-        package = settle_doubts(state, SystemClock().now())
+        settle_doubts(state, SystemClock().now())
         kept_bookmarks(state, account).update(bookmarks)
-        note_load(state, package.load_id)
-        note_package(dlt.current.pipeline(), SOURCE, package)
         yield None
 
     yield dlt.resource(note, name="imported_state")

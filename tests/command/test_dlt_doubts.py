@@ -7,11 +7,13 @@ from contextlib import closing
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+import dlt
 import duckdb
 import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from tap_advexport.dlt import export_state, load
+from tap_advexport.dlt import FailedDaysError, advexport, export_state, import_state, load
+from tap_advexport.dlt.last_package import MOST_LOADS, MOST_PACKAGES
 from tap_advexport.errors import StateError
 from tests.support.dlt_pipelines import Api, Place, RefusingTable, new_api
 
@@ -57,9 +59,13 @@ def test_settled_days_that_a_load_was_overwriting_when_it_died_come_again(
     api.pass_days(12)
     load(place.pipeline(), api.source(START, lookback_days=2))
     refresh = {"refresh_start_date": START, "refresh_end_date": "2024-02-27"}
+    before = place.rows("report_daily")
     place.killed_load(api, "Merge", 1, api.options(START, lookback_days=2, **refresh))
-    assert place.query(IN_PIECES) != []
+    # The periods too may have been replaced by then; the bookmarks were not.
+    assert place.rows("report_daily") != before
+    asked = len(api.submitted())
     load(place.pipeline(), api.source(START, lookback_days=2))
+    assert [first for first, _ in api.submitted()[asked:]].count(START) == 1
     assert place.query(IN_PIECES) == []
     days = f"report_date <= '{refresh['refresh_end_date']}'"
     last = date.fromisoformat(refresh["refresh_end_date"])
@@ -92,15 +98,19 @@ def fail_to_refresh(place: Place, api: Api) -> None:
     assert place.count("report_daily") == 0
 
 
+def flag_to_be_aborted(place: Place) -> None:
+    """Do what `abort_packages` does first."""
+    pipeline: Any = place.pipeline()
+    [load_id] = pipeline.list_normalized_load_packages()
+    pipeline._get_load_storage().normalized_packages.set_abort_flag(load_id)
+
+
 def test_an_abort_that_was_killed_takes_nothing_along_that_comes_after_it(
     place: Place, api: Api
 ) -> None:
     load(place.pipeline(), api.source(START, lookback_days=2))
     fail_to_refresh(place, api)
-    pipeline: Any = place.pipeline()
-    [load_id] = pipeline.list_normalized_load_packages()
-    # What `abort_packages` does first.
-    pipeline._get_load_storage().normalized_packages.set_abort_flag(load_id)
+    flag_to_be_aborted(place)
     load(place.pipeline(), api.source(START, lookback_days=2))
     assert_true(place, api)
 
@@ -127,13 +137,109 @@ def test_days_of_an_account_in_doubt_are_its_own(place: Place, api: Api) -> None
     last = "2024-02-27"
     refresh = {"refresh_start_date": START, "refresh_end_date": last}
     place.killed_load(api, "Merge", 1, api.options(START, lookback_days=2, account="n", **refresh))
+    asked = len(api.submitted())
     load(place.pipeline(), sources())
+    assert [first for first, _ in api.submitted()[asked:]].count(START) == 1
     truth = api.truth(START, last=date.fromisoformat(last))
     days = f"report_date <= '{last}'"
     assert place.rows("report_daily", f"account = 'n' and {days}") == truth
     versions = "select period_version from report_periods where account = 'n'"
     assert not place.rows("report_daily", f"account = 'n' and period_version not in ({versions})")
     assert place.rows("report_daily", f"account = 's' and {days}") != truth
+
+
+def test_days_in_doubt_are_known_after_however_many_loads_that_fail(place: Place, api: Api) -> None:
+    def reload(report: str, **options: str) -> None:
+        load(place.pipeline(), api.source(START, lookback_days=2, reports=[report], **options))
+
+    for report in ("daily", "hourly"):
+        reload(report)
+    api.pass_days(12)
+    for report in ("daily", "hourly"):
+        reload(report)
+    refresh = {"refresh_start_date": START, "refresh_end_date": "2024-02-27"}
+    with RefusingTable(place, "report_hourly"), pytest.raises(PipelineStepFailed, match="wanted"):
+        reload("hourly", **refresh)
+    with RefusingTable(place, "report_daily"):
+        for _ in range(MOST_PACKAGES + 1):
+            with pytest.raises(PipelineStepFailed, match="wanted"):
+                reload("daily")
+    asked = len(api.submitted())
+    for report in ("daily", "hourly"):
+        reload(report)
+    assert [first for first, _ in api.submitted()[asked:]].count(START) == 1
+
+
+@dlt.source(name="adjust")
+def other_source() -> Iterator[Any]:
+    yield dlt.resource([{"a": 1}], name="costs")
+
+
+def test_a_package_that_dlt_throws_away_is_not_missed(place: Place, api: Api) -> None:
+    """Where the state lies with another source's rows, an empty package of this one never loads."""
+    place.pipeline().run(other_source())
+    load(place.pipeline(), api.source(START, lookback_days=2))
+    api.pass_days(1)
+    api.sandbox.inject("task-failure", count=None)
+    for _ in range(2):
+        with pytest.raises(FailedDaysError):
+            load(place.pipeline(), api.source(START, lookback_days=2, export_attempts=1))
+    api.sandbox.clear_faults()
+    asked = len(api.submitted())
+    load(place.pipeline(), api.source(START, lookback_days=2))
+    place.pipeline().run(api.source(START, lookback_days=2))
+    assert min(first for first, _ in api.submitted()[asked:]) > START
+    assert place.days()[-1] == str(api.yesterday)
+
+
+def test_a_state_is_imported_beside_another_source(place: Place, api: Api) -> None:
+    place.pipeline().run(other_source())
+    bookmark = {"replication_key_value": "2024-02-20", "settled": [[START, "2024-02-20"]]}
+    import_state(place.pipeline(), {"bookmarks": {"report_daily": bookmark}})
+    for _ in range(2):
+        load(place.pipeline(), api.source(START, lookback_days=2))
+    assert min(first for first, _ in api.submitted()) == "2024-02-21"
+
+
+def test_an_abort_that_was_killed_lets_no_state_out_or_in(place: Place, api: Api) -> None:
+    load(place.pipeline(), api.source(START, lookback_days=2))
+    fail_to_refresh(place, api)
+    flag_to_be_aborted(place)
+    with pytest.raises(StateError, match="has not ended"):
+        export_state(place.pipeline())
+    with pytest.raises(StateError, match="has not ended"):
+        import_state(place.pipeline(), {"bookmarks": {"report_daily": {"settled": []}}})
+
+
+def test_a_load_that_ended_before_all_that_the_bookmarks_know_of_is_not_in_doubt(
+    place: Place, api: Api
+) -> None:
+    """A machine comes back that has refreshed the tables long ago."""
+
+    def reload(machine: str) -> list[str]:
+        asked = len(api.submitted())
+        load(place.pipeline(machine=machine), api.source(START, lookback_days=2))
+        return [first for first, _ in api.submitted()[asked:]]
+
+    reload("one")
+    place.pipeline().run(api.source(START, lookback_days=2), refresh="drop_data")
+    for _ in range(2):
+        api.pass_days(1)
+        reload("two")
+    # As if there had been many more: the refresh is older than the oldest that is known.
+    known = place.query("select load_id from _dlt_loads order by load_id")[-1]["load_id"]
+    loads = [known] * MOST_LOADS
+
+    @dlt.source(name="advexport")
+    def forgetful() -> Iterator[Any]:
+        def note() -> Iterator[None]:
+            dlt.current.source_state()["loads"] = loads
+            yield None
+
+        yield dlt.resource(note, name="note")
+
+    place.pipeline(machine="two").run(forgetful())
+    assert min(reload("one")) > START
 
 
 # --- Another destination than the local state's --------------------------------------------------
@@ -161,6 +267,37 @@ def test_a_destination_that_was_restored_from_a_backup_is_filled_again(
     assert place.days()[-1] == str(api.yesterday)
     assert place.query(IN_PIECES) == []
     assert place.rows("report_daily", f"report_date > '{settled}'") == api.truth("2024-02-28")
+
+
+def test_what_waits_to_be_loaded_does_not_hide_that_the_destination_was_restored(
+    place: Place, api: Api
+) -> None:
+    file, backup = place.folder / place.file, place.folder / "backup"
+    load(place.pipeline(), api.source(START, lookback_days=2))
+    shutil.copy(file, backup)
+    for _ in range(4):
+        api.pass_days(1)
+        load(place.pipeline(), api.source(START, lookback_days=2))
+    api.pass_days(1)
+    place.pipeline().extract(api.source(START, lookback_days=2), loader_file_format="parquet")
+    shutil.copy(backup, file)
+    load(place.pipeline(), api.source(START, lookback_days=2))
+    assert place.rows("report_daily", "report_date > '2024-02-27'") == api.truth("2024-02-28")
+
+
+def test_a_source_by_another_name_is_compared_too(place: Place, api: Api) -> None:
+    def north() -> Any:  # noqa: ANN401 - a source of dlt's
+        options = api.options(START, lookback_days=2, end_date="2024-02-20")
+        return advexport.with_args(name="ads_north")(**options)
+
+    file, backup = place.folder / place.file, place.folder / "backup"
+    load(place.pipeline(), api.source(START, lookback_days=2, end_date=START))
+    shutil.copy(file, backup)
+    load(place.pipeline(), north())
+    asked = len(api.submitted())
+    shutil.copy(backup, file)
+    load(place.pipeline(), north())
+    assert (START, "2024-02-16") in api.submitted()[asked:]
 
 
 def test_another_dataset_under_the_same_name_gets_all_days(place: Place, api: Api) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,16 +12,20 @@ from tap_advexport.dlt.last_package import (
     MOST_PACKAGES,
     MOST_PLACES,
     SUFFIX,
+    Days,
     Package,
     check_notes,
     counts,
+    forget_notes,
     note_load,
     note_package,
     noted_package,
     packages_in_doubt,
     restore_note,
+    with_days,
 )
 from tap_advexport.errors import StateError
+from tap_advexport.windows import DateWindow
 from tests.support.dlt_pipelines import Place
 
 if TYPE_CHECKING:
@@ -85,15 +90,34 @@ def test_packages_are_in_doubt_up_to_the_last_that_counts(tmp_path: Path) -> Non
     pipeline = Place(tmp_path).pipeline()
     for number in range(MOST_PACKAGES + 2):
         note_package(pipeline, "advexport", Package(str(number)))
-    noted = noted_package(pipeline, "advexport")
 
     def in_doubt(*loads: str) -> list[str]:
-        return [each.load_id for each in packages_in_doubt(noted, {"loads": loads})]
+        state = {"loads": loads}
+        return [each.load_id for each in packages_in_doubt(pipeline, "advexport", state)]
 
     assert in_doubt() == ["6", "5", "4", "3", "2"]
     assert in_doubt("2", "4") == ["6", "5"]
     assert in_doubt("6") == []
-    assert list(packages_in_doubt(None, {})) == []
+    forget_notes(pipeline, "advexport")
+    assert in_doubt() == []
+    forget_notes(pipeline, "advexport")
+
+
+def test_days_of_a_package_are_those_of_each_report_and_account() -> None:
+    def window(first: int, last: int) -> DateWindow:
+        return DateWindow(date(2024, 1, first), date(2024, 1, last))
+
+    package = with_days(Package("1.5"), "report_daily", None, [window(1, 3), window(9, 9)])
+    package = with_days(package, "report_daily", "north", [window(5, 5)])
+    package = with_days(package, "report_daily", None, [window(2, 4)])
+    assert package.days == (
+        Days("report_daily", "north", ((date(2024, 1, 5), date(2024, 1, 5)),)),
+        Days(
+            "report_daily",
+            None,
+            ((date(2024, 1, 1), date(2024, 1, 4)), (date(2024, 1, 9), date(2024, 1, 9))),
+        ),
+    )
 
 
 def test_bookmarks_know_the_last_loads() -> None:
