@@ -24,7 +24,6 @@ from tap_advexport.dlt.last_package import (
 from tap_advexport.dlt.load import current_load
 from tap_advexport.dlt.state import (
     SOURCE,
-    check_last_load,
     forget,
     is_refreshed,
     kept_bookmarks,
@@ -249,11 +248,10 @@ class Extraction:
         if load_id_of_package() != self._package.load_id:
             self._is_loading = self._has_failed = False
             now, settings = self._machine.clock.now(), self.settings
-            pipeline: Any = dlt.current.pipeline()
-            # None if a pipeline only extracts.
-            if pipeline.destination is not None and not current_load().is_checked:
-                check_last_load(pipeline, dlt.current.source_schema().name, state)
-            self._package = settle_doubts(state, now, settings.timezone, settings.start_date)
+            is_checked = current_load().is_checked
+            self._package = settle_doubts(
+                state, now, settings.timezone, settings.start_date, is_checked=is_checked
+            )
         agent = f"tap-advexport/{version('tap-advexport')}"
         return Run(self.settings, self._machine, agent)
 

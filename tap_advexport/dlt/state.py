@@ -83,16 +83,22 @@ def is_emptied(table: str) -> bool:
 
 
 def settle_doubts(
-    state: MutableMapping[str, Any], now: datetime, zone: ZoneInfo = UTC, start: date | None = None
+    state: MutableMapping[str, Any],
+    now: datetime,
+    zone: ZoneInfo = UTC,
+    start: date | None = None,
+    *,
+    is_checked: bool = True,
 ) -> Package:
     """Have exported again what the tables may not hold, and return the package of this load.
 
     Args:
         start: the setting `start_date`, if known.
+        is_checked: the state was compared with the destination.
 
     Raises:
-        StateError: the notes of packages cannot be read or written, or a bookmark says nothing
-            without `start`.
+        StateError: the destination lacks the last load; or the notes of packages cannot be read or
+            written; or a bookmark says nothing without `start`.
     """
     package = Package(load_id_of_package())
     # None if a pipeline only extracts.
@@ -104,6 +110,8 @@ def settle_doubts(
         if noted and noted.load_id == package.load_id:
             # Another source of this load, with which this one shares the package, came first.
             return noted
+        if not is_checked:
+            _check_last_load(pipeline, schema, state)
         doubts = list(packages_in_doubt(pipeline, schema, state))
         package = reopen_doubtful(state, doubts, package, now, zone, start)
     # The periods are those of all reports, also of reports that this load does not bring.
@@ -146,12 +154,7 @@ def reopen_doubtful(  # noqa: PLR0913, PLR0917 - all that a bookmark is read by
     return package
 
 
-def check_last_load(pipeline: dlt.Pipeline, schema: str, state: Mapping[str, Any]) -> None:
-    """Check that the destination has the last load whose bookmarks are in the local state.
-
-    Raises:
-        StateError: it does not.
-    """
+def _check_last_load(pipeline: dlt.Pipeline, schema: str, state: Mapping[str, Any]) -> None:
     # Where a pipeline only extracts, its destination may be out of reach.
     with suppress(DestinationConnectionError, ConfigFieldMissingException):
         if is_ahead(pipeline, schema, state):
@@ -216,7 +219,7 @@ def export_state(pipeline: dlt.Pipeline, *, account: str | None = None) -> dict[
     pipeline.sync_destination()
     sources: Any = pipeline.state.get("sources", {})
     source = copy.deepcopy(dict(sources.get(SOURCE, {})))
-    check_last_load(pipeline, SOURCE, source)
+    _check_last_load(pipeline, SOURCE, source)
     doubts = list(packages_in_doubt(pipeline, SOURCE, source))
     if reopen_doubtful(source, doubts, Package(""), SystemClock().now()).emptied:
         raise StateError(_NOT_ENDED)
