@@ -9,6 +9,7 @@ from dlt.common.configuration.container import Container
 from dlt.common.configuration.resolve import resolve_configuration
 from dlt.common.destination.exceptions import DestinationCapabilitiesException
 from dlt.common.destination.utils import resolve_merge_strategy
+from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
 from dlt.common.storages.load_package import LoadPackageStateInjectableContext
 from dlt.load.configuration import LoaderConfiguration
 
@@ -51,6 +52,10 @@ def check_load(stream: str, account: str | None) -> None:
     Raises:
         ConfigError: it would not.
     """
+    try:
+        dlt.current.load_package_state()
+    except CurrentLoadPackageStateNotAvailable:
+        raise ConfigError("source: its rows come in a pipeline only: give it to `load`") from None
     _check_that_days_can_be_replaced()
     _check_that_rows_come_first()
     _check_that_failed_jobs_count()
@@ -83,15 +88,22 @@ def _check_that_rows_come_first() -> None:
     """Check that the bookmarks are not stored before the rows that they cover.
 
     dlt stores the state of a pipeline with the rows of its default schema. If that is another
-    source's, and that source is extracted in the same run before this one, it is loaded before.
+    source's, and that source is extracted in the same run before this one, it is loaded before;
+    with a dataset for each schema, it would not be found there.
     """
     package = Container()[LoadPackageStateInjectableContext]
     others = [each for each in package.storage.list_packages() if each < package.load_id]
-    holder = dlt.current.pipeline().default_schema_name
+    pipeline: Any = dlt.current.pipeline()
+    holder, name = pipeline.default_schema_name, dlt.current.source_schema().name
+    if holder not in {None, name} and not pipeline.config.use_single_dataset:
+        raise ConfigError(
+            f"use_single_dataset: when false, dlt does not find the bookmarks of {name} beside "
+            f"{holder} again: give it a pipeline of its own"
+        )
     if holder in {package.storage.load_schema(each).name for each in others}:
         raise ConfigError(
-            f"source: dlt would store the bookmarks of {dlt.current.source().name} with the rows "
-            f"of {holder}, before its own: load the two in runs of their own"
+            f"source: dlt would store the bookmarks of {name} with the rows of {holder}, before "
+            "its own: load the two in runs of their own"
         )
 
 

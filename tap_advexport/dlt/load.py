@@ -63,13 +63,11 @@ class Load(Struct):
     Attributes:
         done: the days that were exported or failed, by resource and account.
         days_left: the number of due days that were left for a later load.
-        is_checked: the local state was compared with the destination.
     """
 
     failures: list[FailedDays] = field(default_factory=list)
     done: dict[tuple[str, str | None], tuple[DateWindow, ...]] = field(default_factory=dict)
     days_left: int = 0
-    is_checked: bool = False
 
 
 _current: ContextVar[Load | None] = ContextVar("advexport_load", default=None)
@@ -78,6 +76,11 @@ _current: ContextVar[Load | None] = ContextVar("advexport_load", default=None)
 def current_load() -> Load:
     """Return the current load; in a plain `pipeline.run`, one that is not read."""
     return _current.get() or Load()
+
+
+def is_in_load() -> bool:
+    """Return whether `load` runs the pipeline."""
+    return _current.get() is not None
 
 
 def load(
@@ -117,16 +120,12 @@ def load(
         elif pipeline.list_normalized_load_packages():
             # An abort has not ended. Its end would take along what is extracted before it.
             pipeline.load()
-        if _is_ahead(pipeline):
-            logger.warning(
-                "The destination does not have the last load of this pipeline, because it was "
-                "restored, or is another one: its own state counts"
-            )
-            _take_state_of_destination(pipeline)
-        told.is_checked = True
+        _compare_with_destination(pipeline)
         info = _run(pipeline, source)
         while until_complete and told.days_left:
             told.days_left = 0
+            if _compare_with_destination(pipeline):
+                told.done.clear()
             with _without_refresh(pipeline):
                 info = _run(pipeline, source)
     except PipelineStepFailed as error:
@@ -167,6 +166,18 @@ def _load_leftovers(pipeline: dlt.Pipeline, *, is_stale: bool) -> None:
             return
     logger.warning("What an earlier run left cannot be loaded; its days are exported again")
     _take_state_of_destination(pipeline)
+
+
+def _compare_with_destination(pipeline: dlt.Pipeline) -> bool:
+    """Take the destination's state where the local one covers what that lacks; tell whether so."""
+    is_wrong = _is_ahead(pipeline)
+    if is_wrong:
+        logger.warning(
+            "The destination does not have the last load of this pipeline, because it was "
+            "restored, or is another one: its own state counts"
+        )
+        _take_state_of_destination(pipeline)
+    return is_wrong
 
 
 def _is_ahead(pipeline: dlt.Pipeline) -> bool:

@@ -21,7 +21,7 @@ from tap_advexport.dlt.last_package import (
     restore_note,
     with_days,
 )
-from tap_advexport.dlt.load import current_load
+from tap_advexport.dlt.load import current_load, is_in_load
 from tap_advexport.dlt.state import (
     SOURCE,
     forget,
@@ -171,9 +171,9 @@ class Extraction:
 
     def bring(self, report: Report, tables: ReportTables) -> Iterator[Any]:
         """Export a report's days when its turn has come; yield None until then."""
+        check_load(report.stream, self.settings.account)
         self._begun += 1
         try:
-            check_load(report.stream, self.settings.account)
             replaced = self._is_replaced(report)
             while self._is_taken:
                 yield None
@@ -248,9 +248,8 @@ class Extraction:
         if load_id_of_package() != self._package.load_id:
             self._is_loading = self._has_failed = False
             now, settings = self._machine.clock.now(), self.settings
-            is_checked = current_load().is_checked
             self._package = settle_doubts(
-                state, now, settings.timezone, settings.start_date, is_checked=is_checked
+                state, now, settings.timezone, settings.start_date, is_in_load=is_in_load()
             )
         agent = f"tap-advexport/{version('tap-advexport')}"
         return Run(self.settings, self._machine, agent)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from dlt.common.pipeline import LoadInfo
+
+logger = logging.getLogger(__name__)
 
 SOURCE: Final = "advexport"
 UTC: Final = ZoneInfo("UTC")
@@ -88,17 +91,17 @@ def settle_doubts(
     zone: ZoneInfo = UTC,
     start: date | None = None,
     *,
-    is_checked: bool = True,
+    is_in_load: bool = False,
 ) -> Package:
     """Have exported again what the tables may not hold, and return the package of this load.
 
     Args:
         start: the setting `start_date`, if known.
-        is_checked: the state was compared with the destination.
+        is_in_load: the state is the destination's, where that differs from the local one.
 
     Raises:
-        StateError: the destination lacks the last load; or the notes of packages cannot be read or
-            written; or a bookmark says nothing without `start`.
+        StateError: the destination lacks the last load, which `load` sees to; or the notes of
+            packages cannot be read or written; or a bookmark says nothing without `start`.
     """
     package = Package(load_id_of_package())
     # None if a pipeline only extracts.
@@ -110,8 +113,13 @@ def settle_doubts(
         if noted and noted.load_id == package.load_id:
             # Another source of this load, with which this one shares the package, came first.
             return noted
-        if not is_checked:
+        try:
             _check_last_load(pipeline, schema, state)
+        except StateError:
+            if not is_in_load:
+                raise
+            logger.warning("The destination's state is not its own: all days are exported again")
+            package = replace(package, emptied=tuple(_REPORTS))
         doubts = list(packages_in_doubt(pipeline, schema, state))
         package = reopen_doubtful(state, doubts, package, now, zone, start)
     # The periods are those of all reports, also of reports that this load does not bring.

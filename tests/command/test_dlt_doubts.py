@@ -285,6 +285,59 @@ def test_what_waits_to_be_loaded_does_not_hide_that_the_destination_was_restored
     assert place.rows("report_daily", "report_date > '2024-02-27'") == api.truth("2024-02-28")
 
 
+def test_a_state_that_was_written_into_a_restored_destination_is_not_believed(
+    place: Place, api: Api
+) -> None:
+    """By a run of another source, which knows of nothing."""
+
+    @dlt.source(name="adjust")
+    def counting() -> Iterator[Any]:
+        def rows() -> Iterator[Any]:
+            state = dlt.current.source_state()
+            state["n"] = state.get("n", 0) + 1
+            yield [{"n": state["n"]}]
+
+        yield dlt.resource(rows, name="costs")
+
+    file, backup = place.folder / place.file, place.folder / "backup"
+    load(place.pipeline(), api.source(START, lookback_days=2))
+    place.pipeline().run(counting())
+    shutil.copy(file, backup)
+    for _ in range(4):
+        api.pass_days(1)
+        load(place.pipeline(), api.source(START, lookback_days=2))
+    shutil.copy(backup, file)
+    with pytest.raises(PipelineStepFailed, match="covers a load that the destination does not"):
+        import_state(place.pipeline(), {"bookmarks": {"report_daily": {"settled": []}}})
+    place.pipeline().abort_packages()
+    place.pipeline().run(counting())
+    for _ in range(2):
+        asked = len(api.submitted())
+        load(place.pipeline(), api.source(START, lookback_days=2))
+        assert_true(place, api)
+    assert min(first for first, _ in api.submitted()[asked:]) > START
+
+
+def test_steps_of_a_backfill_are_compared_with_the_destination(place: Place, api: Api) -> None:
+    """As where it fails over to a copy that lacks the last step."""
+    file, backup = place.folder / place.file, place.folder / "backup"
+    source = api.source(START, lookback_days=2, max_days_per_load=5)
+    load(place.pipeline(), source)
+    shutil.copy(file, backup)
+    pipeline = place.pipeline()
+    run = pipeline.run
+
+    def run_and_fail_over(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - dlt's
+        info = run(*args, **options)
+        if backup.exists():
+            backup.replace(file)
+        return info
+
+    pipeline.run = run_and_fail_over  # type: ignore[method-assign]
+    load(pipeline, source, until_complete=True)
+    assert place.rows("report_daily") == api.truth(START)
+
+
 def test_a_source_by_another_name_is_compared_too(place: Place, api: Api) -> None:
     def north() -> Any:  # noqa: ANN401 - a source of dlt's
         options = api.options(START, lookback_days=2, end_date="2024-02-20")

@@ -9,6 +9,7 @@ import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from tap_advexport.dlt import load
+from tap_advexport.errors import ConfigError
 from tests.support.dlt_pipelines import Api, Place, new_api
 
 if TYPE_CHECKING:
@@ -52,6 +53,28 @@ def test_a_contract_that_keeps_all_rows_is_none_of_our_business(place: Place, ap
     source = api.source(START, end_date=START)
     source.schema_contract = {"tables": "evolve", "columns": "freeze"}
     load(place.pipeline(), source)
+    assert api.submitted() == [(START, START)]
+
+
+def test_rows_are_not_read_without_a_pipeline(api: Api) -> None:
+    with pytest.raises(Exception, match="its rows come in a pipeline only: give it to `load`"):
+        list(api.source(START))
+
+
+def test_bookmarks_that_dlt_would_not_find_again_are_refused(
+    place: Place, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """dlt restores a state from the pipeline's own dataset, and stores it in that of a schema."""
+
+    @dlt.source(name="adjust")
+    def other() -> Iterator[Any]:
+        yield dlt.resource([{"a": 1}], name="costs")
+
+    monkeypatch.setenv("USE_SINGLE_DATASET", "false")
+    place.pipeline().run(other())
+    with pytest.raises(ConfigError, match="use_single_dataset: when false"):
+        load(place.pipeline(), api.source(START))
+    load(place.pipeline("ads"), api.source(START, end_date=START))
     assert api.submitted() == [(START, START)]
 
 
