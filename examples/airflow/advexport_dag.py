@@ -8,9 +8,9 @@ for ever.
 `advexport_backfill` is triggered by hand, with the days to have:
 `airflow dags trigger advexport_backfill --conf '{"first": "2022-01-01", "last": "2023-12-31"}'`.
 It brings those that are missing or not settled, through the end of the month of `last`. With
-`"again": true` it brings settled days from `first` to `last` too, if `last` is over. The mornings go
-on with what has not settled from `start_date` on: where a backfill begins before that, lower it in
-config.json too.
+`"again": true` it brings settled days from `first` to `last` too, if `last` is over. The mornings
+go on with what has not settled from `start_date` on: where a backfill begins before that, lower it
+in config.json too.
 """
 
 import os
