@@ -375,6 +375,10 @@ def test_days_that_were_never_exported_and_fail_every_time_leave_room_for_the_ot
         window("2024-03-31", "2024-04-01"),
         window("2024-03-24", "2024-03-25"),
     )
+    assert limited(coverage, 5).windows == (
+        window("2024-03-31", "2024-04-01"),
+        window("2024-03-23", "2024-03-25"),
+    )
     assert limited(coverage, 20).windows == (window("2024-03-13", "2024-04-01"),)
 
 
@@ -423,6 +427,9 @@ def test_a_limit_takes_one_month_at_least_and_no_part_of_one() -> None:
     rest = plan(Coverage(), MARCH_ON, MONTHLY, 7, portion=Portion(2, planned.windows))
     assert rest.windows == (window("2024-03-01", "2024-03-31"),)
     assert rest.days_left == 0
+    seen = Coverage(unsettled=(exported("2024-03-01", "2024-04-01", NOW - timedelta(days=1)),))
+    again = plan(seen, window("2024-03-01", "2024-03-31"), MONTHLY, 7, portion=Portion(2))
+    assert again.windows == (window("2024-03-01", "2024-03-31"),)
 
 
 def test_what_was_done_is_neither_exported_nor_refreshed_again() -> None:

@@ -62,6 +62,16 @@ def test_whole_windows_that_lie_apart_teach_only_when_they_are_a_handful() -> No
     assert is_taught(refusals, day(20))
 
 
+def test_refusals_are_counted_anew_after_an_older_window_came() -> None:
+    refusals = Refusals()
+    add(refusals, day(0))
+    refusals.succeeded(day(1))
+    for number in range(1, WHOLE_WINDOWS + 1):
+        assert not is_taught(refusals, day(2 * number))
+        add(refusals, day(2 * number))
+    assert is_taught(refusals, day(20))
+
+
 def test_a_window_that_was_refused_in_part_teaches_nothing_of_older_ones() -> None:
     """The refused days may end in the next one, whose older days work."""
     refusals, week = Refusals(), day(0, 7)
