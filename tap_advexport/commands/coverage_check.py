@@ -94,12 +94,11 @@ def _problems(report: ReportCoverage, limits: CheckLimits) -> Iterator[str]:
         ended_at = local_midnight(gap.first + DAY, report.rules.zone)
         if _is_older(ended_at, report.rules.now, limits):
             yield f"nothing of {_span(gap)}"
+    # Days before `start_date` and after `end_date` too: no run exports these again.
     for old in report.coverage.unsettled:
-        # Days before `start_date` too: no run exports these again.
-        first = min(old.first, calendar.days.first)
-        shown = old.intersect(DateWindow(first, calendar.days.last))
-        if shown and _is_older(old.exported_at, report.rules.now, limits):
-            yield f"{_span(shown)} last exported {old.exported_at:%Y-%m-%d %H:%M} UTC"
+        if _is_older(old.exported_at, report.rules.now, limits):
+            span = _span(DateWindow(old.first, old.last))
+            yield f"{span} last exported {old.exported_at:%Y-%m-%d %H:%M} UTC"
 
 
 def _ends(report: ReportCoverage) -> Sequence[DateWindow]:

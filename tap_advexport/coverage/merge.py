@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from itertools import combinations
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from tap_advexport.coverage.bookmark import remarks_on, render_bookmark
@@ -76,13 +77,26 @@ def merge_states(states: Mapping[str, Mapping[str, object]], reading: Reading) -
 
 
 def streams_of_several_shapes(states: Mapping[str, Mapping[str, object]]) -> list[str]:
-    """Return the streams whose bookmarks differ in `shape`: their rows are not of one kind."""
-    shapes: dict[str, set[object]] = {}
-    for name, state in states.items():
-        for stream, bookmark in bookmarks_of(state, f"state: {name}").items():
-            if stream in _REPORTS and (shape := bookmark.get("shape")):
-                shapes.setdefault(stream, set()).add(shape)
-    return [stream for stream, found in shapes.items() if len(found) > 1]
+    """Return the streams whose bookmarks differ in `shape`: their rows are not of one kind.
+
+    Where two states have no stream in common, their shapes must have one: the reports of an account
+    are of one shape, unless their columns or maps differ.
+    """
+    shapes = [_shapes(state, name) for name, state in states.items()]
+    several: dict[str, None] = {}
+    for one, other in combinations(filter(None, shapes), 2):
+        common = one.keys() & other.keys()
+        differing = [stream for stream in common if one[stream] != other[stream]]
+        if not common and set(one.values()).isdisjoint(other.values()):
+            differing = [*one, *other]
+        several |= dict.fromkeys(differing)
+    return sorted(several)
+
+
+def _shapes(state: Mapping[str, object], name: str) -> dict[str, str]:
+    bookmarks = bookmarks_of(state, f"state: {name}")
+    found = ((stream, bookmark.get("shape")) for stream, bookmark in bookmarks.items())
+    return {s: shape for s, shape in found if s in _REPORTS and isinstance(shape, str) and shape}
 
 
 def remarks_on_states(

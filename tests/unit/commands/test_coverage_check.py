@@ -64,6 +64,8 @@ def check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Check:
      "nothing of 2023-12-01 to 2023-12-31"),
     ({"report_daily": {**HEALTHY, "unsettled": STALE}}, MORNING, [],
      "2024-03-02 to 2024-03-10 last exported 2024-03-20 03:00 UTC"),
+    ({"report_daily": {**HEALTHY, "unsettled": STALE}}, MORNING, ["--end-date", "2024-03-01"],
+     "2024-03-02 to 2024-03-10 last exported 2024-03-20 03:00 UTC"),
     ({"report_daily": {**HEALTHY, "unsettled": STALE}}, MORNING, ["--start-date", "2024-03-05"],
      "2024-03-02 to 2024-03-10 last exported 2024-03-20 03:00 UTC"),
     ({"report_daily": WITH_FAILED}, MORNING, [],

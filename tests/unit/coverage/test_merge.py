@@ -369,6 +369,30 @@ def test_a_shape_of_another_tap_is_of_no_interest() -> None:
     assert streams_of_several_shapes({"a": other, "b": other}) == []
 
 
+def shaped(**shapes: object) -> dict[str, Any]:
+    return {"bookmarks": {f"report_{label}": {"shape": shapes[label]} for label in shapes}}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "several"),
+    [
+        (shaped(daily="n"), shaped(daily="n"), []),
+        (shaped(daily="n"), shaped(daily="s"), ["report_daily"]),
+        (shaped(daily="n", hourly="m"), shaped(daily="n", monthly="x"), []),
+        (shaped(daily="n"), shaped(hourly="n"), []),
+        (shaped(daily="n"), shaped(hourly="s"), ["report_daily", "report_hourly"]),
+        (shaped(daily="n"), {"bookmarks": {}}, []),
+        (shaped(daily=["n"]), shaped(daily="s"), []),
+    ],
+)
+def test_states_of_several_accounts_are_known_by_their_shapes(
+    one: dict[str, Any], other: dict[str, Any], several: list[str]
+) -> None:
+    """A shape that is no text is told by whoever reads the bookmark."""
+    assert streams_of_several_shapes({"a": one, "b": other}) == several
+    assert streams_of_several_shapes({"b": other, "a": one, "c": one}) == several
+
+
 def test_streams_and_keys_of_others_are_kept_when_all_agree() -> None:
     one: dict[str, Any] = {"bookmarks": {"users": {"x": [1]}, "report_daily": {}}, "tap": "v1"}
     two: dict[str, Any] = {"bookmarks": {"users": {"x": [1]}, "orders": {"y": 2}}}
