@@ -113,11 +113,9 @@ def settle_doubts(
         if noted and noted.load_id == package.load_id:
             # Another source of this load, with which this one shares the package, came first.
             return noted
-        try:
-            _check_last_load(pipeline, schema, state)
-        except StateError:
+        if _is_ahead(pipeline, schema, state):
             if not is_in_load:
-                raise
+                raise _not_there(pipeline)
             logger.warning("The destination's state is not its own: all days are exported again")
             package = replace(package, emptied=tuple(_REPORTS))
         doubts = list(packages_in_doubt(pipeline, schema, state))
@@ -162,15 +160,19 @@ def reopen_doubtful(  # noqa: PLR0913, PLR0917 - all that a bookmark is read by
     return package
 
 
-def _check_last_load(pipeline: dlt.Pipeline, schema: str, state: Mapping[str, Any]) -> None:
+def _is_ahead(pipeline: dlt.Pipeline, schema: str, state: Mapping[str, Any]) -> bool:
     # Where a pipeline only extracts, its destination may be out of reach.
     with suppress(DestinationConnectionError, ConfigFieldMissingException):
-        if is_ahead(pipeline, schema, state):
-            raise StateError(
-                f"pipeline {pipeline.pipeline_name}: its local state covers a load that the "
-                "destination does not have, because that was restored, or is another one: run "
-                "`load` of tap_advexport.dlt, which takes the destination's state"
-            )
+        return is_ahead(pipeline, schema, state)
+    return False
+
+
+def _not_there(pipeline: dlt.Pipeline) -> StateError:
+    return StateError(
+        f"pipeline {pipeline.pipeline_name}: its local state covers a load that the destination "
+        "does not have, because that was restored, or is another one: run `load` of "
+        "tap_advexport.dlt, which takes the destination's state"
+    )
 
 
 def load_id_of_package() -> str:
@@ -227,7 +229,8 @@ def export_state(pipeline: dlt.Pipeline, *, account: str | None = None) -> dict[
     pipeline.sync_destination()
     sources: Any = pipeline.state.get("sources", {})
     source = copy.deepcopy(dict(sources.get(SOURCE, {})))
-    _check_last_load(pipeline, SOURCE, source)
+    if is_ahead(pipeline, SOURCE, source):
+        raise _not_there(pipeline)
     doubts = list(packages_in_doubt(pipeline, SOURCE, source))
     if reopen_doubtful(source, doubts, Package(""), SystemClock().now()).emptied:
         raise StateError(_NOT_ENDED)

@@ -245,16 +245,24 @@ def test_a_load_that_ended_before_all_that_the_bookmarks_know_of_is_not_in_doubt
 # --- Another destination than the local state's --------------------------------------------------
 
 
-def test_a_destination_that_was_restored_from_a_backup_is_filled_again(
-    place: Place, api: Api
-) -> None:
+def load_and_restore(place: Place, api: Api, *, is_one_waiting: bool = False) -> None:
+    """Load for some days more than what the database then holds; a last load may wait."""
     file, backup = place.folder / place.file, place.folder / "backup"
     load(place.pipeline(), api.source(START, lookback_days=2))
     shutil.copy(file, backup)
-    for _ in range(6):
+    for _ in range(4):
         api.pass_days(1)
         load(place.pipeline(), api.source(START, lookback_days=2))
+    if is_one_waiting:
+        api.pass_days(1)
+        place.pipeline().extract(api.source(START, lookback_days=2), loader_file_format="parquet")
     shutil.copy(backup, file)
+
+
+def test_a_destination_that_was_restored_from_a_backup_is_filled_again(
+    place: Place, api: Api
+) -> None:
+    load_and_restore(place, api)
     with pytest.raises(PipelineStepFailed, match="covers a load that the destination does not"):
         place.pipeline().run(api.source(START, lookback_days=2))
     with pytest.raises(StateError, match="covers a load that the destination does not"):
@@ -272,15 +280,7 @@ def test_a_destination_that_was_restored_from_a_backup_is_filled_again(
 def test_what_waits_to_be_loaded_does_not_hide_that_the_destination_was_restored(
     place: Place, api: Api
 ) -> None:
-    file, backup = place.folder / place.file, place.folder / "backup"
-    load(place.pipeline(), api.source(START, lookback_days=2))
-    shutil.copy(file, backup)
-    for _ in range(4):
-        api.pass_days(1)
-        load(place.pipeline(), api.source(START, lookback_days=2))
-    api.pass_days(1)
-    place.pipeline().extract(api.source(START, lookback_days=2), loader_file_format="parquet")
-    shutil.copy(backup, file)
+    load_and_restore(place, api, is_one_waiting=True)
     load(place.pipeline(), api.source(START, lookback_days=2))
     assert place.rows("report_daily", "report_date > '2024-02-27'") == api.truth("2024-02-28")
 
@@ -299,14 +299,8 @@ def test_a_state_that_was_written_into_a_restored_destination_is_not_believed(
 
         yield dlt.resource(rows, name="costs")
 
-    file, backup = place.folder / place.file, place.folder / "backup"
-    load(place.pipeline(), api.source(START, lookback_days=2))
     place.pipeline().run(counting())
-    shutil.copy(file, backup)
-    for _ in range(4):
-        api.pass_days(1)
-        load(place.pipeline(), api.source(START, lookback_days=2))
-    shutil.copy(backup, file)
+    load_and_restore(place, api)
     with pytest.raises(PipelineStepFailed, match="covers a load that the destination does not"):
         import_state(place.pipeline(), {"bookmarks": {"report_daily": {"settled": []}}})
     place.pipeline().abort_packages()
