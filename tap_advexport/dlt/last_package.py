@@ -4,7 +4,7 @@ dlt keeps rows and bookmarks of a load together, so if that is given up, neither
 have changed the tables before: written rows that no bookmark knows of, or emptied tables whose old
 bookmarks count again then. So each extraction notes its package, and puts its id beside the
 bookmarks. If the next one finds the note and not the id, that load never came to its end, or other
-bookmarks have taken the place of its own, and `settle_doubts` (in `state`) has its days exported
+bookmarks have taken the place of its own, and `resolve_doubts` (in `state`) has its days exported
 again.
 
 The notes lie beside the pipeline's folder, since what gives up a package may delete that.
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 SUFFIX: Final = ".last-packages.json"
 # More datasets than one pipeline loads into; in dlt's `dev_mode` each run has one of its own.
 MOST_PLACES: Final = 100
-# Those before are looked up at the destination.
+# Older loads are looked up at the destination.
 MOST_LOADS: Final = 50
 # More packages than wait for their load at one time.
 MOST_PACKAGES: Final = 5
@@ -129,11 +129,11 @@ def noted_package(pipeline: dlt.Pipeline, schema: str) -> Package | None:
 
 def note_load(state: MutableMapping[str, Any], load_id: str) -> None:
     """Put a load beside the bookmarks: they count when it does."""
-    if not counts(state, load_id):
+    if not knows_load(state, load_id):
         state[_LOADS] = [*state.get(_LOADS, ()), load_id][-MOST_LOADS:]
 
 
-def counts(state: Mapping[str, Any], load_id: str) -> bool:
+def knows_load(state: Mapping[str, Any], load_id: str) -> bool:
     """Return whether the bookmarks are those of a load, or of a later one that knew of it."""
     return load_id in state.get(_LOADS, ())
 
@@ -148,7 +148,7 @@ def packages_in_doubt(
     """
     package = noted_package(pipeline, schema)
     while package and not (
-        counts(state, package.load_id) or _is_outlived(pipeline, schema, state, package.load_id)
+        knows_load(state, package.load_id) or _is_outlived(pipeline, schema, state, package.load_id)
     ):
         yield package
         package = package.before
@@ -160,7 +160,7 @@ def _is_outlived(
     """Return whether a load came to its end before the oldest that the bookmarks know of."""
     known = state.get(_LOADS, ())
     is_older = len(known) == MOST_LOADS and load_id < known[0]
-    return is_older and _has_load(pipeline, schema, load_id, before=known[0])
+    return is_older and _has_load(pipeline, schema, load_id, ended_by=known[0])
 
 
 def is_ahead(pipeline: dlt.Pipeline, schema: str, state: Mapping[str, Any]) -> bool:
@@ -177,8 +177,8 @@ def is_ahead(pipeline: dlt.Pipeline, schema: str, state: Mapping[str, Any]) -> b
     return bool(ended) and not _has_load(pipeline, schema, ended[-1])
 
 
-def _has_load(pipeline: dlt.Pipeline, name: str, load_id: str, before: str = "") -> bool:
-    """Return whether the destination has a load, which has ended before another one if given."""
+def _has_load(pipeline: dlt.Pipeline, name: str, load_id: str, ended_by: str = "") -> bool:
+    """Return whether the destination has a load, and, if given, that it had ended by another."""
     with pipeline.sql_client(name) as client:
         schema = pipeline.schemas[name]
         table = client.make_qualified_table_name(schema.loads_table_name)
@@ -189,7 +189,7 @@ def _has_load(pipeline: dlt.Pipeline, name: str, load_id: str, before: str = "")
         when = f"SELECT max({at}) FROM {table} WHERE {column} = %s AND {status} = 0"  # noqa: S608  # names
         try:
             [[ended]] = client.execute_sql(when, load_id) or [[None]]
-            [[later]] = (client.execute_sql(when, before) if before else None) or [[ended]]
+            [[later]] = (client.execute_sql(when, ended_by) if ended_by else None) or [[ended]]
         except DatabaseUndefinedRelation:
             return False
     return ended is not None and later is not None and bool(ended <= later)

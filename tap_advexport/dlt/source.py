@@ -28,7 +28,7 @@ from tap_advexport.dlt.state import (
     is_refreshed,
     kept_bookmarks,
     load_id_of_package,
-    settle_doubts,
+    resolve_doubts,
 )
 from tap_advexport.dlt.tables import (
     REPORT_COLUMNS,
@@ -248,7 +248,7 @@ class Extraction:
         if load_id_of_package() != self._package.load_id:
             self._is_loading = self._has_failed = False
             now, settings = self._machine.clock.now(), self.settings
-            self._package = settle_doubts(
+            self._package = resolve_doubts(
                 state, now, settings.timezone, settings.start_date, is_in_load=is_in_load()
             )
         agent = f"tap-advexport/{version('tap-advexport')}"

@@ -85,7 +85,7 @@ def is_emptied(table: str) -> bool:
     return any(each["name"].lower() == table for each in emptied)
 
 
-def settle_doubts(
+def resolve_doubts(
     state: MutableMapping[str, Any],
     now: datetime,
     zone: ZoneInfo = UTC,
@@ -249,7 +249,7 @@ def _has_not_ended(pipeline: dlt.Pipeline) -> bool:
 def _import(bookmarks: dict[str, Any], account: str | None) -> Iterator[Any]:
     def note() -> Iterator[None]:
         state = dlt.current.source_state()
-        settle_doubts(state, SystemClock().now())
+        resolve_doubts(state, SystemClock().now())
         kept_bookmarks(state, account).update(bookmarks)
         yield None
 

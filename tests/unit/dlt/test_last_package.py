@@ -15,8 +15,8 @@ from tap_advexport.dlt.last_package import (
     Days,
     Package,
     check_notes,
-    counts,
     forget_notes,
+    knows_load,
     note_load,
     note_package,
     noted_package,
@@ -122,9 +122,9 @@ def test_days_of_a_package_are_those_of_each_report_and_account() -> None:
 
 def test_bookmarks_know_the_last_loads() -> None:
     state: dict[str, Any] = {}
-    assert not counts(state, "0")
+    assert not knows_load(state, "0")
     for number in range(MOST_LOADS + 1):
         note_load(state, str(number))
         note_load(state, str(number))
-    assert not counts(state, "0")
-    assert all(counts(state, str(number)) for number in range(1, MOST_LOADS + 1))
+    assert not knows_load(state, "0")
+    assert all(knows_load(state, str(number)) for number in range(1, MOST_LOADS + 1))
