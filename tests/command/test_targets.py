@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
 from collections import Counter
 from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
+from subprocess import DEVNULL, PIPE
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
@@ -13,7 +16,7 @@ import pytest
 
 from advexport_sandbox import Interval, Match, Options, Sandbox, SandboxConfig
 from tests.support.paths import ROOT
-from tests.support.pipelines import Bare, Meltano
+from tests.support.pipelines import Bare, Meltano, loader
 from tests.support.places import Place, canonical, place_of
 from tests.support.targets import LOADERS, OTHERS
 
@@ -191,6 +194,34 @@ def kept_nulls(rows: list[dict[str, Any]]) -> str:
 
 def kept_nul(rows: list[dict[str, Any]]) -> str:
     return "kept" if any("\0" in (row["campaign"] or "") for row in rows) else "taken out"
+
+
+@pytest.mark.parametrize("target", ["target-csv", "target-s3-jsonl", "target-s3-csv"])
+def test_files_of_two_runs_that_begin_together_are_two(
+    target: str, tmp_path: Path, stack: ExitStack
+) -> None:
+    place = place_of(target, tmp_path, stack)
+    runs = []
+    for name in ("north", "south"):
+        folder = tmp_path / name
+        folder.mkdir()
+        command = loader(target, place, folder)
+        run = subprocess.Popen(command, stdin=PIPE, stdout=DEVNULL, stderr=DEVNULL, text=True)
+        runs.append((name, stack.enter_context(run)))
+    for name, run in runs:
+        run.communicate(messages(name))
+        assert run.returncode == 0
+    assert {row["name"] for row in place.rows("runs")} == {"north", "south"}
+
+
+def messages(name: str) -> str:
+    """A stream of one record."""
+    schema = {"properties": {"name": {"type": "string"}}}
+    lines = [
+        {"type": "SCHEMA", "stream": "runs", "schema": schema, "key_properties": ["name"]},
+        {"type": "RECORD", "stream": "runs", "record": {"name": name}},
+    ]
+    return "".join(json.dumps(line) + "\n" for line in lines)
 
 
 def documented() -> dict[str, dict[str, str]]:

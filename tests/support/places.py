@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import count
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import quote
 from urllib.request import Request, urlopen
@@ -142,16 +143,18 @@ class Bucket(Appended):
     """A bucket of what speaks like S3, to which every run adds a file."""
 
     url: str
-    given: Mapping[str, Any]
+    given: Mapping[str, str]
     read: Callable[[Iterable[str]], Iterator[dict[str, Any]]]
+    runs: Iterator[int] = field(default_factory=count)
 
     def settings(self) -> dict[str, Any]:
+        run = f"{next(self.runs)}"
         return {
             "aws_endpoint_url": self.url,
             "aws_access_key_id": "nobody",
             "aws_secret_access_key": "nothing",
             "s3_bucket": BUCKET,
-            **self.given,
+            **{name: value.replace("{run}", run) for name, value in self.given.items()},
         }
 
     def rows(self, stream: str) -> Rows:
@@ -192,8 +195,10 @@ def place_of(target: str, folder: Path, stack: ExitStack) -> Place:
         case "target-s3-jsonl":
             place = Bucket(stack.enter_context(s3(folder)), {"work_dir": str(out)}, read_json_lines)
         case "target-s3-csv":
-            # Files of two runs in one second would be one.
-            place = Bucket(stack.enter_context(s3(folder)), {"temp_dir": str(out)}, read_csv)
+            # Its timestamp is whole seconds, and two short runs can begin within one.
+            name = "{stream}-{timestamp}-{run}.csv"
+            given = {"temp_dir": str(out), "naming_convention": name}
+            place = Bucket(stack.enter_context(s3(folder)), given, read_csv)
         case _:
             raise LookupError(target)
     return place

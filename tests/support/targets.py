@@ -24,7 +24,6 @@ OTHERS: Final[dict[str, dict[str, Any]]] = {
     },
     "target-s3-csv": {
         "pip_url": "pipelinewise-target-s3-csv==2.0.0",
-        "config": {"naming_convention": "{stream}-{timestamp}.csv"},
     },
 }
 
