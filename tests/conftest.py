@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
+from signal import SIG_DFL, SIG_IGN, SIGHUP, SIGINT, default_int_handler, getsignal, signal
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -42,6 +43,12 @@ for name in list(os.environ):
         "CURL_CA_BUNDLE",
     }:
         del os.environ[name]
+
+# Nor may signals be ignored, as where a shell starts the tests in the background or with nohup.
+if getsignal(SIGINT) is SIG_IGN:
+    signal(SIGINT, default_int_handler)
+if getsignal(SIGHUP) is SIG_IGN:
+    signal(SIGHUP, SIG_DFL)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
