@@ -73,7 +73,7 @@ def hint_of_missing(config: Mapping[str, Any], *, is_environment_read: bool) -> 
     missing = [
         setting.name
         for setting in SETTINGS
-        if setting.is_required and config.get(setting.name) in {None, ""}
+        if setting.is_required and (config.get(setting.name) or "") == ""
     ]
     variables = [PREFIX + name.upper() for name in missing]
     if not missing:

@@ -22,7 +22,9 @@ _URL: Final = re.compile(
     r"(?i)\b([a-z][a-z0-9+.-]*://)([^\s/?#\"'<>]*@)?([^\s?#\"'<>]*)([?#][^\s\"<>]*)?"
 )
 # An XML declaration (`<?xml ...?>`) is not a query.
-_QUERY: Final = re.compile(r"(?<!<)\?[^\s\"<>]+")
+_QUERY: Final = re.compile(r"(?i)(?<!<)(?:\?|\\+u003f|%3f)[^\s\"<>]+")
+# Words that repeat a query without its question mark, or behind a blank in it.
+_PAIRS: Final = re.compile(r"[^\s\"<>?&]*&[^\s\"<>=&]+=[^\s\"<>]*")
 # A cell can hold an ordinary question mark: only `?` with a later `=` counts as a query.
 _LIKE_A_QUERY: Final = re.compile(r"\?[^\s\"<>?=]*=[^\s\"<>]*")
 _WORD: Final = re.compile(r"[a-z/._-]*")
@@ -59,7 +61,7 @@ class Redactor:
     def excerpt(self, text: str, length: int = MAX_EXCERPT) -> str:
         """Return the beginning of a text on one printable line; remove secrets before the cut."""
         shown = self.redact(self._beginning(text, 20 * length))
-        shown = _QUERY.sub("?***", shown)
+        shown = _PAIRS.sub("***", _QUERY.sub("?***", shown))
         return shown if len(shown) <= length else f"{shown[: length - 3]}..."
 
     def place_of(self, url: str) -> str:

@@ -122,7 +122,7 @@ def parse_poll_answer(body: bytes) -> Unfinished | Finished | FailedTask:
 
 
 def _polled(answer: PollAnswer) -> Unfinished | Finished | FailedTask:
-    state = answer.state.upper()
+    state = answer.state.strip().upper()
     if state in FAILED_STATES:
         return FailedTask(state, reason_of(answer.result))
     if state != "SUCCESS":
@@ -147,6 +147,11 @@ def reason_of(said: object) -> str:
             return text
         case _:
             return json.dumps(said, ensure_ascii=False, default=str)
+
+
+def text_of(body: bytes) -> str:
+    """Return the text of an answer; in UTF-16, secrets would not be found between the NULs."""
+    return body.decode("utf-8", "replace").replace("\0", "")
 
 
 def words_of(text: str) -> str:

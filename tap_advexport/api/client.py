@@ -14,7 +14,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, BinaryIO, Final
 from urllib.parse import quote
 
-from tap_advexport.api.advice import A_PAGE_ANSWERS, NOT_THE_API, OUT_OF_ORDER, refused_token
+from tap_advexport.api.advice import NOT_THE_API, on_page, on_server_error, refused_token
 from tap_advexport.api.answers import (
     AnswerError,
     FailedTask,
@@ -25,6 +25,7 @@ from tap_advexport.api.answers import (
     parse_poll_answer,
     parse_submit_answer,
     retry_after,
+    text_of,
     words_of,
 )
 from tap_advexport.api.bodies import MAX_ANSWER_BYTES, BodyReader, Downloaded
@@ -281,6 +282,8 @@ class ApiClient:
         shown = self.redactor.excerpt(words_of(text)).removesuffix(".")
         said = f"HTTP {status}: {shown}" if shown else f"HTTP {status}"
         words = f"{what}: {said}"
+        is_of_api = not issubclass(refused, FileError)
+        page_advice = self._advice_on_page(text, is_of_api=is_of_api)
         if status in _TRANSIENT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             is_odd = status == HTTPStatus.NOT_IMPLEMENTED and not self._session.has_answered
             raise RequestError(
@@ -289,26 +292,23 @@ class ApiClient:
                     response.headers.get("Retry-After", ""), self._clock.now()
                 ),
                 is_throttled=status == HTTPStatus.TOO_MANY_REQUESTS,
-                advice=NOT_THE_API if is_odd else OUT_OF_ORDER,
+                advice=NOT_THE_API if is_odd else on_server_error(is_of_api=is_of_api),
                 said=said,
             )
         if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
             scheme = self._session.origin.scheme
             raise ConfigError(f"{words}; {password_advice(scheme, os.environ)}")
-        is_of_api = not issubclass(refused, FileError)
         if is_of_api and (
             status == HTTPStatus.UNAUTHORIZED
             or (status == HTTPStatus.FORBIDDEN and not self._is_token_accepted)
         ):
-            msg = refused_token(words, is_page=is_page(text), has_worked=self._is_token_accepted)
+            msg = refused_token(words, page_advice=page_advice, has_worked=self._is_token_accepted)
             raise AuthorizationError(msg, status=status)
         if not_found and status in not_found_statuses:
-            raise not_found(words, advice=A_PAGE_ANSWERS if is_page(text) else "")
+            raise not_found(words, advice=page_advice)
         is_elsewhere = refused is RejectedError and status in _NO_SUCH_PLACE
-        if is_page(text):
-            advice = A_PAGE_ANSWERS
-        else:
-            advice = NOT_THE_API if is_elsewhere and not self._session.has_answered else ""
+        is_not_api = is_elsewhere and not self._session.has_answered
+        advice = page_advice or (NOT_THE_API if is_not_api else "")
         refusal = f"HTTP {status}" if refused is RejectedError else ""
         raise refused(words, advice=advice, refusal=refusal, said=said)
 
@@ -320,7 +320,7 @@ class ApiClient:
                 found += chunk
         except TapAdvexportError:
             return ""
-        return found[:MAX_ERROR_BYTES].decode("utf-8", "replace")
+        return text_of(bytes(found[:MAX_ERROR_BYTES]))
 
     def _content(self, what: str, response: requests.Response) -> bytes:
         content = b"".join(self._bodies.answer(what, response))
@@ -330,13 +330,17 @@ class ApiClient:
         return content
 
     def _undocumented(self, what: str, response: requests.Response, content: bytes) -> RequestError:
-        text = content.decode("utf-8", "replace")
+        text = text_of(content)
         shown = self.redactor.excerpt(words_of(text) if is_page(text) else text)
         kind = "a page and no JSON" if is_page(text) else "not as documented"
         problem = f"is {kind}: {shown}" if shown else "is empty"
         msg = f"{what}: the answer (HTTP {response.status_code}) {problem}"
-        advice = A_PAGE_ANSWERS if is_page(text) else self._advice_on_answer()
+        advice = self._advice_on_page(text) or self._advice_on_answer()
         return RequestError(msg, advice=advice, said=shown)
+
+    def _advice_on_page(self, text: str, *, is_of_api: bool = True) -> str:
+        has_answered = self._session.has_answered
+        return on_page(is_of_api=is_of_api, has_answered=has_answered) if is_page(text) else ""
 
     def _advice_on_answer(self) -> str:
         return SUPPORT if self._session.has_answered else NOT_THE_API

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 MAX_REDIRECTS: Final = 5
 # Sockets count milliseconds in 32 bits. Nobody waits eleven days for an answer.
 MAX_TIMEOUT_SECONDS: Final = 1e6
+PROXY_SCHEMES: Final = frozenset({"http", "https", "socks4", "socks4a", "socks5", "socks5h"})
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 
@@ -170,6 +172,7 @@ class Session:
         """Return the environment's proxies for a host, and the certificates to trust."""
         if origin not in self._routes:
             proxies = requests.utils.get_environ_proxies(url)
+            _check_proxy(requests.utils.select_proxy(url, proxies) or "")
             bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
             self._routes[origin] = (proxies, bundle or True)
         return self._routes[origin]
@@ -189,3 +192,14 @@ class Session:
         return RequestError(
             words, advice=advice, has_arrived=faults.has_arrived(fault), is_setup=bool(setup)
         )
+
+
+def _check_proxy(url: str) -> None:
+    """Raise InvalidProxyURL for a proxy that cannot be one; the library would blame the request."""
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        is_url = bool(parts.hostname) and parts.port != 0 and parts.scheme in PROXY_SCHEMES
+    except ValueError:
+        is_url = False
+    if url and not is_url:
+        raise requests.exceptions.InvalidProxyURL

@@ -109,10 +109,13 @@ class Recovery:
     def _throttled(
         self, job: ExportJob, error: RequestError, situation: Situation, now: float
     ) -> None:
+        after = error.retry_after_seconds
+        if after is not None:
+            after = min(after, self._limits.export_timeout_seconds)
         self._schedule.throttle.refused(
             now,
             sent_at=job.work_began_at,
-            retry_after_seconds=error.retry_after_seconds,
+            retry_after_seconds=after,
             random=self._random,
         )
         if job.phase is Phase.SUBMIT and not situation.is_crowded:

@@ -237,6 +237,10 @@ def _refuse_other_text(header: Sequence[str]) -> None:
 def _refuse_invalid_header(header: Sequence[str]) -> None:
     missing = [name for name in COLUMN_NAMES if name not in header]
     shown = quoted(",".join(header))
+    if missing and {*missing} <= {name.strip().lower() for name in header}:
+        raise InvalidHeaderError(
+            f"the header has capitals or blanks in the names of columns; it is {shown}"
+        )
     if len(missing) > len(COLUMN_NAMES) / 2:
         raise InvalidHeaderError(
             f"the header is missing: the first line, {shown}, looks like data, "
