@@ -120,8 +120,8 @@ def resources(
     """
     machine = machine or Machine()
     chosen = _chosen(reports)
-    if max_days_per_load is not None and max_days_per_load < 1:
-        raise ConfigError(f"max_days_per_load: must be at least 1 (got {max_days_per_load})")
+    if max_days_per_load is not None and not _is_count(max_days_per_load):
+        raise ConfigError(f"max_days_per_load: must be at least 1 (got {max_days_per_load!r})")
     guard_logs()
     settings = parse_settings(config, now=machine.clock.now())
     extraction = Extraction(settings, machine, max_days_per_load)
@@ -136,6 +136,10 @@ def _chosen(reports: Sequence[str]) -> list[Report]:
         got = unknown[0] if unknown else "none"
         raise ConfigError(f"reports: must be of {', '.join(LABELS)} (got {got})")
     return [report for report in REPORTS if report.label in labels]
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 def _resource(extraction: Extraction, report: Report) -> DltResource:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tap_advexport.config import complete_config
+from tap_advexport.config import complete_config, hint_of_missing
 from tap_advexport.errors import ConfigError
 from tap_advexport.tap import TapAdvexport
 
@@ -27,6 +27,12 @@ def test_the_environment_wins_over_files_where_it_says_something() -> None:
     given = {"window_days": 3, "timezone": "UTC"}
     assert completed(given, window_days="5", timezone=" ") == {"window_days": 5, "timezone": "UTC"}
     assert completed(given, is_environment_read=False, window_days="5") == given
+
+
+@pytest.mark.parametrize("given", [["x"], {"x": 1}, 7])
+def test_a_required_setting_of_another_type_is_not_missing(given: object) -> None:
+    config = {"auth_token": given, "start_date": given}
+    assert not hint_of_missing(config, is_environment_read=False)
 
 
 def test_null_and_empty_texts_are_unset_but_nulls_in_maps_remove_columns() -> None:

@@ -55,8 +55,16 @@ def test_whatever_is_redacted_is_one_printable_line(text: str, secret: str) -> N
         ("/f?sig=1 and ?b", "/f?*** and ?***"),
         ('{"u": "/f?sig"}', '{"u": "/f?***"}'),
         ("really ?", "really ?"),
+        (r'{"u": "/f\u003fsig=1"}', '{"u": "/f?***"}'),
+        ("/f%3Fsig=1", "/f?***"),
+        ("https://h/f?a=b c&sig=1 gone", "https://h/f?*** *** gone"),
+        ("sig=1&at=2 is over", "*** is over"),
+        ("a & b=c, at=2", "a & b=c, at=2"),
     ],
-    ids=["plain", "fits", "one more", "far more", "queries", "JSON", "a question"],
+    ids=[
+        *("plain", "fits", "one more", "far more", "queries", "JSON", "a question"),
+        *("escaped", "encoded", "behind a blank", "pairs alone", "no pairs"),
+    ],
 )
 def test_an_excerpt_is_short_and_without_queries(text: str, shown: str) -> None:
     assert excerpt(text) == shown

@@ -22,6 +22,7 @@ from tap_advexport.errors import (
     AuthorizationError,
     ConfigError,
     CutFileError,
+    ExportError,
     FileError,
     FileNotFoundYetError,
     RejectedError,
@@ -509,6 +510,36 @@ def test_a_page_that_answers_403_is_told_as_a_page(call: str, code: int) -> None
     assert "a page answers and not the API" in str(error)
     assert "Blocked by policy" in str(error)
     assert "take the token" not in str(error)
+
+
+@pytest.mark.parametrize("code", [200, 400, 401, 403])
+def test_a_page_amid_a_run_is_not_blamed_on_api_url(code: int) -> None:
+    answers = [queued(), state("PENDING"), reply(PAGE, code=code)]
+    with serving(lambda _: answers.pop(0)) as (_, client):
+        submit(client)
+        client.poll("t")
+        error = error_of(lambda: client.poll("t"))
+    told = str(error) + (error.advice if isinstance(error, ExportError) else "")
+    assert "has answered before in this run" in told
+    assert "api_url" not in told
+
+
+@pytest.mark.parametrize("code", [402, 403, 500])
+def test_a_page_in_place_of_a_file_is_not_blamed_on_the_api(code: int) -> None:
+    with serving(reply(PAGE, code=code)) as (server, client):
+        error = error_of(lambda: fetch(client, f"{server.origin}/f"))
+    assert isinstance(error, ExportError)
+    assert "file" in error.advice
+    assert "API" not in error.advice
+
+
+@pytest.mark.parametrize("code", [200, 400])
+def test_secrets_are_found_in_an_answer_in_utf_16(code: int) -> None:
+    said = f'{{"token": "{TOKEN}", "url": "https://h/f?{SIGNATURE}"}}'.encode("utf-16")
+    with serving(reply(said, code=code)) as (_, client):
+        error = error_of(lambda: client.poll("t"))
+    assert '"token": "***"' in str(error)
+    assert_no_secret(str(error))
 
 
 def test_a_403_blames_the_token_only_where_nothing_has_worked_with_it() -> None:

@@ -141,6 +141,18 @@ def test_https_goes_through_a_tunnel_that_does_not_see_the_token(
     assert server.requests[0].headers["authorization"] == f"Token {TOKEN}"
 
 
+@pytest.mark.parametrize(
+    "proxy", ["::::", "http://127.0.0.1:99999", "ftp://127.0.0.1:1", "http://u:p@[::1", "http://"]
+)
+def test_a_proxy_that_is_no_url_is_told_by_its_variable(
+    proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", proxy)
+    error = error_of(lambda: client_of("http://api.invalid/").poll("t"))
+    assert isinstance(error, ConfigError)
+    assert "the proxy's URL is malformed; check http_proxy" in str(error)
+
+
 def test_hosts_that_are_to_be_reached_without_the_proxy_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -136,6 +136,13 @@ def test_what_the_server_asks_for_is_waited_and_at_most_ten_minutes(
     assert second - first == pytest.approx(paused)
 
 
+def test_a_429_is_waited_for_no_longer_than_a_task() -> None:
+    rig = Rig(export_timeout_seconds=5)
+    rig.api.always["submit"] = throttled(3600)
+    rig.run(wanted(1))
+    assert rig.api.times("submit")[-1] < 15
+
+
 def test_a_retry_after_of_one_request_that_is_no_429_stops_no_other() -> None:
     rig = Rig()
     rig.api.script["submit"] = [RequestError("503", retry_after_seconds=100)]

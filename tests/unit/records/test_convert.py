@@ -36,10 +36,21 @@ def test_a_column_twice_is_refused(name: str) -> None:
         run(csv_bytes([row()], header=[*COLUMNS, "new", name]))
 
 
-@pytest.mark.parametrize("changed", ["Time", " time", "time ", "TIME", "\ufeff\ufefftime"])
-def test_names_are_matched_exactly(changed: str) -> None:
-    with pytest.raises(InvalidHeaderError, match="lacks time"):
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        *((name, "has capitals or blanks in") for name in ("Time", " time", "time ", "TIME")),
+        ("\ufeff\ufefftime", "lacks time"),
+    ],
+)
+def test_names_are_matched_exactly(changed: str, said: str) -> None:
+    with pytest.raises(InvalidHeaderError, match=said):
         run(csv_bytes([row()], header=[changed if name == "time" else name for name in COLUMNS]))
+
+
+def test_a_header_all_in_capitals_is_no_row() -> None:
+    with pytest.raises(InvalidHeaderError, match="has capitals or blanks in"):
+        run(csv_bytes([row()], header=[name.upper() for name in COLUMNS]))
 
 
 def test_a_file_without_a_header_is_told_from_one_with_a_wrong_header() -> None:
