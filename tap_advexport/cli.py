@@ -45,6 +45,8 @@ def main(args: Sequence[str] | None = None) -> None:
 
 def _end_at_once(signum: int, frame: FrameType | None) -> None:
     del frame
+    with suppress(OSError):
+        os.write(2, f"Interrupted by {signal.Signals(signum).name} before the run began\n".encode())
     os._exit(128 + signum)
 
 

@@ -119,7 +119,7 @@ def _warn_of_unknown(
         if name.startswith(PREFIX)
         and not _is_of_meltano(name.removeprefix(PREFIX), kinds, is_alone=is_environment_read)
     ]
-    known = [name.upper() for name in kinds]
+    known = [*(name.upper() for name in kinds), *NO_SETTINGS]
     found = [
         *unknown_names(list(given), list(kinds)),
         *(

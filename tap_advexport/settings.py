@@ -130,10 +130,11 @@ def unknown_names(
     names: Collection[str], known: Collection[str], *, similarity: float = 0.6
 ) -> list[tuple[str, str | None]]:
     """Pair every unknown name with the most similar known one, or None if none is similar."""
-    unknown = sorted(set(names) - set(known))
+    by_letters = {name.lower(): name for name in known}
     return [
-        (name, next(iter(difflib.get_close_matches(name, known, 1, similarity)), None))
-        for name in unknown
+        (name, next(map(by_letters.get, similar), None))
+        for name in sorted(set(names) - set(known))
+        for similar in [difflib.get_close_matches(name.lower(), by_letters, 1, similarity)]
     ]
 
 

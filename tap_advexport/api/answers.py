@@ -126,7 +126,7 @@ def _polled(answer: PollAnswer) -> Unfinished | Finished | FailedTask:
     if state in FAILED_STATES:
         return FailedTask(state, reason_of(answer.result))
     if state != "SUCCESS":
-        return Unfinished(answer.state, is_known=state in UNFINISHED_STATES)
+        return Unfinished(answer.state.strip() or "''", is_known=state in UNFINISHED_STATES)
     if answer.result is None or isinstance(answer.result, str):
         return Finished((answer.result or "").strip() or None)
     return FailedTask(state, f"its result is no URL: {reason_of(answer.result)}")

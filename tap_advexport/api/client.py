@@ -60,6 +60,8 @@ if TYPE_CHECKING:
 # Real tokens are longer than this; only tests use shorter ones.
 MIN_TOKEN_LENGTH: Final = 16
 MAX_ERROR_BYTES: Final = 4096
+# As the last part of a URL, they would be resolved, and another resource requested.
+DOT_SEGMENTS: Final = frozenset({".", ".."})
 
 _TRANSIENT = frozenset(
     {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
@@ -150,10 +152,9 @@ class ApiClient:
             msg = f"{what}: the API answers {said}"
             raise RejectedError(msg, refusal="ERROR", said=said)
         task_id = "" if answer.task_id is None else str(answer.task_id)
-        # A dot segment in the URL would be resolved, and another resource requested.
         # Ids go into state and logs, so none may hold the token; a short token can match by chance.
         holds_token = len(self._token) >= MIN_TOKEN_LENGTH and self._token in task_id
-        if not answer.is_queued or task_id in {"", ".", ".."} or holds_token:
+        if not answer.is_queued or not task_id or task_id in DOT_SEGMENTS or holds_token:
             raise self._undocumented(what, response, content)
         self._is_token_accepted = True
         return task_id
@@ -168,6 +169,8 @@ class ApiClient:
             TaskError: the task failed.
         """
         what = f"polling task {self.redactor.excerpt(task_id)}"
+        if task_id in DOT_SEGMENTS:
+            raise TaskNotFoundError(f"{what}: no URL can name it")
         url = f"{self._api_url.rstrip('/')}/{quote(task_id, safe='')}"
         with self._session.follow(what, url, is_api=True) as response:
             self._refuse_status(what, response, TaskError, TaskNotFoundError, _NO_SUCH_TASK)

@@ -77,6 +77,11 @@ def remarks_on(bookmark: Mapping[str, object], rules: Rules) -> Iterator[str]:
             f"wrong, or this one's is: days from {doubtful.first} on are exported again"
         )
     last = _replication_key_value(bookmark, "")
+    if last and last > rules.today + DAY and not doubtful:
+        yield (
+            f"replication_key_value {last} lies ahead: days up to today count as loaded, and those "
+            "that have not settled are exported again"
+        )
     counted = _reconciled(coverage, last, date.max, rules).covered()
     if coverage.covered() and (gaps := without(counted, coverage.covered())):
         days = ", ".join(str(DateWindow(gap.first, gap.last)) for gap in union(gaps))

@@ -235,9 +235,11 @@ def _after_request(
         return EndRun(ConfigError(error.with_advice()))
     if (error.is_throttled or error.names_no_task) and is_submission and situation.is_crowded:
         # One 429 may be a brief overload. A second one without Retry-After means a limit on tasks,
-        # and so does the first one if such a limit is known. Some APIs tell a limit with a 200.
+        # and so does the first one if such a limit is known, or if no other try is allowed. Some
+        # APIs tell a limit with a 200.
         has_asked_twice = situation.asks > 1 and error.retry_after_seconds is None
-        if error.names_no_task or situation.is_limited or has_asked_twice:
+        is_last = export.tries >= retry_policy.attempts(error)
+        if error.names_no_task or situation.is_limited or has_asked_twice or is_last:
             return _submit_later(export)
     if error.names_no_task and is_submission and _may_be_refused_for_now(export, situation):
         return _submit_soon(export)

@@ -237,7 +237,7 @@ class Runner:
     def _silence_of(self, job: ExportJob) -> TapAdvexportError:
         task = job.export.task
         of_task = f" (task {excerpt(task.task_id)})" if task else ""
-        what = f"{job.phase.name.lower()} of {job.export.window}{of_task}"
+        what = f"{job.phase.name.lower()} of {self._interval} {job.export.window}{of_task}"
         if job.phase is Phase.DOWNLOAD:
             return CutFileError(f"{what}: the download did not come to its end in time")
         return RequestError(f"{what}: no complete answer in time")

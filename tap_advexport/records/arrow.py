@@ -212,7 +212,8 @@ def _texts_without_nul(name: str) -> Callable[[Sequence[str]], pa.Array]:
         if "\0" in "".join(cells):
             cell = next(each for each in cells if "\0" in each)
             raise InvalidRowError(
-                f"column {name}: {quoted(cell)} has a NUL, which the destination cannot store"
+                f"column {name}: {quoted(cell)} has a NUL, which the destination cannot store",
+                advice="a Singer target may take it: docs/targets.md says which",
             )
         return pa.array(cells, pa.string())
 
@@ -251,8 +252,9 @@ def _stored(field: pa.Field, value: int | Decimal, shown: str) -> bytes:
     if not is_exact or stored not in allowed:
         raise InvalidRowError(
             f"column {field.name}: {shown} does not fit into {field.type}, the type of Arrow and "
-            "Parquet, and is not rounded; a Singer target takes it, as RECORD messages or with "
-            "batch_config and the format jsonl"
+            "Parquet, and is not rounded",
+            advice="a Singer target takes it, as RECORD messages or with batch_config and the "
+            "format jsonl",
         )
     return stored.to_bytes(field.type.bit_width // 8, sys.byteorder, signed=True)
 

@@ -155,5 +155,6 @@ def _error(fault: Fault) -> Exception:
         case "":
             return RuntimeError(f"a conversion process failed:\n{fault.text}")
         case kind:
-            error: Exception = getattr(errors, kind)(fault.text)
+            advice = {"advice": fault.advice} if fault.advice else {}
+            error: Exception = getattr(errors, kind)(fault.text, **advice)
             return error

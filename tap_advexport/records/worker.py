@@ -34,11 +34,13 @@ class Fault:
         kind: the name of the error's class; empty for a bug.
         text: the error's message; for a bug, the traceback.
         errno: the error number of an OSError.
+        advice: what the user can do; may be empty.
     """
 
     kind: str
     text: str
     errno: int | None = None
+    advice: str = ""
 
 
 def main() -> None:
@@ -82,7 +84,7 @@ def _answer(order: Conversion) -> Converted | Fault:
         with open(0, "rb", buffering=0) as source, open(1, "w+b", buffering=0) as lines:
             return convert(source, lines, order)
     except TapAdvexportError as error:
-        return Fault(type(error).__name__, str(error))
+        return Fault(type(error).__name__, str(error), advice=getattr(error, "advice", ""))
     except OSError as error:
         return Fault(OSError.__name__, error.strerror or type(error).__name__, error.errno)
     except Exception:  # noqa: BLE001 - a bug, raised where there is a log

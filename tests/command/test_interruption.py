@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -14,7 +16,6 @@ from advexport_sandbox import Match, Options, Sandbox, SandboxConfig
 from tests.support.tap_process import Tap, Told, bookmark, send_pair
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
@@ -169,6 +170,28 @@ def test_after_an_interruption_the_next_run_brings_the_rest(large: Sandbox, tmp_
     again.assert_states_are_true(told.state)
     days = {row["period"] for run in (told, again) for row in run.records("report_periods")}
     assert len(days) == 10
+
+
+# While the command is imported, which takes half a second.
+EARLY = """
+import os, sys
+from tap_advexport import cli
+class Sending:
+    def find_spec(self, name, *_):
+        if name == "tap_advexport.command":
+            os.kill(os.getpid(), int(sys.argv[1]))
+sys.meta_path.insert(0, Sending())
+cli.main([])
+"""
+
+
+@pytest.mark.parametrize("signum", CODES)
+def test_a_signal_before_the_run_is_told(signum: signal.Signals) -> None:
+    command = [sys.executable, "-c", EARLY, str(int(signum))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == CODES[signum]
+    assert done.stderr == f"Interrupted by {signum.name} before the run began\n"
+    assert not done.stdout
 
 
 # --- Readers that go --------------------------------------------------------------------------

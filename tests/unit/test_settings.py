@@ -213,7 +213,9 @@ def test_the_schema_has_the_bounds_of_the_reader(name: str, number: int) -> None
 
 
 def test_a_name_that_is_not_known_comes_with_the_nearest_one() -> None:
-    assert unknown_names(["lookback_day", "start_date", "zzz"], SETTING_NAMES) == [
+    names = ["Lookback_Days", "lookback_day", "start_date", "zzz"]
+    assert unknown_names(names, SETTING_NAMES) == [
+        ("Lookback_Days", "lookback_days"),
         ("lookback_day", "lookback_days"),
         ("zzz", None),
     ]

@@ -82,11 +82,25 @@ def test_a_task_is_asked_for_behind_one_slash(slash: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "is_known"), [("STARTED", True), ("RETRY", True), ("HIBERNATING", False), ("", False)]
+    ("name", "shown", "is_known"),
+    [
+        ("STARTED", "STARTED", True),
+        ("RETRY", "RETRY", True),
+        (" PENDING\n", "PENDING", True),
+        ("HIBERNATING", "HIBERNATING", False),
+        ("", "''", False),
+    ],
 )
-def test_states_on_the_way_are_unfinished(name: str, is_known: bool) -> None:  # noqa: FBT001
+def test_states_on_the_way_are_unfinished(name: str, shown: str, *, is_known: bool) -> None:
     with serving(state(name)) as (_, client):
-        assert client.poll("t") == Unfinished(name, is_known=is_known)
+        assert client.poll("t") == Unfinished(shown, is_known=is_known)
+
+
+@pytest.mark.parametrize("task_id", [".", ".."])
+def test_a_task_of_a_state_that_no_url_can_name_is_gone(task_id: str) -> None:
+    with serving(state("PENDING")) as (server, client):
+        assert isinstance(error_of(lambda: client.poll(task_id)), TaskNotFoundError)
+    assert not server.requests
 
 
 @pytest.mark.parametrize("name", ["FAILURE", "REVOKED"])

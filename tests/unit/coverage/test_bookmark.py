@@ -332,6 +332,13 @@ def test_gaps_that_a_bookmark_set_forward_counts_as_loaded_are_told() -> None:
     assert not list(remarks_on({"replication_key_value": "2024-01-15"}, rules()))
 
 
+def test_a_bookmark_that_lies_ahead_is_told_and_counts_up_to_today() -> None:
+    value = {"replication_key_value": "2999-01-01"}
+    [remark] = remarks_on(value, rules())
+    assert remark.startswith("replication_key_value 2999-01-01 lies ahead")
+    assert parse(value).covered() == (window("2024-01-01", "2024-04-02"),)
+
+
 def test_ranges_up_to_the_end_of_the_calendar_are_no_overflow() -> None:
     value = ranges_only(["2024-01-01", "9999-12-31"], replication_key_value="9999-12-31")
     assert parse(value).covered() == (window("2024-01-01", "2024-04-01"),)

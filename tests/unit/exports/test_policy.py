@@ -114,6 +114,13 @@ def test_a_429_is_sent_again_then_tasks_of_ours_are_awaited(retry_after: float |
     assert after(export, error, replace(ALONE, asks=2)) == RetryRequest(export)
 
 
+def test_a_429_at_the_only_try_awaits_tasks_of_ours() -> None:
+    export = Export(WEEK, submissions=1, tries=4)
+    error = RequestError("429", is_throttled=True)
+    assert after(export, error, CROWDED) == SubmitLater(Export(WEEK))
+    assert after(export, error, ALONE) == Refuse()
+
+
 def test_a_429_that_lasts_as_long_as_an_export_may_fails_the_window() -> None:
     error = RequestError("429", is_throttled=True)
     lasting = Situation(seconds_asking=100, export_timeout_seconds=100)

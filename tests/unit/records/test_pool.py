@@ -78,9 +78,10 @@ def test_a_number_that_does_not_fit_comes_back_as_its_error(processes: Conversio
     with (
         spool(csv_bytes([row(cost_aggr="1e16")])) as source,
         spool() as out,
-        pytest.raises(InvalidRowError, match="column cost_aggr: '1e16' does not fit"),
+        pytest.raises(InvalidRowError, match="column cost_aggr: '1e16' does not fit") as caught,
     ):
         processes.convert(source, out, wanted)
+    assert "jsonl" in caught.value.advice
 
 
 @pytest.mark.parametrize(
