@@ -105,7 +105,10 @@ def test_only_what_is_no_setting_of_anybody_is_told(caplog: pytest.LogCaptureFix
         )
     assert [record.getMessage() for record in caplog.records] == [
         "lookback is not a setting of this tap; did you mean lookback_days?",
-        "TAP_ADVEXPORT_LOG_LEVEL is not a setting of this tap; did you mean TAP_ADVEXPORT_LOGLEVEL?",
+        (
+            "TAP_ADVEXPORT_LOG_LEVEL is not a setting of this tap; "
+            "did you mean TAP_ADVEXPORT_LOGLEVEL?"
+        ),
         "TAP_ADVEXPORT_SORT is not a setting of this tap; did you mean TAP_ADVEXPORT_SORTING?",
         "TAP_ADVEXPORT_ZZZ is not a setting of this tap",
     ]
