@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tap_advexport.environment import PREFIX, all_variables
 from tap_advexport.errors import ConfigError
+from tap_advexport.redaction import Redactor
 from tap_advexport.reports import PERIODS_STREAM, REPORTS
 from tap_advexport.settings import FALSE_TEXTS, SETTINGS, TRUE_TEXTS, unknown_names
 from tap_advexport.singer.batch import check_batch_settings
@@ -66,6 +67,12 @@ def complete_config(
     check_stream_maps(config.get("stream_maps", {}), _columns(is_labelled="account" in config))
     check_batch_settings(config.get("batch_config", {}))
     return config
+
+
+def redactor_of(config: Mapping[str, Any], environment: Mapping[str, str]) -> Redactor:
+    """Return a redactor that knows the token, wherever it is given."""
+    given = config.get("auth_token"), environment.get(f"{PREFIX}AUTH_TOKEN")
+    return Redactor(*(token.strip() for token in given if isinstance(token, str)))
 
 
 def hint_of_missing(config: Mapping[str, Any], *, is_environment_read: bool) -> str:
@@ -127,9 +134,10 @@ def _warn_of_unknown(
             for name, nearest in unknown_names(variables, known)
         ),
     ]
+    redactor = redactor_of(given, environment)
     for name, nearest in found:
         hint = f"; did you mean {nearest}?" if nearest else ""
-        logger.warning("%s is not a setting of this tap%s", name, hint)
+        logger.warning("%s is not a setting of this tap%s", redactor.without_secrets(name), hint)
 
 
 def _is_of_meltano(name: str, kinds: Mapping[str, Any], *, is_alone: bool) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Tap
@@ -10,11 +11,10 @@ from singer_sdk.exceptions import ConfigValidationError, MappingError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from typing_extensions import override
 
-from tap_advexport.config import complete_config, hint_of_missing
+from tap_advexport.config import complete_config, hint_of_missing, redactor_of
 from tap_advexport.coverage.state_envelope import parse_state_object
-from tap_advexport.errors import CatalogError, ConfigError, StateError
+from tap_advexport.errors import CatalogError, ConfigError, StateError, TapAdvexportError
 from tap_advexport.json_files import decode, parse_object, read_object
-from tap_advexport.redaction import excerpt
 from tap_advexport.reports import REPORTS
 from tap_advexport.settings import parse_settings, settings_schema
 from tap_advexport.singer.inputs import checked_state, read_catalog, warnings_of
@@ -95,15 +95,18 @@ class TapAdvexport(InterruptibleTap):
             ConfigError, CatalogError, StateError: one of them is wrong; nothing is emitted yet.
         """
         self._machine = machine or Machine()
-        complete, settings = self._read(
-            config or {}, is_environment_read=parse_env_config, must_be_valid=validate_config
-        )
-        user_agent = f"{self.name}/{self.get_plugin_version()}"
-        self._run = None if settings is None else Run(settings, self._machine, user_agent)
-        self.output = SingerOutput(self)
-        # Set when a sync begins: discovery and the like have nothing to summarize.
-        self.has_begun = False
+        # The token may have been put into another setting, a map, the state or the catalog.
+        redactor = redactor_of(config or {}, os.environ)
         try:
+            complete, settings = self._read(
+                config or {}, is_environment_read=parse_env_config, must_be_valid=validate_config
+            )
+            redactor = redactor_of(complete, os.environ)
+            user_agent = f"{self.name}/{self.get_plugin_version()}"
+            self._run = None if settings is None else Run(settings, self._machine, user_agent)
+            self.output = SingerOutput(self)
+            # Set when a sync begins: discovery and the like have nothing to summarize.
+            self.has_begun = False
             super().__init__(
                 config=complete,
                 catalog=read_catalog(catalog) if isinstance(catalog, dict) else catalog,
@@ -113,7 +116,10 @@ class TapAdvexport(InterruptibleTap):
                 message_writer=message_writer,
             )
         except ConfigValidationError as error:
-            raise ConfigError(excerpt("; ".join(error.errors))) from None
+            raise ConfigError(redactor.excerpt("; ".join(error.errors))) from None
+        except TapAdvexportError as error:
+            error.args = (redactor.without_secrets(str(error)),)
+            raise
         if self._run is not None:
             self.message_writer.end_when(self._run.grace.is_over)
 
@@ -151,7 +157,8 @@ class TapAdvexport(InterruptibleTap):
             told = f"{error}; {hint}" if hint and config is not None else str(error)
             if must_be_valid:
                 raise ConfigError(told) from None
-            logger.warning("The settings are not valid: %s", told)
+            redactor = redactor_of(given, os.environ)
+            logger.warning("The settings are not valid: %s", redactor.without_secrets(told))
             return complete or {}, None
 
     @override
@@ -180,7 +187,9 @@ class TapAdvexport(InterruptibleTap):
             raise
         except Exception as error:  # noqa: BLE001 - whatever the SDK finds in a setting of its own
             kind = "" if isinstance(error, MappingError) else f"{type(error).__name__}: "
-            msg = f"stream_maps: {kind}{excerpt(str(error))}"
+            where = "stream_maps" if self.config.get("stream_maps") else "catalog"
+            # Cut where the token is known.
+            msg = f"{where}: {kind}{redactor_of(self.config, {}).excerpt(str(error))}"
             raise ConfigError(msg) from None
 
     @override

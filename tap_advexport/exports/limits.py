@@ -14,8 +14,10 @@ PROBE_GROWTH: Final = 4.0
 SPAN_SHRINKS_TO: Final = 0.9
 MIN_SPAN_SECONDS: Final = 1.0
 MAX_SPAN_SECONDS: Final = 600.0
-# How long a task of ours that no job holds may count as unfinished.
+# How long a task of ours that no job holds may count as unfinished: at least this, or so many times
+# as long as the tasks of this run take.
 UNSEEN_SECONDS: Final = 120.0
+UNSEEN_FACTOR: Final = 2
 # An API may show a task as finished before it counts it so. The longer span is for a refusal in the
 # words that it has used for a limit before.
 ENDED_SECONDS: Final = 5.0
@@ -90,23 +92,44 @@ class UnseenTasks(Struct):
     so may those that earlier runs submitted. Times are by the monotonic clock.
     """
 
-    _until: float = float("-inf")
+    _since: float = float("-inf")
     _ended_at: float = float("-inf")
+    _longest_seconds: float = 0.0
     _limit_words: set[str] = field(default_factory=set)
+    _proven_limits: set[str] = field(default_factory=set)
     _refusals: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def seconds(self) -> float:
+        """How long one may count as unfinished."""
+        return max(UNSEEN_SECONDS, UNSEEN_FACTOR * self._longest_seconds)
 
     def may_exist(self, now: float) -> None:
         """Note that there may be one from now on."""
-        self._until = now + UNSEEN_SECONDS
+        self._since = now
 
-    def ended(self, now: float) -> None:
-        """Note that a task was found to have ended."""
+    def is_possible(self, now: float) -> bool:
+        """Return whether there may be one."""
+        return now < self._since + self.seconds
+
+    def ended(self, now: float, *, took: float = 0.0) -> None:
+        """Note that a task was found to have ended; `took` is how long, if known, in seconds."""
         self._ended_at = now
+        self._longest_seconds = max(self._longest_seconds, took)
 
     def limited(self, said: str) -> None:
         """Note the words in which the API refused a submission while other tasks were open."""
         if said not in self._refusals:
             self._limit_words.add(said)
+
+    def prove_limit(self, said: str) -> None:
+        """Note that a window was accepted that was refused in these words, if any, when crowded."""
+        if said:
+            self._proven_limits.add(said)
+
+    def is_limit(self, said: str) -> bool:
+        """Return whether a refusal in these words was one for the time being before."""
+        return said in self._proven_limits
 
     def refused(self, said: str, now: float, *, refused_before: int = 0) -> None:
         """Note the words of a refusal that none of them can have been the reason of.
@@ -118,7 +141,7 @@ class UnseenTasks(Struct):
             refused_before: how often the window was refused just before, each time after a pause.
         """
         has_waited = refused_before > REFUSED_AFTER_END
-        self._refusals[said] += has_waited or now < self._until
+        self._refusals[said] += has_waited or self.is_possible(now)
         self._limit_words.discard(said)
 
     def is_refusal(self, said: str) -> bool:
@@ -130,7 +153,7 @@ class UnseenTasks(Struct):
         is_limit = said and said in self._limit_words
         until = self._ended_at + (ENDED_AT_LIMIT_SECONDS if is_limit else ENDED_SECONDS)
         if self._refusals[said] < BELIEVED_AFTER:
-            until = max(until, self._until)
+            until = max(until, self._since + self.seconds)
         return now < until
 
 

@@ -43,15 +43,16 @@ def retry_pause(tries: int, *, random: Random, retry_after_seconds: float | None
     return min(retry_after_seconds, MAX_RETRY_AFTER_SECONDS) + pause
 
 
-def poll_again_pause(times: int) -> float:
+def poll_again_pause(times: int, longest: float = MAX_RETRY_SECONDS) -> float:
     """Return the seconds until a task or file that is not visible yet is polled again.
 
     Each pause is twice as long as the one before.
 
     Args:
         times: how many polls found nothing so far, 1 or more.
+        longest: the longest pause, in seconds.
     """
-    return min(MIN_POLL_PAUSE_SECONDS * 2.0 ** (min(times, 64) - 1), MAX_RETRY_SECONDS)
+    return min(MIN_POLL_PAUSE_SECONDS * 2.0 ** (min(times, 64) - 1), longest)
 
 
 def _exponential(tries: int) -> float:

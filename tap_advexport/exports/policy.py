@@ -34,7 +34,7 @@ FRESH_URLS_PER_TASK: Final = 2
 # How long a task may be unknown after its submission, or its URL and file missing after SUCCESS.
 VISIBLE_WITHIN_SECONDS: Final = 120.0
 # With growing pauses, this many submissions take longer than a task of ours stays unseen.
-SUBMISSIONS_SOON: Final = 12
+SUBMISSIONS_SOON: Final = 15
 # Longer windows are halved, however many of their days may be refused.
 MOST_SINGLE: Final = 14
 # If no request worked before, a faulty proxy or certificate store ends the run after these tries.
@@ -58,6 +58,7 @@ class Export(Struct, frozen=True):
         had_invalid_row: a file with an invalid row was seen before, so the next one is final.
         had_invalid_header: the same of an invalid header.
         part_of: the window as it was planned, if this is a part of it.
+        limited_by: the words in which it was refused while other tasks of ours were open.
     """
 
     window: DateWindow
@@ -70,10 +71,13 @@ class Export(Struct, frozen=True):
     had_invalid_row: bool = False
     had_invalid_header: bool = False
     part_of: DateWindow | None = None
+    limited_by: str = ""
 
     def with_task(self, task: Task) -> Export:
         """Return the export with a task that the API has just accepted."""
-        return replace(self, task=task, is_adopted=False, tries=0, polls_again=0, fresh_urls=0)
+        return replace(
+            self, task=task, is_adopted=False, tries=0, polls_again=0, fresh_urls=0, limited_by=""
+        )
 
 
 class RetryPolicy(Struct, frozen=True):
@@ -233,20 +237,20 @@ def _after_request(
     is_submission = export.task is None
     if error.is_setup and not situation.has_answered and export.tries >= SETUP_TRIES:
         return EndRun(ConfigError(error.with_advice()))
-    if (error.is_throttled or error.names_no_task) and is_submission and situation.is_crowded:
-        # One 429 may be a brief overload. A second one without Retry-After means a limit on tasks,
-        # and so does the first one if such a limit is known, or if no other try is allowed. Some
-        # APIs tell a limit with a 200.
-        has_asked_twice = situation.asks > 1 and error.retry_after_seconds is None
-        is_last = export.tries >= retry_policy.attempts(error)
-        if error.names_no_task or situation.is_limited or has_asked_twice or is_last:
-            return _submit_later(export)
-    if error.names_no_task and is_submission and _may_be_refused_for_now(export, situation):
-        return _submit_soon(export)
     is_over = error.is_throttled and (
         situation.seconds_asking >= situation.export_timeout_seconds
         or (situation.is_taught and export.tries > 0)
     )
+    if (error.is_throttled or error.names_no_task) and is_submission and situation.is_crowded:
+        # One 429 may be a brief overload. A second one without Retry-After means a limit on tasks,
+        # a fifth one with it, and the first one if such a limit is known, or no other try is left.
+        # Some APIs tell a limit with a 200.
+        has_asked_twice = situation.asks > (1 if error.retry_after_seconds is None else 4)
+        is_last = is_over or export.tries >= retry_policy.attempts(error)
+        if error.names_no_task or situation.is_limited or has_asked_twice or is_last:
+            return _submit_later(export)
+    if error.names_no_task and is_submission and _may_be_refused_for_now(export, situation):
+        return _submit_soon(export)
     if export.tries < retry_policy.attempts(error) and not is_over:
         return RetryRequest(export)
     if error.is_throttled and is_submission and situation.has_answered:

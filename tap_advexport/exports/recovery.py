@@ -11,7 +11,12 @@ from msgspec.structs import replace
 from tap_advexport.errors import ExportError, InvalidFileError, RequestError, TapAdvexportError
 from tap_advexport.exports.job import AT_THE_API, Abandoned, ExportJob, Failed, Phase
 from tap_advexport.exports.limits import ENDED_SECONDS
-from tap_advexport.exports.pacing import Random, poll_again_pause, retry_pause
+from tap_advexport.exports.pacing import (
+    MAX_RETRY_SECONDS,
+    Random,
+    poll_again_pause,
+    retry_pause,
+)
 from tap_advexport.exports.policy import (
     VISIBLE_WITHIN_SECONDS,
     EndRun,
@@ -45,6 +50,9 @@ logger = logging.getLogger(__name__)
 
 # An API that gave an answer other than 429 within this time is slow, but not down.
 SLOW_IS_NOT_DOWN_SECONDS: Final = 600.0
+# The last pauses between submissions, while an unseen task may refuse them, are this share of it.
+UNSEEN_PAUSES: Final = 4
+LIMITED: Final = "it still counts a task of this account as unfinished: run again later"
 # What differs between two refusals of one kind: ids, times and counts, not the HTTP status.
 _VARIES: Final = re.compile(r"(?<![\w.:+-])(?<!HTTP )[\w.:+-]*\d[\w.:+-]*")
 _LONGEST_WORDS: Final = 500
@@ -121,7 +129,8 @@ class Recovery:
         if job.phase is Phase.SUBMIT and not situation.is_crowded:
             self._schedule.pace.refused(is_told=error.retry_after_seconds is not None)
         patience = min(SLOW_IS_NOT_DOWN_SECONDS, self._limits.export_timeout_seconds)
-        if now - self._breaker.answered_at < patience:
+        is_slow = now - self._breaker.answered_at < patience
+        if is_slow or (job.phase is Phase.SUBMIT and self._unseen.is_possible(now)):
             job.export = replace(job.export, tries=job.export.tries - 1)
 
     def _send_again(self, job: ExportJob, error: RequestError, now: float) -> None:
@@ -242,7 +251,8 @@ class Recovery:
     ) -> None:
         named = self._named(job.export.window, error)
         logger.info("%s; again soon: a task of ours may still count as unfinished", named)
-        pause = poll_again_pause(export.polls_again + 2)
+        longest = max(MAX_RETRY_SECONDS, self._unseen.seconds / UNSEEN_PAUSES)
+        pause = poll_again_pause(export.polls_again + 2, longest)
         if self._unseen.is_refusal(_words_of(error)):
             # Most likely it is one again: one more submission must do.
             pause = max(pause, ENDED_SECONDS)
@@ -257,14 +267,15 @@ class Recovery:
         named = self._named(job.export.window, error)
         logger.info("%s; later: other tasks are unfinished (%d)", named, open_tasks)
         self._schedule.tasks.refused(open_tasks, now, may_be_rate=may_be_rate)
-        self._schedule.put_back([export])
+        self._schedule.put_back([replace(export, limited_by=_words_of(error))])
 
     def _refuse(self, export: Export, error: TapAdvexportError) -> None:
         if not isinstance(error, ExportError):
             msg = f"a refusal of another kind: {error!r}"
             raise AssertionError(msg)  # noqa: TRY004 - a mistake of ours
         logger.debug("%s; these days fail in this run", self._named(export.window, error))
-        self.refusals.add(export, error)
+        is_limit = self._unseen.is_limit(_words_of(error))
+        self.refusals.add(export, error, LIMITED if is_limit else "")
         if error.refusal == FAILURE:
             # Not a refusal in the API's words: where nothing else works, the API is down.
             self._breaker.failed += 1

@@ -104,12 +104,12 @@ class Refusals(Struct):
         is_short = export.window.days <= MOST_SINGLE
         return is_open and is_short and self.refused_beside(export.window, kind) >= ROW
 
-    def add(self, export: Export, error: ExportError) -> None:
-        """Note that the API refuses a window that is not split any further."""
+    def add(self, export: Export, error: ExportError, advice: str = "") -> None:
+        """Note that the API refuses a window that is not split any further; `advice` if known."""
         window, kind = export.window, error.refusal
         if self._refused and self._refused[-1].kind != kind:
             self._forget()
-        self._refused.append(Refused(window, kind, error.said, error.advice))
+        self._refused.append(Refused(window, kind, error.said, advice or error.advice))
         if self._row and _touch(window, self._row):
             self._row = DateWindow(
                 min(window.first, self._row.first), max(window.last, self._row.last)

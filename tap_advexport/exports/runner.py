@@ -281,6 +281,7 @@ class Runner:
         task = Task(task_id, job.export.window, submitted_at)
         self._known_tasks.accept(task, self._interval)
         self._schedule.pace.accepted(now)
+        self._unseen.prove_limit(job.export.limited_by)
         job.export = job.export.with_task(task)
         job.began_at = job.waits_since = now
         job.unfinished_age, job.finished_at = 0.0, None
@@ -316,7 +317,7 @@ class Runner:
         if job.finished_at is None:
             job.finished_at = now
             self._schedule.tasks.succeeded()
-            self._unseen.ended(now)
+            self._unseen.ended(now, took=0.0 if job.export.is_adopted else now - job.began_at)
         if not answer.url:
             raise NoUrlYetError(f"task {excerpt(task_of(job).task_id)} is SUCCESS without a URL")
         if is_news and not job.export.polls_again:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
     from tap_advexport.records.convert import Conversion
 
+# What Python and its libraries read.
+_NEEDED: Final = re.compile(
+    r"PATH|HOME|USER|LANG|TZ|TMPDIR|TEMP|TMP|VIRTUAL_ENV|(PYTHON|LC_|LD_|DYLD_|MALLOC_|ARROW_).*"
+)
 _Answer = TypeVar("_Answer", Converted, Fault)
 
 # -P: modules in the working folder are not imported.
@@ -127,10 +132,11 @@ class ConversionProcesses:
 
 
 def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables for a conversion process: none of the tap's, so not the token either."""
-    return {
-        name: text for name, text in environment.items() if not name.startswith("TAP_ADVEXPORT_")
-    }
+    """Return the variables for a conversion process: what Python and its libraries need.
+
+    Whatever the token, or another secret, is called elsewhere, it is not among them.
+    """
+    return {name: text for name, text in environment.items() if _NEEDED.fullmatch(name)}
 
 
 def _signal_name(number: int) -> str:

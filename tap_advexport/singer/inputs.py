@@ -40,7 +40,10 @@ def checked_state(state: Mapping[str, Any]) -> dict[str, Any]:
             f"state: has no bookmarks, but {', '.join(map(excerpt, others))}; give the Singer "
             'state alone, as in {"bookmarks": ...}'
         )
-    return {**state, "bookmarks": bookmarks_of(state, "state")}
+    bookmarks = bookmarks_of(state, "state")
+    if "partitions" in bookmarks.get(PERIODS_STREAM, {}):
+        raise StateError(f"state: bookmarks.{PERIODS_STREAM} has partitions, which no stream has")
+    return {**state, "bookmarks": bookmarks}
 
 
 def read_catalog(given: Mapping[str, Any]) -> Catalog:
@@ -50,7 +53,8 @@ def read_catalog(given: Mapping[str, Any]) -> Catalog:
         CatalogError: it is not a Singer catalog, or a stream is renamed or not of this tap.
     """
     try:
-        given["streams"]
+        if not all(isinstance(each["tap_stream_id"], str) for each in given["streams"]):
+            raise TypeError  # noqa: TRY301 - told as all else that is no catalog
         catalog = Catalog.from_dict(cast("dict[str, Any]", given))
     except Exception:  # noqa: BLE001 - the SDK trips over whatever is not as it expects it
         raise CatalogError("catalog: is not a Singer catalog, as --discover prints one") from None
@@ -60,7 +64,7 @@ def read_catalog(given: Mapping[str, Any]) -> Catalog:
 
 def _check_streams(catalog: Catalog) -> None:
     for entry in catalog.streams:
-        for name in (entry.tap_stream_id, entry.stream or entry.tap_stream_id):
+        for name in (entry.tap_stream_id, str(entry.stream or entry.tap_stream_id)):
             for unknown, nearest in unknown_names([name], STREAM_NAMES):
                 hint = nearest or f"there are {', '.join(STREAM_NAMES)}"
                 raise CatalogError(

@@ -91,6 +91,43 @@ def warnings(told: Told) -> list[str]:
     return [line for line in told.log.splitlines() if "| WARNING " in line]
 
 
+PLACES_OF_THE_TOKEN: list[dict[str, Any]] = [
+    {"stream_maps": {"report_daily": {"x": [TOKEN]}}},
+    {"stream_maps": {"report_daily": [TOKEN]}},
+    {"stream_maps": TOKEN},
+    {"stream_maps": {"report_daily": {"x": f"{TOKEN} ("}}},
+    {"stream_maps": {TOKEN: {}}},
+    {"faker_config": {"seed": {"a": TOKEN}}},
+    {"batch_config": {"encoding": {"format": TOKEN}, "storage": {"root": "x"}}},
+    {"batch_config": {"encoding": {"format": "jsonl"}, "storage": {"root": "x"}, TOKEN: 1}},
+    {TOKEN: 1, "window_days": 0},
+    {"timezone": TOKEN},
+    {"sorting": TOKEN},
+    {"account": TOKEN},
+    {"api_url": f"https://127.0.0.1:9/{TOKEN}"},
+]
+
+
+@pytest.mark.parametrize("settings", PLACES_OF_THE_TOKEN, ids=str)
+def test_the_token_is_in_no_line_wherever_it_was_put(
+    folder: Folder, settings: dict[str, Any]
+) -> None:
+    told = folder.with_config(**{"request_attempts": 1, "export_attempts": 1} | settings)
+    assert told.code == 1
+    assert told.errors
+    assert TOKEN not in told.log
+
+
+@pytest.mark.parametrize(
+    "bookmark", [{TOKEN: 1}, {"settled": TOKEN}, {"replication_key_value": TOKEN}], ids=str
+)
+def test_the_token_is_in_no_line_where_the_state_has_it(
+    folder: Folder, bookmark: dict[str, object]
+) -> None:
+    state = json.dumps({"bookmarks": {"report_daily": bookmark}}).encode()
+    assert_is_one_line(folder.with_config("--state", folder.write("state.json", state)), "***")
+
+
 # --- Files ------------------------------------------------------------------------------------
 
 
@@ -124,6 +161,10 @@ def test_a_config_that_is_not_there_is_one_line(folder: Folder) -> None:
         (b'\xff\xfe{"bookmarks": {}}', "state is not text in UTF-8"),
         (b'{"bookmarks": []}', "state: bookmarks is not a JSON object"),
         (b'{"bookmarks": {"orders": {"id": "\\ud800"}}}', "state has half of a character"),
+        (
+            b'{"bookmarks": {"report_periods": {"partitions": [5]}}}',
+            "report_periods has partitions",
+        ),
     ],
 )
 def test_a_state_that_cannot_be_read_is_one_line(folder: Folder, data: bytes, words: str) -> None:
@@ -131,6 +172,13 @@ def test_a_state_that_cannot_be_read_is_one_line(folder: Folder, data: bytes, wo
 
 
 MISSPELT = b'{"streams": [{"tap_stream_id": "report_dayly", "schema": {}, "metadata": []}]}'
+OF_NUMBERS = (
+    b'{"streams": [{"tap_stream_id": "report_daily", "stream": 5, "schema": {}, "metadata": []}]}'
+)
+ODD_TYPE = (
+    b'{"streams": [{"tap_stream_id": "report_daily", "key_properties": ["row_key"], '
+    b'"metadata": [], "schema": {"properties": {"row_key": {}, "cr": {"type": 5}}}}]}'
+)
 
 
 @pytest.mark.parametrize(
@@ -138,8 +186,11 @@ MISSPELT = b'{"streams": [{"tap_stream_id": "report_dayly", "schema": {}, "metad
     [
         (b"", "catalog is empty"),
         (MISSPELT, "report_dayly is not a stream of this tap; did you mean"),
+        (MISSPELT.replace(b'"report_dayly"', b"5"), "catalog: is not a Singer catalog"),
+        (OF_NUMBERS, "catalog: 5 is not a stream of this tap"),
+        (ODD_TYPE, "catalog: TypeError"),
     ],
-    ids=["empty", "misspelt"],
+    ids=["empty", "misspelt", "a number", "named by a number", "an odd type"],
 )
 def test_a_catalog_that_does_not_fit_is_one_line(
     folder: Folder, catalog: bytes, words: str

@@ -14,6 +14,7 @@ from tap_advexport.exports.limits import (
     PROBE_GROWTH,
     REFUSED_AFTER_END,
     SPAN_SHRINKS_TO,
+    UNSEEN_FACTOR,
     UNSEEN_SECONDS,
     SubmissionPace,
     TaskLimit,
@@ -121,6 +122,27 @@ def test_a_task_that_nobody_sees_may_refuse_for_two_minutes() -> None:
     tasks.may_exist(0)
     assert tasks.may_refuse("busy", UNSEEN_SECONDS - 1)
     assert not tasks.may_refuse("busy", UNSEEN_SECONDS)
+
+
+def test_a_task_that_nobody_sees_may_take_twice_as_long_as_those_of_this_run() -> None:
+    tasks = UnseenTasks()
+    tasks.may_exist(0)
+    tasks.ended(0, took=UNSEEN_SECONDS)
+    assert tasks.seconds == UNSEEN_FACTOR * UNSEEN_SECONDS
+    assert tasks.is_possible(tasks.seconds - 1)
+    assert tasks.may_refuse("busy", tasks.seconds - 1)
+    assert not tasks.is_possible(tasks.seconds)
+    tasks.ended(0, took=1)
+    assert tasks.seconds == UNSEEN_FACTOR * UNSEEN_SECONDS
+
+
+def test_words_after_which_the_window_was_accepted_are_those_of_a_limit() -> None:
+    tasks = UnseenTasks()
+    assert not tasks.is_limit("busy")
+    tasks.prove_limit("busy")
+    tasks.prove_limit("")
+    assert tasks.is_limit("busy")
+    assert not tasks.is_limit("")
 
 
 def test_a_task_that_has_just_ended_may_refuse_and_longer_in_the_words_of_a_limit() -> None:

@@ -350,6 +350,63 @@ def test_a_submission_whose_answer_was_lost_may_have_made_a_task(error: Exceptio
     assert_all_came(rig, rig.run(wanted(8, 14), wanted(1, 7)), 12)
 
 
+class Slow:
+    """An API that takes one task at a time, each for some seconds.
+
+    Of the third task, either the answer is lost or it never ends.
+    """
+
+    def __init__(
+        self, rig: Rig, seconds: float, refusal: Exception, *, is_lost: bool, is_stuck: bool
+    ) -> None:
+        self._rig, self._seconds, self._refusal = rig, seconds, refusal
+        self._is_lost, self._is_stuck = is_lost, is_stuck
+        self._ends_at: dict[str, float] = {}
+        rig.api.always["submit"], rig.api.always["poll"] = self.submit, self.poll
+
+    def submit(self, _: DateWindow) -> object:
+        now = self._rig.clock.seconds
+        if any(end > now for end in self._ends_at.values()):
+            return self._refusal
+        is_third = len(self._ends_at) == 2
+        seconds = float("inf") if is_third and self._is_stuck else self._seconds
+        self._ends_at[f"task-{len(self._rig.api.windows)}"] = now + seconds
+        return LOST if is_third and self._is_lost else None
+
+    def poll(self, task: str) -> object:
+        return PENDING if self._ends_at[task] > self._rig.clock.seconds else None
+
+
+@pytest.mark.parametrize("error", [ERROR, BAD_REQUEST, throttled()], ids=["ERROR", "400", "429"])
+@pytest.mark.parametrize("seconds", [100, 300, 900])
+@pytest.mark.parametrize("at_once", [1, 4])
+def test_a_lost_answer_costs_no_day_however_long_tasks_take(
+    error: Exception, seconds: float, at_once: int
+) -> None:
+    rig = Rig(at_once=at_once, request_attempts=8, export_timeout_seconds=10800)
+    Slow(rig, seconds, error, is_lost=True, is_stuck=False)
+    told = rig.run(*(wanted(day) for day in range(15, 0, -1)))
+    assert len(told.ready) == 15
+    assert rig.api.count("submit") < 110
+
+
+@pytest.mark.parametrize("at_once", [4, 32])
+def test_a_limit_that_says_how_long_to_wait_costs_no_day(at_once: int) -> None:
+    rig = Rig(at_once=at_once, request_attempts=8, export_timeout_seconds=10800)
+    Slow(rig, 1200, throttled(60), is_lost=False, is_stuck=False)
+    told = rig.run(*(wanted(day) for day in range(31, 0, -1)))
+    assert len(told.ready) == 31
+    assert rig.api.count("submit") < 110
+
+
+def test_a_limit_that_a_stuck_task_fills_is_not_told_as_the_age_of_the_days() -> None:
+    rig = Rig(at_once=4, export_timeout_seconds=1000)
+    Slow(rig, 300, BAD_REQUEST, is_lost=False, is_stuck=True)
+    told = rig.run(*(wanted(day) for day in range(15, 0, -1)))
+    assert len(told.ready) == 2
+    assert all("still counts a task" in said for said in told.failed.values())
+
+
 def test_a_token_that_has_not_worked_yet_is_told_at_once_whatever_may_be_open() -> None:
     rig = Rig(at_once=1)
     rig.unseen_tasks.may_exist(rig.clock.seconds)

@@ -130,8 +130,19 @@ def test_a_process_that_is_killed_twice_is_one_error_that_says_so(number: int, n
         convert_all(processes, csv_bytes(ROWS))
 
 
-def test_a_process_does_not_know_the_token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("TAP_ADVEXPORT_AUTH_TOKEN", "secret-token")
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "TAP_ADVEXPORT_AUTH_TOKEN",
+        "SOURCES__ADVEXPORT__AUTH_TOKEN",
+        "NORTH_TOKEN",
+        "TAP_N_AUTH_TOKEN",
+    ],
+)
+def test_a_process_does_not_know_the_token(
+    variable: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(variable, "secret-token")
     known = tmp_path / "known"
     command = started_by_shell(f"cat /proc/$$/environ /proc/$$/cmdline > {known}")
     with closing(ConversionProcesses(command)) as processes:
