@@ -35,6 +35,9 @@ FRESH_URLS_PER_TASK: Final = 2
 VISIBLE_WITHIN_SECONDS: Final = 120.0
 # With growing pauses, this many submissions take longer than a task of ours stays unseen.
 SUBMISSIONS_SOON: Final = 15
+# So many 429s while tasks of ours are unfinished are a limit on tasks, without and with Retry-After.
+ASKS_AT_LIMIT: Final = 2
+ASKS_WHERE_TOLD: Final = 5
 # Longer windows are halved, however many of their days may be refused.
 MOST_SINGLE: Final = 14
 # If no request worked before, a faulty proxy or certificate store ends the run after these tries.
@@ -242,12 +245,11 @@ def _after_request(
         or (situation.is_taught and export.tries > 0)
     )
     if (error.is_throttled or error.names_no_task) and is_submission and situation.is_crowded:
-        # One 429 may be a brief overload. A second one without Retry-After means a limit on tasks,
-        # a fifth one with it, and the first one if such a limit is known, or no other try is left.
+        # One 429 may be a brief overload, unless a limit on tasks is known, or no other try is left.
         # Some APIs tell a limit with a 200.
-        has_asked_twice = situation.asks > (1 if error.retry_after_seconds is None else 4)
+        enough = ASKS_AT_LIMIT if error.retry_after_seconds is None else ASKS_WHERE_TOLD
         is_last = is_over or export.tries >= retry_policy.attempts(error)
-        if error.names_no_task or situation.is_limited or has_asked_twice or is_last:
+        if error.names_no_task or situation.is_limited or situation.asks >= enough or is_last:
             return _submit_later(export)
     if error.names_no_task and is_submission and _may_be_refused_for_now(export, situation):
         return _submit_soon(export)
