@@ -183,7 +183,7 @@ class TapAdvexport(InterruptibleTap):
             # The method of all plugins: the one of taps also builds the maps of unselected streams.
             super(Tap, self).setup_mapper()
             register_maps(self.mapper, self.catalog, selected)
-        except ConfigValidationError:
+        except (ConfigValidationError, TapAdvexportError):
             raise
         except Exception as error:  # noqa: BLE001 - whatever the SDK finds in a setting of its own
             kind = "" if isinstance(error, MappingError) else f"{type(error).__name__}: "

@@ -35,7 +35,7 @@ FRESH_URLS_PER_TASK: Final = 2
 VISIBLE_WITHIN_SECONDS: Final = 120.0
 # With growing pauses, this many submissions take longer than a task of ours stays unseen.
 SUBMISSIONS_SOON: Final = 15
-# So many 429s while tasks of ours are unfinished are a limit on tasks, without and with Retry-After.
+# While tasks of ours are unfinished, so many 429s are a limit on them: without, with Retry-After.
 ASKS_AT_LIMIT: Final = 2
 ASKS_WHERE_TOLD: Final = 5
 # Longer windows are halved, however many of their days may be refused.
@@ -78,9 +78,7 @@ class Export(Struct, frozen=True):
 
     def with_task(self, task: Task) -> Export:
         """Return the export with a task that the API has just accepted."""
-        return replace(
-            self, task=task, is_adopted=False, tries=0, polls_again=0, fresh_urls=0, limited_by=""
-        )
+        return replace(self, task=task, is_adopted=False, tries=0, polls_again=0, fresh_urls=0)
 
 
 class RetryPolicy(Struct, frozen=True):
@@ -245,8 +243,8 @@ def _after_request(
         or (situation.is_taught and export.tries > 0)
     )
     if (error.is_throttled or error.names_no_task) and is_submission and situation.is_crowded:
-        # One 429 may be a brief overload, unless a limit on tasks is known, or no other try is left.
-        # Some APIs tell a limit with a 200.
+        # One 429 may be a brief overload, unless a limit on tasks is known, or no try is left. Some
+        # APIs tell a limit with a 200.
         enough = ASKS_AT_LIMIT if error.retry_after_seconds is None else ASKS_WHERE_TOLD
         is_last = is_over or export.tries >= retry_policy.attempts(error)
         if error.names_no_task or situation.is_limited or situation.asks >= enough or is_last:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Any, Final
 
+from singer_sdk.mapper import RemoveRecordTransform
 from singer_sdk.singerlib import Catalog
 
 from tap_advexport.errors import ConfigError
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from singer_sdk.mapper import PluginMapper
 
+# What the SDK knows: in the map of a stream, and beside the maps.
+_OPERATORS: Final = ("__filter__", "__alias__", "__source__", "__else__", "__key_properties__")
 _HASHES: Final = re.compile(r"\b(?:md5|sha256)\s*\(")
 
 
@@ -29,15 +32,16 @@ def check_stream_maps(maps: Mapping[str, object], streams: Mapping[str, Collecti
         streams: the columns of each stream.
 
     Raises:
-        ConfigError: a map matches no stream, a column looks misspelt, or `__else__` is not null.
+        ConfigError: a map matches no stream, a column or an operator looks misspelt, or `__else__`
+            is not null.
     """
-    _check_else("", maps)
+    _check_operators("", maps)
     for key, columns in maps.items():
         if key.startswith("__"):
             continue
         source = key
         if isinstance(columns, Mapping):
-            _check_else(f"{excerpt(key)}.", columns)
+            _check_operators(f"{excerpt(key)}.", columns)
             source = columns.get("__source__", key)
         names = [name for name in streams if fnmatch(name, str(source))]
         if not names:
@@ -55,14 +59,52 @@ def register_maps(
 
     Args:
         streams: the columns of each selected stream.
+
+    Raises:
+        ConfigError: of several maps of a stream, only the last would count; or several maps would
+            write one stream.
     """
     maps = mapper.stream_maps_dict
     known = {column for columns in streams.values() for column in columns}
     for entry in catalog.streams:
         columns = streams.get(entry.tap_stream_id)
         mapper.stream_maps_dict = {} if columns is None else _narrowed(maps, columns, known)
+        _check_overridden(entry.tap_stream_id, mapper.stream_maps_dict)
         mapper.register_raw_streams_from_catalog(Catalog([(entry.tap_stream_id, entry)]))
     mapper.stream_maps_dict = maps
+    _check_aliases(mapper, streams)
+
+
+def _check_overridden(stream: str, maps: Mapping[str, Any]) -> None:
+    """Raise ConfigError if a map loses something, as only the last one of a stream counts."""
+    of_stream = [
+        (key, value)
+        for key, value in maps.items()
+        if fnmatch(stream, key) and "__source__" not in (value or {})
+    ]
+    *others, last = of_stream or [("", None)]
+    for key, value in others:
+        is_removed = not isinstance(last[1], Mapping)
+        if not is_removed and (not isinstance(value, Mapping) or value.keys() - last[1].keys()):
+            raise ConfigError(
+                f"stream_maps: {stream} is mapped by {excerpt(key)} and {excerpt(last[0])}, and "
+                "only the last counts: write all of it into one map"
+            )
+
+
+def _check_aliases(mapper: PluginMapper, streams: Collection[str]) -> None:
+    """Raise ConfigError if rows of several maps would be mixed under one name."""
+    written: set[str] = set()
+    for stream in streams:
+        for each in mapper.stream_maps.get(stream, ()):
+            if isinstance(each, RemoveRecordTransform):
+                continue
+            if each.stream_alias in written:
+                raise ConfigError(
+                    f"stream_maps: several maps write {excerpt(each.stream_alias)}, whose rows "
+                    f"would be mixed; one of them is of {stream}: give it a name of its own"
+                )
+            written.add(each.stream_alias)
 
 
 def _narrowed(
@@ -88,8 +130,11 @@ def _no_stream(name: str, streams: Collection[str]) -> str:
     return f"{excerpt(name)} is not a stream of this tap; {hint}"
 
 
-def _check_else(path: str, level: Mapping[str, object]) -> None:
-    """Raise ConfigError if `__else__` has a value other than null, on which the SDK fails."""
+def _check_operators(path: str, level: Mapping[str, object]) -> None:
+    """Raise ConfigError for an operator that the SDK does not know, or on whose value it fails."""
+    for name, nearest in unknown_names([name for name in level if name[:2] == "__"], _OPERATORS):
+        hint = f"; did you mean {nearest}?" if nearest else ""
+        raise ConfigError(f"stream_maps: {path}{excerpt(name)} is no operator of stream maps{hint}")
     if level.get("__else__") not in (None, "__NULL__"):
         raise ConfigError(f"stream_maps: {path}__else__ must be null")
 

@@ -152,13 +152,26 @@ class OwnStateStream(Stream, abc.ABC):
         return self._record_counter
 
     @override
+    def _process_record(
+        self,
+        record: Record,
+        child_context: Context | None = None,
+        partition_context: Context | None = None,
+    ) -> None:
+        """Do nothing: there are no child streams, for which the SDK would evaluate the filter."""
+
+    @override
     def _generate_record_messages(self, record: Record) -> Generator[RecordMessage, None, None]:
         """Yield what the SDK yields; report an error of a stream map as a wrong setting."""
         try:
             yield from super()._generate_record_messages(record)
         except Exception as error:  # noqa: BLE001 - a map can raise anything
-            cause = f": {error.__cause__}" if error.__cause__ else ""
-            shown = excerpt(f"{type(error).__name__}: {error}{cause}")
+            causes = [error, *([error.__cause__] if error.__cause__ else [])]
+            # The texts of these quote the value, which may be an id that a map is to hide.
+            quotes = any(isinstance(each, ValueError | LookupError) for each in causes)
+            texts = [", whose text would quote the row"] if quotes else [f": {e}" for e in causes]
+            names = " of a ".join(type(each).__name__ for each in causes[::-1])
+            shown = excerpt(names + "".join(texts))
             if isinstance(error, TypeError) and "decimal.Decimal" in str(error):
                 shown += "; amounts are exact decimals: write float(cost_aggr) * 0.92, say"
             msg = f"stream_maps: the map of {self.name} fails on a row: {shown}"

@@ -245,6 +245,18 @@ BAD_MAPS: list[tuple[dict[str, Any], str]] = [
     ({"__key_properties__": ["nosuch"]}, "Invalid key properties"),
     ({"a": "1 / 0"}, "the map of report_daily fails on a row: ZeroDivisionError"),
     ({"a": "nosuch"}, "the map of report_daily fails on a row"),
+    (
+        {"a": "int(aff_sub_id)"},
+        "the map of report_daily fails on a row: ValueError, whose text would quote the row",
+    ),
+    ({"__filter__": "1 / 0"}, "the map of report_daily fails on a row: ZeroDivisionError"),
+    ({"__filter__": "country > 5"}, "the map of report_daily fails on a row: TypeError"),
+    (
+        {"__filtr__": "country == 'IT'"},
+        "report_daily.__filtr__ is no operator of stream maps; did you mean",
+    ),
+    ({"__source__": "report_daily", "lang": "md5(lang)"}, "several maps write report_daily"),
+    ({"__source__": "report_*", "lang": "md5(lang)"}, "several maps write report_"),
 ]
 STORAGE = {"root": "file:///nowhere"}
 BAD_BATCHES = [
@@ -258,6 +270,47 @@ BAD_BATCHES = [
         "batch_config.encoding: unknown key 'level' (known: format, compression)",
     ),
 ]
+
+
+@pytest.mark.parametrize(
+    ("maps", "words"),
+    [
+        (
+            {"report_*": {"aff_sub_id": "md5(aff_sub_id)"}, "report_daily": {"lang": None}},
+            "report_daily is mapped by report_* and report_daily, and only the last counts",
+        ),
+        (
+            {"report_daily": None, "*": {"lang": None}},
+            "report_daily is mapped by report_daily and *",
+        ),
+        ({"*": {"__alias__": "ads"}}, "several maps write ads, whose rows would be mixed"),
+        ({"ads": {"__source__": "report_*"}}, "several maps write ads"),
+    ],
+)
+def test_maps_that_undo_one_another_are_one_line(
+    command: SandboxTap, maps: dict[str, Any], words: str
+) -> None:
+    result = command.run(stream_maps=maps)
+    assert result.code == 1
+    [error] = result.errors
+    assert words in error
+    assert not result.out
+
+
+@pytest.mark.parametrize(
+    "maps",
+    [
+        {"*": {"aff_sub_id": "md5(aff_sub_id)"}, "report_periods": {"kind": "'x'"}},
+        {"*": {"lang": None}, "report_daily": {"lang": None, "country": None}},
+        {"report_daily": {"lang": None}, "ids": {"__source__": "report_daily"}},
+        {"*": {"lang": None}, "report_daily": None},
+    ],
+    ids=str,
+)
+def test_maps_that_undo_nothing_may_fit_one_stream(
+    command: SandboxTap, maps: dict[str, Any]
+) -> None:
+    assert command.run(stream_maps=maps).code == 0
 
 
 def map_of(columns: dict[str, Any]) -> dict[str, Any]:

@@ -133,6 +133,7 @@ def test_a_task_that_nobody_sees_may_take_twice_as_long_as_those_of_this_run() -
     assert tasks.may_refuse("busy", tasks.seconds - 1)
     assert not tasks.is_possible(tasks.seconds)
     tasks.ended(0, took=1)
+    tasks.ended(0)
     assert tasks.seconds == UNSEEN_FACTOR * UNSEEN_SECONDS
 
 

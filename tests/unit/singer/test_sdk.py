@@ -37,6 +37,7 @@ CONFIG = {"auth_token": "sandbox-token", "start_date": "2024-01-01", "end_date":
         (Stream, "_write_record_message", ["self", "record"]),
         (Stream, "_write_schema_message", ["self"]),
         (Stream, "_generate_record_messages", ["self", "record"]),
+        (Stream, "_process_record", ["self", "record", "child_context", "partition_context"]),
         (Tap, "_setup_signal_handlers", ["self"]),
         (Tap, "_handle_termination", ["self", "signum", "frame"]),
         (Tap, "_reset_state_progress_markers", ["self"]),
