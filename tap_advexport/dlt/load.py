@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FAST_FORMAT: Final = "parquet"
+HALF_MOVED: Final = (errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY)
 # Keys of a source's state.
 _OF_OURS: Final = frozenset({"bookmarks", "accounts"})
 # A PostgreSQL job reads its whole file before it sends a row, and takes about twenty times the
@@ -109,17 +111,13 @@ def load(
     told = Load()
     token = _current.set(told)
     try:
-        known = pipeline.state.get("_version_hash")
-        pipeline.sync_destination()
         for name, value in JOB_LIMITS.items():
             pipeline.destination.caps_params.setdefault(name, value)
-        if pipeline.has_pending_data:
-            is_overtaken = pipeline.state.get("_version_hash") != known
-            is_stale = is_overtaken or _has_begun(pipeline) or _is_ahead(pipeline)
-            _load_leftovers(pipeline, is_stale=is_stale)
-        elif pipeline.list_normalized_load_packages():
-            # An abort has not ended. Its end would take along what is extracted before it.
-            pipeline.load()
+        try:
+            _see_to_leftovers(pipeline)
+        except FileNotFoundError as error:
+            logger.warning("The pipeline's folder was deleted in part (%s): it is made anew", error)
+            _take_state_of_destination(pipeline)
         _compare_with_destination(pipeline)
         info = _run(pipeline, source)
         while until_complete and told.days_left:
@@ -142,6 +140,18 @@ def load(
     return info
 
 
+def _see_to_leftovers(pipeline: dlt.Pipeline) -> None:
+    known = pipeline.state.get("_version_hash")
+    pipeline.sync_destination()
+    if pipeline.has_pending_data:
+        is_overtaken = pipeline.state.get("_version_hash") != known
+        is_stale = is_overtaken or _has_begun(pipeline) or _is_ahead(pipeline)
+        _load_leftovers(pipeline, is_stale=is_stale)
+    elif pipeline.list_normalized_load_packages():
+        # An abort has not ended. Its end would take along what is extracted before it.
+        pipeline.load()
+
+
 def _load_leftovers(pipeline: dlt.Pipeline, *, is_stale: bool) -> None:
     """Load what an earlier run extracted, or drop it to be extracted again if that is not safe.
 
@@ -160,12 +170,21 @@ def _load_leftovers(pipeline: dlt.Pipeline, *, is_stale: bool) -> None:
         try:
             pipeline.run()
         except PipelineStepFailed as error:
-            if not isinstance(error.exception, LoadClientJobTerminalRetry | LoadClientJobFailed):
+            if not _is_lasting(error.exception):
                 raise
         else:
             return
     logger.warning("What an earlier run left cannot be loaded; its days are exported again")
     _take_state_of_destination(pipeline)
+
+
+def _is_lasting(error: BaseException | None) -> bool:
+    """Return whether what is left cannot be loaded: a job fails, or dlt trips over its own files.
+
+    It moves a package step by step, so a kill between two of them leaves it in two places.
+    """
+    is_half_moved = isinstance(error, OSError) and error.errno in HALF_MOVED
+    return is_half_moved or isinstance(error, LoadClientJobTerminalRetry | LoadClientJobFailed)
 
 
 def _compare_with_destination(pipeline: dlt.Pipeline) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from contextlib import closing
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dlt
@@ -19,7 +20,6 @@ from tests.support.dlt_pipelines import Api, Place, RefusingTable, new_api
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 START = "2024-02-10"
 # Days whose rows are not those that their row of report_periods names.
@@ -112,6 +112,34 @@ def test_an_abort_that_was_killed_takes_nothing_along_that_comes_after_it(
     fail_to_refresh(place, api)
     flag_to_be_aborted(place)
     load(place.pipeline(), api.source(START, lookback_days=2))
+    assert_true(place, api)
+
+
+@pytest.mark.parametrize("is_half_gone", [False, True])
+def test_a_package_that_a_kill_left_in_two_places_is_exported_again(
+    place: Place, api: Api, *, is_half_gone: bool
+) -> None:
+    """Where normalize has made the package, and not yet, or half, removed the extracted one."""
+    load(place.pipeline(), api.source(START, lookback_days=30))
+    api.pass_days(1)
+    pipeline = place.pipeline()
+    pipeline.extract(api.source(START, lookback_days=30), loader_file_format="parquet")
+    [load_id] = pipeline.list_extracted_load_packages()
+    extracted = Path(pipeline.working_dir) / "normalize/extracted" / load_id
+    shutil.copytree(extracted, place.folder / "kept")
+    pipeline.normalize()
+    shutil.copytree(place.folder / "kept", extracted)
+    if is_half_gone:
+        shutil.rmtree(extracted / "new_jobs")
+    load(place.pipeline(), api.source(START, lookback_days=30))
+    assert_true(place, api)
+
+
+def test_a_folder_that_was_deleted_in_part_is_made_anew(place: Place, api: Api) -> None:
+    load(place.pipeline(), api.source(START, lookback_days=30))
+    api.pass_days(1)
+    shutil.rmtree(Path(place.pipeline().working_dir) / "load/normalized")
+    load(place.pipeline(), api.source(START, lookback_days=30))
     assert_true(place, api)
 
 
