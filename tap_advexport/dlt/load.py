@@ -116,7 +116,7 @@ def load(
         try:
             _see_to_leftovers(pipeline)
         except FileNotFoundError as error:
-            logger.warning("The pipeline's folder was deleted in part (%s): it is made anew", error)
+            logger.warning("The pipeline's folder was deleted in part (%s): it starts again", error)
             _take_state_of_destination(pipeline)
         _compare_with_destination(pipeline)
         info = _run(pipeline, source)

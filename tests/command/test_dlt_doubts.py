@@ -135,7 +135,7 @@ def test_a_package_that_a_kill_left_in_two_places_is_exported_again(
     assert_true(place, api)
 
 
-def test_a_folder_that_was_deleted_in_part_is_made_anew(place: Place, api: Api) -> None:
+def test_a_folder_that_was_deleted_in_part_is_no_obstacle(place: Place, api: Api) -> None:
     load(place.pipeline(), api.source(START, lookback_days=30))
     api.pass_days(1)
     shutil.rmtree(Path(place.pipeline().working_dir) / "load/normalized")
