@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FAST_FORMAT: Final = "parquet"
+# How dlt fails on a package of which a kill has left a part in another place.
 HALF_MOVED: Final = (errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY)
 # Keys of a source's state.
 _OF_OURS: Final = frozenset({"bookmarks", "accounts"})
@@ -114,7 +115,7 @@ def load(
         for name, value in JOB_LIMITS.items():
             pipeline.destination.caps_params.setdefault(name, value)
         try:
-            _see_to_leftovers(pipeline)
+            _settle_leftovers(pipeline)
         except FileNotFoundError as error:
             logger.warning("The pipeline's folder was deleted in part (%s): it starts again", error)
             _take_state_of_destination(pipeline)
@@ -140,7 +141,8 @@ def load(
     return info
 
 
-def _see_to_leftovers(pipeline: dlt.Pipeline) -> None:
+def _settle_leftovers(pipeline: dlt.Pipeline) -> None:
+    """Load or drop what an earlier run left, so that nothing waits."""
     known = pipeline.state.get("_version_hash")
     pipeline.sync_destination()
     if pipeline.has_pending_data:
@@ -170,7 +172,7 @@ def _load_leftovers(pipeline: dlt.Pipeline, *, is_stale: bool) -> None:
         try:
             pipeline.run()
         except PipelineStepFailed as error:
-            if not _is_lasting(error.exception):
+            if not _cannot_be_loaded(error.exception):
                 raise
         else:
             return
@@ -178,7 +180,7 @@ def _load_leftovers(pipeline: dlt.Pipeline, *, is_stale: bool) -> None:
     _take_state_of_destination(pipeline)
 
 
-def _is_lasting(error: BaseException | None) -> bool:
+def _cannot_be_loaded(error: BaseException | None) -> bool:
     """Return whether what is left cannot be loaded: a job fails, or dlt trips over its own files.
 
     It moves a package step by step, so a kill between two of them leaves it in two places.

@@ -35,9 +35,10 @@ FRESH_URLS_PER_TASK: Final = 2
 VISIBLE_WITHIN_SECONDS: Final = 120.0
 # With growing pauses, this many submissions take longer than a task of ours stays unseen.
 SUBMISSIONS_SOON: Final = 15
-# While tasks of ours are unfinished, so many 429s are a limit on them: without, with Retry-After.
-ASKS_AT_LIMIT: Final = 2
-ASKS_WHERE_TOLD: Final = 5
+# While tasks of ours are unfinished, the 429 of this number is a limit on tasks: without a
+# `Retry-After`, and where the answer told how long to wait.
+ASKS_UNTIL_LIMIT: Final = 2
+ASKS_UNTIL_LIMIT_IF_TOLD: Final = 5
 # Longer windows are halved, however many of their days may be refused.
 MOST_SINGLE: Final = 14
 # If no request worked before, a faulty proxy or certificate store ends the run after these tries.
@@ -245,7 +246,7 @@ def _after_request(
     if (error.is_throttled or error.names_no_task) and is_submission and situation.is_crowded:
         # One 429 may be a brief overload, unless a limit on tasks is known, or no try is left. Some
         # APIs tell a limit with a 200.
-        enough = ASKS_AT_LIMIT if error.retry_after_seconds is None else ASKS_WHERE_TOLD
+        enough = ASKS_UNTIL_LIMIT if error.retry_after_seconds is None else ASKS_UNTIL_LIMIT_IF_TOLD
         is_last = is_over or export.tries >= retry_policy.attempts(error)
         if error.names_no_task or situation.is_limited or situation.asks >= enough or is_last:
             return _submit_later(export)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tap_advexport.records.convert import Conversion
 
 # What Python and its libraries read.
-_NEEDED: Final = re.compile(
+_OF_PYTHON: Final = re.compile(
     r"PATH|HOME|USER|LANG|TZ|TMPDIR|TEMP|TMP|VIRTUAL_ENV|(PYTHON|LC_|LD_|DYLD_|MALLOC_|ARROW_).*"
 )
 _Answer = TypeVar("_Answer", Converted, Fault)
@@ -136,7 +136,7 @@ def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
     Whatever the token, or another secret, is called elsewhere, it is not among them.
     """
-    return {name: text for name, text in environment.items() if _NEEDED.fullmatch(name)}
+    return {name: text for name, text in environment.items() if _OF_PYTHON.fullmatch(name)}
 
 
 def _signal_name(number: int) -> str:

@@ -26,7 +26,7 @@ from tap_advexport.errors import (
     TaskNotFoundError,
 )
 from tap_advexport.exports.policy import (
-    ASKS_WHERE_TOLD,
+    ASKS_UNTIL_LIMIT_IF_TOLD,
     FRESH_URLS_PER_TASK,
     MOST_SINGLE,
     SETUP_TRIES,
@@ -111,8 +111,8 @@ def test_a_429_is_sent_again_then_tasks_of_ours_are_awaited(retry_after: float |
     # A server that says how long to wait may be overloaded, up to some point.
     later: Step = SubmitLater(Export(WEEK))
     assert step == (later if retry_after is None else RetryRequest(export))
-    assert after(export, error, replace(CROWDED, asks=ASKS_WHERE_TOLD)) == later
-    step = after(export, error, replace(CROWDED, asks=ASKS_WHERE_TOLD - 1))
+    assert after(export, error, replace(CROWDED, asks=ASKS_UNTIL_LIMIT_IF_TOLD)) == later
+    step = after(export, error, replace(CROWDED, asks=ASKS_UNTIL_LIMIT_IF_TOLD - 1))
     assert step == (later if retry_after is None else RetryRequest(export))
     assert after(export, error, replace(CROWDED, is_limited=True)) == later
     assert after(export, error, replace(ALONE, asks=2)) == RetryRequest(export)
