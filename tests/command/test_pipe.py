@@ -395,8 +395,8 @@ def test_a_run_ends_in_order_when_its_stdin_is_closed(pipe: Pipe) -> None:
     process = pipe.start(ENDLESS, COPY, options=["--while-stdin"])
     wait_for_state(pipe)
     # Closes stdin first of all.
-    process.communicate(timeout=60)
-    assert process.returncode == 143
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (143, "")
     assert pipe.kept() == {"bookmarks": {"s": {"interrupted": True}}}
 
 
@@ -440,8 +440,17 @@ def test_a_target_that_does_not_end_is_killed_after_the_grace(pipe: Pipe) -> Non
     process = pipe.start(ENDLESS, target, options=["--grace", "1"])
     wait_for((pipe.folder / "tap.json").exists)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
-    assert process.returncode == 143
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (143, "")
+
+
+def test_a_signal_that_comes_while_tap_and_target_start_is_forwarded(pipe: Pipe) -> None:
+    at_once = ["state.json", "sh", "-c", "kill -TERM $PPID; exec sleep 60", "--", "cat"]
+    for _ in range(10):
+        done = subprocess.run(
+            [PIPE, *at_once], cwd=pipe.folder, capture_output=True, timeout=60, check=False
+        )
+        assert (done.returncode, done.stderr) == (143, b"")
 
 
 def test_a_log_is_shown_at_its_end_when_the_run_fails(pipe: Pipe) -> None:
