@@ -52,6 +52,8 @@ def _settings() -> Iterator[str]:
     yield ""
     yield "## The SDK's own"
     yield ""
+    yield "How to hide ids, what a map may do and what is refused: [stream maps](stream-maps.md)."
+    yield ""
     yield "| setting | type | meaning |"
     yield "| --- | --- | --- |"
     own = {line.split("`")[1] for line in list(settings_table())[2:]}

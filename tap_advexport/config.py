@@ -143,15 +143,15 @@ def _warn_of_unknown(
 def _is_of_meltano(name: str, kinds: Mapping[str, Any], *, is_alone: bool) -> bool:
     """Return whether Meltano sets this variable, or the SDK reads it.
 
-    Meltano sets extras (TAP_ADVEXPORT__SELECT), parts of objects (..._FAKER_CONFIG_SEED), and the
-    settings of plugins that inherit from this one (TAP_ADVEXPORT_ACME_AUTH_TOKEN).
+    Meltano sets extras (TAP_ADVEXPORT__SELECT), parts of objects (..._FAKER_CONFIG_SEED), and both
+    for plugins that inherit from this one (..._ACME_AUTH_TOKEN, ..._ACME__SELECT).
     """
     objects = tuple(f"{key.upper()}_" for key, kind in kinds.items() if "object" in _types(kind))
     settings = tuple(f"_{key.upper()}" for key in kinds)
     return (
         name in NO_SETTINGS
         or name.startswith(("_", *objects))
-        or (not is_alone and name.endswith(settings))
+        or (not is_alone and (name.endswith(settings) or "__" in name))
     )
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import abc
+import json
 import signal
 import threading
 from collections.abc import Iterable
@@ -167,8 +168,13 @@ class OwnStateStream(Stream, abc.ABC):
             yield from super()._generate_record_messages(record)
         except Exception as error:  # noqa: BLE001 - a map can raise anything
             causes = [error, *([error.__cause__] if error.__cause__ else [])]
-            # The texts of these quote the value, which may be an id that a map is to hide.
-            quotes = any(isinstance(each, ValueError | LookupError) for each in causes)
+            # The texts of these quote the value, which may be an id that a map is to hide. What is
+            # looked up by name, as in config['salt'], stands in the map.
+            maps = json.dumps(self.config.get("stream_maps")).replace('\\"', "'")
+            quotes = any(
+                isinstance(each, ValueError | LookupError) and f"[{each}]" not in maps
+                for each in causes
+            )
             texts = [", whose text would quote the row"] if quotes else [f": {e}" for e in causes]
             names = " of a ".join(type(each).__name__ for each in causes[::-1])
             shown = excerpt(names + "".join(texts))

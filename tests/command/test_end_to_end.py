@@ -246,6 +246,18 @@ BAD_MAPS: list[tuple[dict[str, Any], str]] = [
     ({"a": "1 / 0"}, "the map of report_daily fails on a row: ZeroDivisionError"),
     ({"a": "nosuch"}, "the map of report_daily fails on a row"),
     (
+        {"a": "md5(config['salt'] + lang)"},
+        "the map of report_daily fails on a row: KeyError: 'salt'",
+    ),
+    (
+        {"a": 'md5(config["salt"] + lang)'},
+        "the map of report_daily fails on a row: KeyError: 'salt'",
+    ),
+    (
+        {"a": "{'IT': 1}[lang + 'x']"},
+        "the map of report_daily fails on a row: KeyError, whose text would quote the row",
+    ),
+    (
         {"a": "int(aff_sub_id)"},
         "the map of report_daily fails on a row: ValueError, whose text would quote the row",
     ),

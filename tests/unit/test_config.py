@@ -116,7 +116,7 @@ def test_only_what_is_no_setting_of_anybody_is_told(caplog: pytest.LogCaptureFix
 
 def test_variables_of_plugins_that_inherit_are_theirs(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        completed(is_environment_read=False, acme_auth_token="x", acme_account="acme")
+        completed(is_environment_read=False, acme_auth_token="x", acme__select="x")
         assert not caplog.records
         completed(acme_auth_token="x")
     assert "TAP_ADVEXPORT_ACME_AUTH_TOKEN is not a setting" in caplog.text
