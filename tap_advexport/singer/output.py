@@ -22,6 +22,7 @@ class SingerOutput:
 
     def __init__(self, tap: Tap) -> None:
         self._tap = tap
+        self._has_written_state = False
 
     @property
     def writer(self) -> MessageWriter:
@@ -43,6 +44,7 @@ class SingerOutput:
 
     def write_state(self) -> None:
         """Write STATE, unless it is the same as the last one written."""
+        self._has_written_state = True
         self._tap.state_writer.write_state(self._tap.state)
 
     def echo_state(self) -> None:
@@ -52,10 +54,14 @@ class SingerOutput:
         self.write_state()
 
     def write_last_state(self) -> None:
-        """Write STATE again if a message followed the last one: targets would lose it otherwise."""
+        """Write STATE again if it has changed, or a message followed: targets would lose it."""
         self._drop_empty_bookmarks()
-        if self._tap.state.get("bookmarks") and not self.writer.is_state_last:
+        if not self._tap.state.get("bookmarks"):
+            return
+        if not self.writer.is_state_last:
             self.writer.write_message(StateMessage(value=self._tap.state))
+        elif self._has_written_state:
+            self.write_state()
 
     def write_lines(self, lines: bytes) -> None:
         """Write ready-made messages."""

@@ -19,7 +19,7 @@ from tap_advexport.coverage.settling import Rules
 from tap_advexport.coverage.state import Coverage, Sent
 from tap_advexport.exports.job import Abandoned, Failed, Ready, Submitted
 from tap_advexport.exports.policy import Export
-from tap_advexport.progress.words import WindowDone
+from tap_advexport.progress.words import WindowDone, counted
 from tap_advexport.sync.destination import PeriodRow
 from tap_advexport.sync.exporting import events_of, runner_of
 from tap_advexport.sync.totals import FailedDays
@@ -294,11 +294,11 @@ def _log_plan(report: Report, plan: Plan, wanted: DateWindow | None) -> None:
         logger.info("%s: nothing to export in %s", report.stream, wanted or "the days until now")
         return
     logger.info(
-        "%s: %d exports of %d days that are new or not settled yet, in %s; %d tasks adopted%s",
+        "%s: %s of %s that are new or not settled yet, in %s; %s adopted%s",
         report.stream,
-        len(plan.windows),
-        sum(window.days for window in plan.windows),
+        counted(len(plan.windows), "export"),
+        counted(sum(window.days for window in plan.windows), "day"),
         wanted,
-        len(plan.adopted),
+        counted(len(plan.adopted), "task"),
         f"; {plan.days_left} days are left for the next load" if plan.days_left else "",
     )

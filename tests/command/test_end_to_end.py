@@ -236,6 +236,18 @@ def test_an_api_that_answers_error_is_not_asked_for_ever(command: SandboxTap) ->
     assert "Traceback" not in result.log
 
 
+def test_tasks_that_are_submitted_while_output_fails_are_in_the_last_state(
+    command: SandboxTap,
+) -> None:
+    result = command.run(
+        window_days=1,
+        max_concurrent_exports=2,
+        stream_maps={"report_daily": {"x": "1 / 0"}},
+    )
+    submitted = sum(each.method == "POST" for each in command.sandbox.requests)
+    assert len(result.state["bookmarks"]["report_daily"]["pending"]) == submitted
+
+
 BAD_MAPS: list[tuple[dict[str, Any], str]] = [
     ({"a": "nosuch("}, "Failed to parse"),
     ({"__filter__": "nosuch("}, "Failed to parse"),

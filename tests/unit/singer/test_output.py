@@ -70,6 +70,17 @@ def test_the_last_state_is_written_again_only_behind_something_else() -> None:
     assert state.value == {"bookmarks": {"report_daily": {"settled": []}}}
 
 
+def test_the_last_state_has_what_changed_after_the_one_before() -> None:
+    tap = Tap({"bookmarks": {"report_daily": {"pending": []}}})
+    output = output_of(tap)
+    output.write_last_state()
+    assert tap.states == []
+    output.write_state()
+    output.set_bookmark("report_daily", {"pending": ["task"]})
+    output.write_last_state()
+    assert tap.states[1:] == [{"bookmarks": {"report_daily": {"pending": ["task"]}}}]
+
+
 def test_where_there_is_no_bookmark_there_is_no_last_state() -> None:
     tap = Tap({"bookmarks": {"report_hourly": {}}})
     output_of(tap).write_lines(b"{}\n")
