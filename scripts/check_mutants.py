@@ -9,7 +9,9 @@ import re
 import sys
 from pathlib import Path
 
-_SURVIVOR = re.compile(r"^\s*(\S+__mutmut_\d+): (survived|timeout|suspicious|no tests)\s*$")
+# Whatever else became of a mutant: a test process that was killed has not shown anything.
+_KILLED = "killed|caught by type check|not checked"
+_SURVIVOR = re.compile(rf"^\s*(\S+__mutmut_\d+): (?!(?:{_KILLED})\s*$)")
 _REASON = re.compile(r"^\| `(\S+__mutmut_\d+)` \|", re.MULTILINE)
 
 

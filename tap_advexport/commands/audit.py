@@ -52,6 +52,12 @@ def _table(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> di
     return tables
 
 
+def _tolerance(_: click.Context, __: click.Parameter, value: float | None) -> str | None:
+    if value is not None and not 0 <= value < float("inf"):
+        raise click.BadParameter(f"{value} is not a number from 0 on")
+    return None if value is None else repr(value)
+
+
 @click.command(name="tap-advexport-audit")
 # Accept any number: click's error about an extra one could show a part of a password.
 @click.argument("warehouse", nargs=-1)
@@ -69,7 +75,8 @@ def _table(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> di
 @click.option("--end-date", metavar="DATE", help="Days up to it must be there, if they are over. "
               "Default: the last day that is.")  # fmt: skip
 @click.option("--timezone", metavar="ZONE", help="The account's time zone. Default: UTC.")
-@click.option("--cost-tolerance", type=float, metavar="NUMBER", help="Relative difference allowed "
+@click.option("--cost-tolerance", type=float, callback=_tolerance, metavar="NUMBER",
+              help="Relative difference allowed "
               "between sums of costs. Default: 1e-9 where the warehouse stores binary "
               "floating-point numbers, otherwise 0.")  # fmt: skip
 @click.option("--repair-config", "is_repair", is_flag=True, help="Print only the settings that "
@@ -80,7 +87,7 @@ def audit_command(  # noqa: PLR0913 - each is an option
     schema: str,
     labels: tuple[str, ...],
     tables: Mapping[str, str],
-    cost_tolerance: float | None,
+    cost_tolerance: str | None,
     is_repair: bool,
     config: str | None,
     **options: str | None,
@@ -97,8 +104,9 @@ def audit_command(  # noqa: PLR0913 - each is an option
     settings = settings_of(config, options)
     reports = [report for report in REPORTS if not labels or report.label in labels]
     with open_warehouse(warehouse[0]) as connection:
-        tolerance = None if cost_tolerance is None else repr(cost_tolerance)
-        place = warehouse_of(connection, schema=schema, tables=tables, cost_tolerance=tolerance)
+        place = warehouse_of(
+            connection, schema=schema, tables=tables, cost_tolerance=cost_tolerance
+        )
         compared = list(compare(place, reports))
     account = settings["account"]
     periods = [each for each in compared if account in {None, each.account}]
@@ -129,16 +137,22 @@ def _told(findings: Sequence[Finding], settings: Mapping[str, Any]) -> Iterator[
         yield "report period (what differs): figure by the API | in the warehouse"
     for stretch in stretches(findings):
         yield from map(str, stretch)
-        mended = [json.dumps(each) for each in repair_settings(stretch, settings["start_date"])]
+        mended = [json.dumps(each) for each in _repairs(stretch, settings)]
         yield (
             f"    mend with {mended[0]}"
             if mended
-            else "    before start_date: never exported again"
+            else "    outside start_date and end_date: never exported again"
         )
 
 
 def _repair(findings: Sequence[Finding], settings: Mapping[str, Any]) -> Iterator[str]:
-    yield from map(json.dumps, list(repair_settings(findings, settings["start_date"])) or [{}])
+    yield from map(json.dumps, list(_repairs(findings, settings)) or [{}])
+
+
+def _repairs(
+    findings: Sequence[Finding], settings: Mapping[str, Any]
+) -> Iterator[Mapping[str, str]]:
+    return repair_settings(findings, settings["start_date"], settings["end_date"])
 
 
 if __name__ == "__main__":

@@ -153,11 +153,13 @@ def _of_url(rest: str) -> dict[str, str]:
     if "@" in query or "/" in database or ":" in database or not all(found):
         raise AuditError(_UNREADABLE)
     user, _, password = user_info.partition(":")
+    ports = [host[2] or "" for host in found if host]
     named = {
         "user": user,
         "password": password,
         "host": ",".join(host[1].strip("[]") for host in found if host),
-        "port": ",".join(host[2] or "" for host in found if host).strip(","),
+        # One for each host, in order; an empty one is the default.
+        "port": ",".join(ports) if any(ports) else "",
         "dbname": database,
     }
     try:

@@ -33,15 +33,18 @@ def stretches(findings: Iterable[Finding]) -> Iterator[list[Finding]]:
         yield stretch
 
 
-def repair_settings(findings: Iterable[Finding], start: date | None) -> Iterator[dict[str, str]]:
+def repair_settings(
+    findings: Iterable[Finding], start: date | None, end: date | None = None
+) -> Iterator[dict[str, str]]:
     """Yield one config for each account, which refreshes all its findings in one run.
 
     Args:
         findings: sorted by account.
         start: the tap's `start_date`, before which it exports nothing; None if unknown.
+        end: its `end_date`, likewise.
     """
     for account, group in groupby(findings, key=lambda each: each.account):
-        windows = [window for each in group if (window := _refresh(each, start))]
+        windows = [window for each in group if (window := _refresh(each, start, end))]
         if windows:
             settings = {"account": account} if account else {}
             yield settings | {
@@ -50,16 +53,17 @@ def repair_settings(findings: Iterable[Finding], start: date | None) -> Iterator
             }
 
 
-def _refresh(finding: Finding, start: date | None) -> DateWindow | None:
+def _refresh(finding: Finding, start: date | None, end: date | None) -> DateWindow | None:
     """Return the days to refresh, or None if the tap exports none of them.
 
     For a month its first day is enough: any day brings the whole month, and its last days may not
     be over yet.
     """
-    first = max(finding.first, start) if start else finding.first
-    if period_of(finding.last, interval=finding.report.interval).last < first:
+    first = max(finding.first, start or finding.first)
+    last_day = period_of(finding.last, interval=finding.report.interval).last
+    if min(last_day, end or last_day) < first:
         return None
-    return DateWindow(first, max(first, finding.last))
+    return DateWindow(first, max(first, min(finding.last, end or finding.last)))
 
 
 def _is_next(one: Finding, other: Finding) -> bool:

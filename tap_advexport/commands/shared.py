@@ -6,6 +6,7 @@ import io
 import os
 import sys
 from datetime import MAXYEAR, MINYEAR, UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
 def run_cli(command: click.Command, args: Sequence[str] | None, *, failed: int = 1) -> int:
     """Run a command and return its exit code; on an error, print one line and return `failed`."""
     arguments = sys.argv[1:] if args is None else list(args)
+    if is_closed(sys.stderr):
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - to the end
     if is_closed(sys.stdout):
-        if not is_closed(sys.stderr):
-            sys.stderr.write(f"{command.name}: standard output is closed\n")
+        sys.stderr.write(f"{command.name}: standard output is closed\n")
         return failed
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A label or a text of a table may hold letters that the locale's encoding does not have.

@@ -41,7 +41,7 @@ class Coverage:
         settled: sorted, disjoint, maximal; disjoint from `unsettled`.
         unsettled: sorted, disjoint; neighbours exported on the same local date are joined.
         sent: by the first day of the period; only for periods that have an unsettled day.
-        pending: tasks whose rows are not emitted yet, in the order of their submission.
+        pending: tasks whose rows are not emitted yet.
         shape: a digest of how the rows that `sent` describes were written; empty if not known.
     """
 

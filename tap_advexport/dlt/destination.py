@@ -22,7 +22,7 @@ class PipelineDestination:
     """Yields tables to dlt. A bookmark is in the same load package as the rows that it covers.
 
     Attributes:
-        has_submitted: the API has accepted a task.
+        has_submitted: the API has accepted a task in this run.
         has_written: dlt was given rows.
     """
 
@@ -40,6 +40,7 @@ class PipelineDestination:
         self._stream = stream
         self._tables = tables
         self._bookmarks = bookmarks
+        self._adopted: set[str] | None = None
         self.has_submitted = self.has_written = False
 
     def write_rows(self, ready: Ready, periods: Sequence[Period]) -> Iterator[Any]:
@@ -61,7 +62,12 @@ class PipelineDestination:
     def commit(self, bookmark: dict[str, object]) -> None:
         """Note what the tables yielded so far cover; dlt stores it together with them."""
         self._bookmarks[self._stream] = bookmark
-        self.has_submitted = self.has_submitted or bool(bookmark.get("pending"))
+        pending: Any = bookmark.get("pending") or ()
+        tasks = {task["task_id"] for task in pending}
+        if self._adopted is None:
+            # The first bookmark is that of the start.
+            self._adopted = tasks
+        self.has_submitted = self.has_submitted or not tasks <= self._adopted
 
     def check(self) -> None:
         """Do nothing: dlt always takes what is written."""

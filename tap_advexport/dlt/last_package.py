@@ -38,6 +38,8 @@ MOST_LOADS: Final = 50
 # More packages than wait for their load at one time.
 MOST_PACKAGES: Final = 5
 _LOADS: Final = "loads"
+# Keys of a source's state.
+_OF_OURS: Final = frozenset({"bookmarks", "accounts"})
 
 
 class Days(msgspec.Struct, frozen=True):
@@ -62,6 +64,16 @@ class Package(msgspec.Struct, frozen=True):
     emptied: tuple[str, ...] = ()
     days: tuple[Days, ...] = ()
     before: Package | None = None
+
+
+def sources_of(pipeline: dlt.Pipeline) -> dict[str, Any]:
+    """Return the states of our sources in a pipeline, by the names that they were given."""
+    sources: Any = pipeline.state.get("sources", {})
+    return {
+        name: state
+        for name, state in sources.items()
+        if isinstance(state, dict) and not _OF_OURS.isdisjoint(state)
+    }
 
 
 def with_days(

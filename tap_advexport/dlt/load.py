@@ -14,7 +14,13 @@ from dlt.load.exceptions import LoadClientJobFailed, LoadClientJobTerminalRetry
 from dlt.pipeline.exceptions import PipelineStepFailed
 from msgspec import Struct, field
 
-from tap_advexport.dlt.last_package import Package, is_ahead, note_package, noted_package
+from tap_advexport.dlt.last_package import (
+    Package,
+    is_ahead,
+    note_package,
+    noted_package,
+    sources_of,
+)
 from tap_advexport.errors import IncompleteError, TapAdvexportError
 
 if TYPE_CHECKING:
@@ -32,8 +38,6 @@ logger = logging.getLogger(__name__)
 FAST_FORMAT: Final = "parquet"
 # How dlt fails on a package of which a kill has left a part in another place.
 HALF_MOVED: Final = (errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY)
-# Keys of a source's state.
-_OF_OURS: Final = frozenset({"bookmarks", "accounts"})
 # A PostgreSQL job reads its whole file before it sends a row, and takes about twenty times the
 # file's size in memory. Small files bound the memory of a load. With two jobs at a time, one can
 # read while the other sends.
@@ -41,7 +45,7 @@ JOB_LIMITS: Final = {"recommended_file_size": 8 << 20, "max_parallel_load_jobs":
 
 
 class FailedDaysError(IncompleteError):
-    """Days failed. Everything else was loaded, and the next run tries the failed days again.
+    """Days failed. All others that were exported are loaded, and the next run tries them again.
 
     Attributes:
         failures: the days, and why they failed.
@@ -106,7 +110,7 @@ def load(
     Raises:
         FailedDaysError: days failed; all others were loaded.
         TapAdvexportError: a setting is wrong, the token is refused or the API does not work;
-            nothing of this run was loaded.
+            nothing of this step was loaded.
         PipelineStepFailed: dlt could not load.
     """
     told = Load()
@@ -128,7 +132,7 @@ def load(
             with _without_refresh(pipeline):
                 info = _run(pipeline, source)
     except PipelineStepFailed as error:
-        cause = _cause(error)
+        cause = own_error(error)
         if cause is None:
             raise
         logger.debug("%s", cause, exc_info=error)
@@ -203,12 +207,7 @@ def _compare_with_destination(pipeline: dlt.Pipeline) -> bool:
 
 def _is_ahead(pipeline: dlt.Pipeline) -> bool:
     """Return whether the state of a source of ours, by whatever name, is ahead."""
-    sources: Any = pipeline.state.get("sources", {})
-    return any(
-        is_ahead(pipeline, name, state)
-        for name, state in sources.items()
-        if isinstance(state, dict) and not _OF_OURS.isdisjoint(state)
-    )
+    return any(is_ahead(pipeline, name, state) for name, state in sources_of(pipeline).items())
 
 
 def _take_state_of_destination(pipeline: dlt.Pipeline) -> None:
@@ -265,7 +264,7 @@ def _run(pipeline: dlt.Pipeline, source: Any) -> LoadInfo:  # noqa: ANN401 - sam
     return pipeline.run(source, loader_file_format=fast)
 
 
-def _cause(error: BaseException | None) -> BaseException | None:
+def own_error(error: BaseException | None) -> BaseException | None:
     """Return the error of ours, or Ctrl-C, that dlt has wrapped; None if there is none."""
     while error is not None and not isinstance(error, TapAdvexportError | KeyboardInterrupt):
         error = error.__cause__

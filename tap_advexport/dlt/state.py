@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import dlt
 from dlt.common.configuration.exceptions import ConfigFieldMissingException
 from dlt.destinations.exceptions import DestinationConnectionError
+from dlt.pipeline.exceptions import PipelineStepFailed
 from msgspec.structs import replace
 
 from tap_advexport.clock import SystemClock
@@ -27,8 +28,10 @@ from tap_advexport.dlt.last_package import (
     is_ahead,
     noted_package,
     packages_in_doubt,
+    sources_of,
     with_days,
 )
+from tap_advexport.dlt.load import own_error
 from tap_advexport.errors import StateError
 from tap_advexport.reports import PERIODS_STREAM, REPORTS
 from tap_advexport.windows import DateWindow
@@ -208,7 +211,10 @@ def import_state(
         coverage_of(bookmark, _REPORTS[stream], rules, start_date=None)
     if not moved:
         raise StateError("state has no bookmark of this tap: nothing to import")
-    info = pipeline.run(_import(moved, account))
+    try:
+        info = pipeline.run(_import(moved, account))
+    except PipelineStepFailed as error:
+        raise (own_error(error) or error).with_traceback(None) from None
     forget_notes(pipeline, SOURCE)
     return info
 
@@ -221,17 +227,22 @@ def export_state(pipeline: dlt.Pipeline, *, account: str | None = None) -> dict[
 
     Raises:
         StateError: nothing of the account was loaded, or several were and none is named; or an
-            earlier run of the pipeline has not ended.
+            earlier run of the pipeline has not ended. A pipeline that has loaded nothing at all
+            has the state of a first run, without a bookmark.
     """
     # Before the synchronization, which drops what a first run has left.
     if _has_not_ended(pipeline):
         raise StateError(_NOT_ENDED)
     pipeline.sync_destination()
-    sources: Any = pipeline.state.get("sources", {})
-    source = copy.deepcopy(dict(sources.get(SOURCE, {})))
-    if is_ahead(pipeline, SOURCE, source):
+    sources = sources_of(pipeline)
+    name = SOURCE if SOURCE in sources or not sources else min(sources)
+    if len(sources) > 1 and name != SOURCE:
+        names = ", ".join(sorted(sources))
+        raise StateError(f"the pipeline has several sources ({names}), and none is {SOURCE}")
+    source = copy.deepcopy(sources.get(name, {}))
+    if is_ahead(pipeline, name, source):
         raise _not_there(pipeline)
-    doubts = list(packages_in_doubt(pipeline, SOURCE, source))
+    doubts = list(packages_in_doubt(pipeline, name, source))
     if reopen_doubtful(source, doubts, Package(""), SystemClock().now()).emptied:
         raise StateError(_NOT_ENDED)
     if not source:

@@ -122,7 +122,7 @@ class ExportJob:
     """An export in flight: its phase, and when it is due to go on.
 
     Attributes:
-        began_at: when its task was submitted, on the monotonic clock.
+        began_at: when its task was submitted, on the monotonic clock; until then, when it began.
         waits_since: when this run began to wait for the task.
         unfinished_age: how old the task was when it was last found unfinished, in seconds.
         finished_at: when the task was first found finished.

@@ -268,6 +268,22 @@ def test_an_api_that_is_down_raises_and_nothing_is_lost(place: Place, api: Api) 
     assert place.rows("report_daily") == api.truth(START)
 
 
+def test_an_api_that_is_down_is_told_so_though_tasks_were_left_at_it(
+    tmp_path: Path, api: Api
+) -> None:
+    place = Place(tmp_path)
+    days = [START, "2024-02-13"]
+    tasks = [
+        {"task_id": day, "first": day, "last": day, "submitted_at": f"{api.yesterday}T05:00:00Z"}
+        for day in days
+    ]
+    import_state(place.pipeline(), {"bookmarks": {"report_daily": {"pending": tasks}}})
+    api.sandbox.inject("status-503", count=None)
+    with pytest.raises(IncompleteError, match="does not work") as caught:
+        load(place.pipeline(), api.source(START, end_date=days[1], request_attempts=1))
+    assert not isinstance(caught.value, FailedDaysError)
+
+
 def test_a_load_of_nothing_but_refused_days_tells_the_days(place: Place, api: Api) -> None:
     """A morning with one new day, which the API refuses: it is not down."""
     load(place.pipeline(), api.source(START, lookback_days=0))
@@ -698,6 +714,21 @@ def test_a_refresh_that_was_never_loaded_leaves_nothing_in_doubt(
         assert min(first for first, _ in api.submitted()[asked:]) > START
         for name in ("n", "s"):
             assert place.rows("report_daily", f"account = '{name}'") == api.truth(START)
+
+
+def test_a_source_may_have_any_name(tmp_path: Path, api: Api) -> None:
+    place = Place(tmp_path)
+
+    def named(name: str) -> Any:  # noqa: ANN401 - a source of dlt's
+        source = advexport.with_args(name=name, section=name)
+        return source(**api.options(START, end_date="2024-02-12"))
+
+    load(place.pipeline(), named("ads_north"))
+    bookmarks = export_state(place.pipeline())["bookmarks"]
+    assert bookmarks["report_daily"]["replication_key_value"] == "2024-02-12"
+    load(place.pipeline(), named("ads_south"))
+    with pytest.raises(StateError, match=r"several sources \(ads_north, ads_south\), and none"):
+        export_state(place.pipeline())
 
 
 def test_a_pipeline_may_have_any_name(tmp_path: Path, api: Api) -> None:

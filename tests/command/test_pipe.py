@@ -347,7 +347,9 @@ def test_the_lock_of_a_killed_pipe_holds_though_its_stdin_was_closed(pipe: Pipe)
         ("state.json -- target", "the tap is missing: it comes after the state file"),
         ("state.json tap -c x", "the target is missing: it comes after the tap and --"),
         ("tap -c x -- target", "the state file comes first, then the tap"),
-        ("--wait long state.json tap", "argument --wait: invalid float value: 'long'"),
+        ("--wait long state.json tap", "argument --wait: invalid patience value: 'long'"),
+        ("--wait nan state.json tap", "argument --wait: invalid patience value: 'nan'"),
+        ("state.json tap --w x", "the target is missing: it comes after the tap and --"),
         ("--busy-code 256 state.json tap", "argument --busy-code: invalid exit_code value: '256'"),
     ],
 )
@@ -451,6 +453,29 @@ def test_a_signal_that_comes_while_tap_and_target_start_is_forwarded(pipe: Pipe)
             [PIPE, *at_once], cwd=pipe.folder, capture_output=True, timeout=60, check=False
         )
         assert (done.returncode, done.stderr) == (143, b"")
+
+
+def test_further_signals_do_not_lengthen_the_grace(pipe: Pipe) -> None:
+    deaf = ["sh", "-c", "trap '' TERM; touch tap.json; while :; do sleep 0.1; done"]
+    words = ["--grace", "2", "state.json", *deaf, "--", "sh", "-c", deaf[2]]
+    with subprocess.Popen([PIPE, *words], cwd=pipe.folder) as process:
+        wait_for((pipe.folder / "tap.json").exists)
+        for _ in range(20):
+            process.send_signal(signal.SIGTERM)
+            if process.poll() is not None:
+                break
+            time.sleep(0.5)
+        assert process.wait(timeout=60) == 137
+
+
+def test_a_run_is_waited_for_where_children_are_nobody_s_business(pipe: Pipe) -> None:
+    ignoring = "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv"
+    words = [PIPE, "state.json", sys.executable, "tap.py", 2, 0, 0, "--", *COPY]
+    code = f"{ignoring}(sys.argv[1], sys.argv[1:])"
+    command = [sys.executable, "-c", code, *map(str, words)]
+    done = subprocess.run(command, cwd=pipe.folder, capture_output=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert pipe.kept() == state_of(2)
 
 
 def test_a_log_is_shown_at_its_end_when_the_run_fails(pipe: Pipe) -> None:

@@ -237,7 +237,7 @@ def test_the_config_of_the_tap_says_which_days_have_to_be_there(
 
 def test_a_difference_before_the_start_is_not_promised_to_be_mended(warehouse: Warehouse) -> None:
     _, printed, _ = run_audit(damaged(warehouse), "--start-date", "2024-01-06")
-    assert "    before start_date: never exported again" in printed.splitlines()
+    assert "    outside start_date and end_date: never exported again" in printed.splitlines()
 
 
 # --- Several accounts ----------------------------------------------------------------------------
@@ -313,6 +313,9 @@ def test_rows_from_before_the_setting_are_an_account_of_their_own(two_accounts: 
     (["w.duckdb", "--report", "weekly"], "'weekly' is not one of"),
     (["w.duckdb", "--start-date", "soon"], "start_date"),
     (["w.duckdb", "--cost-tolerance", "much"], "cost-tolerance"),
+    (["w.duckdb", "--cost-tolerance", "nan"], "nan is not a number from 0 on"),
+    (["w.duckdb", "--cost-tolerance", "inf"], "inf is not a number from 0 on"),
+    (["w.duckdb", "--cost-tolerance", "-1"], "-1.0 is not a number from 0 on"),
     (["w.duckdb", "--config", "/nowhere/config.json"], "config: /nowhere/config.json"),
     (["w.duckdb", "--first", "2024-01-01"], "--first"),
     ([], "expected one WAREHOUSE (got 0)"),

@@ -17,8 +17,9 @@ def gap(first: str, last: str = "", report: Report = DAILY, account: str = "") -
     return Gap(report, account, date.fromisoformat(first), date.fromisoformat(last or first))
 
 
-def repaired(*gaps: Gap, start: str | None = None) -> list[tuple[str, ...]]:
-    found = repair_settings(gaps, date.fromisoformat(start) if start else None)
+def repaired(*gaps: Gap, start: str | None = None, end: str | None = None) -> list[tuple[str, ...]]:
+    ends = (date.fromisoformat(text) if text else None for text in (start, end))
+    found = repair_settings(gaps, *ends)
     return [tuple(settings.values()) for settings in found]
 
 
@@ -47,3 +48,16 @@ def test_one_range_refreshes_all_of_an_account(
     gaps: list[Gap], start: str | None, wanted: list[tuple[str, ...]]
 ) -> None:
     assert repaired(*gaps, start=start) == wanted
+
+
+@pytest.mark.parametrize(("gaps", "end", "wanted"), [
+    ([gap("2024-01-02"), gap("2024-02-05")], "2024-01-31", [("2024-01-02", "2024-01-02")]),
+    ([gap("2024-01-02", "2024-01-05")], "2024-01-04", [("2024-01-02", "2024-01-04")]),
+    ([gap("2024-01-02")], "2024-01-01", []),
+    ([gap("2024-01-01", report=MONTHLY)], "2024-01-15", [("2024-01-01", "2024-01-01")]),
+])  # fmt: skip
+def test_days_after_the_end_are_not_asked_for(
+    gaps: list[Gap], end: str, wanted: list[tuple[str, ...]]
+) -> None:
+    assert repaired(*gaps, end=end) == wanted
+    assert repaired(*gaps, start="2024-01-01", end=end) == wanted

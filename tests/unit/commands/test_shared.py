@@ -92,6 +92,12 @@ def test_a_closed_stream_is_one_line(closed: str, told: str) -> None:
     assert done.stderr.count("\n") == 1
 
 
+def test_a_closed_stderr_changes_no_exit_code() -> None:
+    command = f'"{sys.executable}" -m tap_advexport.commands.audit no-such.duckdb 2>&-'
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (2, b"")
+
+
 def test_help_is_no_mistake(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_cli(ending(lambda: 1), ["--help"]) == 0
     assert "Usage: tool" in capsys.readouterr().out
