@@ -82,14 +82,14 @@ def coverage_command(  # noqa: PLR0913 - each is an option
     settings = settings_of(config, options)
     if not config and options["lookback_days"] is None:
         settings["lookback_days"] = AS_WRITTEN
-    reports, bare = _reports(read_state(state, settings["account"]), moment, settings)
+    reports, bare, early = _reports(read_state(state, settings["account"]), moment, settings)
     calendars = [each.calendar for each in reports]
     if svg:
         _write(svg, render_svg(calendars, moment))
     if is_check:
-        if problems := find_problems(reports, limits, bare):
+        if problems := find_problems(reports, limits, bare, early):
             raise IncompleteError(problems)
-        sys.stdout.write(f"{well(reports)}\n")
+        sys.stdout.write(f"{well(reports, early)}\n")
         return
     is_auto = color == "auto" and sys.stdout.isatty() and wants_colours(os.environ)
     is_coloured = color == "always" or is_auto
@@ -99,11 +99,17 @@ def coverage_command(  # noqa: PLR0913 - each is an option
 
 def _reports(
     state: Mapping[str, object], now: datetime, settings: Mapping[str, Any]
-) -> tuple[Sequence[ReportCoverage], Sequence[str]]:
-    """Return the reports that have days to show, and the streams whose bookmark covers none."""
+) -> tuple[Sequence[ReportCoverage], Sequence[str], Sequence[str]]:
+    """Return the reports that have days to show, and the streams whose bookmark covers none.
+
+    The latter are two: those that nothing says a first day of, and those whose first day is not
+    over yet.
+    """
     bookmarks = bookmarks_of(state, "state")
     start_date, end_date = settings["start_date"], settings["end_date"]
-    shown, bare = [], []
+    shown = []
+    bare: list[str] = []
+    early: list[str] = []
     for report in REPORTS:
         if report.stream in bookmarks:
             rules = Rules(report.interval, settings["timezone"], now, settings["lookback_days"])
@@ -113,9 +119,9 @@ def _reports(
             if days:
                 calendar = calendar_of(report, coverage, days, rules)
                 shown.append(ReportCoverage(calendar, coverage, rules))
-            elif start_date is None:
-                bare.append(report.stream)
-    return shown, bare
+            else:
+                (bare if start_date is None else early).append(report.stream)
+    return shown, bare, early
 
 
 def _age(text: str) -> timedelta:

@@ -56,12 +56,16 @@ def parse_age(text: str) -> timedelta | None:
 
 
 def find_problems(
-    reports: Sequence[ReportCoverage], limits: CheckLimits, bare: Sequence[str] = ()
+    reports: Sequence[ReportCoverage],
+    limits: CheckLimits,
+    bare: Sequence[str] = (),
+    early: Sequence[str] = (),
 ) -> str:
     """Return all problems in one line, or an empty text if there are none.
 
     Args:
         bare: streams that have a bookmark which covers no day, and are not among the reports.
+        early: likewise, and no day of them is over yet.
     """
     told = [
         f"{each.calendar.report.stream}: {words}"
@@ -69,10 +73,10 @@ def find_problems(
         if (words := "; ".join(_problems(each, limits)))
     ]
     told += [f"{stream}: covers no day" for stream in bare]
-    return " | ".join(told) if reports else "the state covers no day"
+    return " | ".join(told) if reports or early else "the state covers no day"
 
 
-def well(reports: Sequence[ReportCoverage]) -> str:
+def well(reports: Sequence[ReportCoverage], early: Sequence[str] = ()) -> str:
     """Return what is covered, for a state without problems."""
     parts = []
     for each in reports:
@@ -80,6 +84,7 @@ def well(reports: Sequence[ReportCoverage]) -> str:
         days = plural(sum(window.days for window in covered), "day")
         words = f"{days} to {covered[-1].last}" if covered else "no day yet"
         parts.append(f"{each.calendar.report.stream}: {words}")
+    parts += [f"{stream}: no day yet" for stream in early]
     return f"ok: {' | '.join(parts)}"
 
 

@@ -85,6 +85,8 @@ def check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Check:
     ({"report_daily": HEALTHY, "report_hourly": {"settled": []}}, MORNING, [],
      "report_hourly: covers no day"),
     # No day is over yet.
+    ({"report_daily": {"settled": []}}, "2024-04-02T04:00:00Z", ["--start-date", "2024-04-02"], ""),
+    ({"report_daily": {"settled": []}}, "2024-04-02T04:00:00Z", [], "the state covers no day"),
     ({"report_daily": HEALTHY, "report_hourly": {"settled": []}}, "2024-04-02T04:00:00Z",
      ["--start-date", "2024-04-01"], ""),
 ])  # fmt: skip
