@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from tap_advexport.commands.calendar import CoverageCalendar
+    from tap_advexport.commands.calendar import CoverageCalendar, Stretch
     from tap_advexport.coverage.settling import Rules
     from tap_advexport.coverage.state import Coverage
 
@@ -90,7 +90,7 @@ def well(reports: Sequence[ReportCoverage], early: Sequence[str] = ()) -> str:
 
 def _problems(report: ReportCoverage, limits: CheckLimits) -> Iterator[str]:
     calendar = report.calendar
-    failed = calendar.stretches_of(Status.FAILED)
+    failed = sorted(_failed(report, limits), key=lambda each: each.first)
     count = sum(each.count for each in failed)
     if count > limits.allowed_failed:
         names = stretch_names(failed, calendar, _MAX_NAMED)
@@ -104,6 +104,20 @@ def _problems(report: ReportCoverage, limits: CheckLimits) -> Iterator[str]:
         if _is_older(old.exported_at, report.rules.now, limits):
             span = _span(DateWindow(old.first, old.last))
             yield f"{span} last exported {old.exported_at:%Y-%m-%d %H:%M} UTC"
+
+
+def _failed(report: ReportCoverage, limits: CheckLimits) -> Iterator[Stretch]:
+    """Yield what lies between covered days and is not there.
+
+    A task that is under way excuses it only for so long: each run may leave another one.
+    """
+    yield from report.calendar.stretches_of(Status.FAILED)
+    covered = report.coverage.covered()
+    for each in report.calendar.stretches_of(Status.PENDING):
+        ended_at = local_midnight(each.first + DAY, report.rules.zone)
+        is_between = covered and covered[0].first < each.first < covered[-1].last
+        if is_between and _is_older(ended_at, report.rules.now, limits):
+            yield each
 
 
 def _ends(report: ReportCoverage) -> Sequence[DateWindow]:

@@ -4,7 +4,8 @@ The states must describe loads into the same warehouse. Nothing here reads the w
 two states contradict each other, the mistake can only be one export too many.
 
 A day that counts as exported before it was over has been marked for another export: its rows may be
-another export's, or someone has asked for it. So a mark counts more than any claim.
+another export's, or someone has asked for it. So a mark counts more than any claim. A settled day
+of which another state has a task under way is marked too: its machine may have died amid the rows.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from tap_advexport.coverage.bookmark import remarks_on, render_bookmark
-from tap_advexport.coverage.ranges import within
+from tap_advexport.coverage.ranges import union, within
 from tap_advexport.coverage.settling import AS_WRITTEN, Rules, settle
 from tap_advexport.coverage.state import Coverage, Exported, Sent
 from tap_advexport.coverage.state_envelope import bookmarks_of, coverage_of
+from tap_advexport.coverage.transitions import reopened
 from tap_advexport.errors import StateError
 from tap_advexport.reports import REPORTS, Interval
 from tap_advexport.windows import DateWindow, Task, first_of_month, local_date, period_of, periods
@@ -113,8 +115,9 @@ def remarks_on_states(
 def merge_coverages(coverages: Sequence[Coverage], rules: Rules) -> Coverage:
     """Merge coverages of one report into one; their order does not matter.
 
-    A day that is marked in one of them is exported again. Otherwise a day that is settled in one of
-    them is settled. Of two exports of a day, the later one counts.
+    A day that is marked in one of them, or settled in one and under way in another, is exported
+    again. Otherwise a day that is settled in one of them is settled. Of two exports of a day, the
+    later one counts.
     What the target holds of a period is known only if all coverages that touched the period say the
     same. A pending task is kept if it brings a day that is not covered, or that was last exported
     on an earlier date.
@@ -124,15 +127,24 @@ def merge_coverages(coverages: Sequence[Coverage], rules: Rules) -> Coverage:
     """
     coverages = [_of_whole_months(each, rules) for each in coverages]
     claims = _joined([_claims(each) for each in coverages], rules)
+    settled = [day for day, at in claims.items() if at is None]
+    in_doubt = {day for each in coverages for day in _under_way(each)}.intersection(settled)
+    merged = reopened(
+        Coverage(
+            settled=tuple(DateWindow(day, day) for day in settled),
+            unsettled=tuple(Exported(day, day, at) for day, at in claims.items() if at is not None),
+        ),
+        union(DateWindow(day, day) for day in in_doubt),
+        rules,
+    )
     # Pick one shape, whatever the order. What was sent in another shape does not count.
     shape = max((each.shape for each in coverages), default="")
     return settle(
-        Coverage(
-            settled=tuple(DateWindow(day, day) for day, at in claims if at is None),
-            unsettled=tuple(Exported(day, day, at) for day, at in claims if at is not None),
+        replace(
+            merged,
             shape=shape,
             sent=_agreed_sent(coverages, shape, rules),
-            pending=tuple(_useful(_tasks(coverages), dict(claims), rules)),
+            pending=tuple(_useful(_tasks(coverages), _claims(merged), rules)),
         ),
         rules,
     )
@@ -172,14 +184,22 @@ def _claims(coverage: Coverage) -> _Claims:
     return claims
 
 
-def _joined(all_claims: Sequence[_Claims], rules: Rules) -> list[tuple[date, datetime | None]]:
+def _under_way(coverage: Coverage) -> Iterator[date]:
+    """Yield the days that a run of this state may have been writing when it ended."""
+    settled = set(_days(coverage.settled))
+    for day in _days([task.window for task in coverage.pending]):
+        if day not in settled:
+            yield day
+
+
+def _joined(all_claims: Sequence[_Claims], rules: Rules) -> _Claims:
     if rules.interval is Interval.MONTHLY:
         all_claims = _cut_alike(all_claims)
     joined: _Claims = {}
     for claims in all_claims:
         for day, at in claims.items():
             joined[day] = _better(day, joined[day], at, rules) if day in joined else at
-    return sorted(joined.items(), key=lambda item: item[0])
+    return dict(sorted(joined.items()))
 
 
 def _better(

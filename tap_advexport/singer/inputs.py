@@ -92,7 +92,7 @@ def warnings_of(streams: Collection[Stream], state: Mapping[str, Any], run: Run)
             f"The state has no bookmark of this tap, but of {others}: "
             f"all days from {first} on are exported"
         )
-    for stream in reports if PERIODS_STREAM in selected else ():
+    for stream in selected.values() if PERIODS_STREAM in selected else ():
         lost = [
             name
             for name in JOINED_BY
