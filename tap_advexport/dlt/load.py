@@ -45,7 +45,7 @@ JOB_LIMITS: Final = {"recommended_file_size": 8 << 20, "max_parallel_load_jobs":
 
 
 class FailedDaysError(IncompleteError):
-    """Days failed. All others that were exported are loaded, and the next run tries them again.
+    """Days failed, and the next run tries them again. All others that were exported are loaded.
 
     Attributes:
         failures: the days, and why they failed.

@@ -214,7 +214,9 @@ def import_state(
     try:
         info = pipeline.run(_import(moved, account))
     except PipelineStepFailed as error:
-        raise (own_error(error) or error).with_traceback(None) from None
+        if cause := own_error(error):
+            raise cause.with_traceback(None) from None
+        raise
     forget_notes(pipeline, SOURCE)
     return info
 
