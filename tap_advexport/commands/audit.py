@@ -54,7 +54,7 @@ def _table(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> di
 
 def _tolerance(_: click.Context, __: click.Parameter, value: float | None) -> str | None:
     if value is not None and not 0 <= value < float("inf"):
-        raise click.BadParameter(f"{value} is not a number from 0 on")
+        raise click.BadParameter(f"{value} is not a finite number from 0 on")
     return None if value is None else repr(value)
 
 

@@ -109,7 +109,7 @@ def _problems(report: ReportCoverage, limits: CheckLimits) -> Iterator[str]:
 def _failed(report: ReportCoverage, limits: CheckLimits) -> Iterator[Stretch]:
     """Yield what lies between covered days and is not there.
 
-    A task that is under way excuses it only for so long: each run may leave another one.
+    A task that is under way excuses only days that ended lately: each run may leave another one.
     """
     yield from report.calendar.stretches_of(Status.FAILED)
     covered = report.coverage.covered()

@@ -224,13 +224,15 @@ def import_state(
 def export_state(pipeline: dlt.Pipeline, *, account: str | None = None) -> dict[str, Any]:
     """Return what a pipeline has loaded as a Singer state, for the tap and its commands.
 
+    A pipeline that has loaded nothing at all gives a state without a bookmark. Of several sources,
+    the one that is named `advexport` counts.
+
     Args:
         account: the account whose state to take; not needed where only one was loaded.
 
     Raises:
-        StateError: nothing of the account was loaded, or several were and none is named; or an
-            earlier run of the pipeline has not ended. A pipeline that has loaded nothing at all
-            has the state of a first run, without a bookmark.
+        StateError: nothing of the account was loaded, or several were and none is named; several
+            sources of other names were loaded; or an earlier run of the pipeline has not ended.
     """
     # Before the synchronization, which drops what a first run has left.
     if _has_not_ended(pipeline):

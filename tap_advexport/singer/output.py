@@ -60,7 +60,7 @@ class SingerOutput:
             return
         if not self.writer.is_state_last:
             self.writer.write_message(StateMessage(value=self._tap.state))
-        elif self._has_written_state:
+        elif self._has_written_state:  # A run that has written nothing ends without a word.
             self.write_state()
 
     def write_lines(self, lines: bytes) -> None:
